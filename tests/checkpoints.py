@@ -1,0 +1,173 @@
+"""Tiny transformers checkpoints: a tokenizer trained here, a few random layers, nothing downloaded."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
+from transformers import (
+    BertConfig,
+    BertModel,
+    PreTrainedModel,
+    PreTrainedTokenizerFast,
+    Qwen2Config,
+    Qwen2Model,
+    YoutuConfig,
+    YoutuModel,
+)
+
+VOCABULARY = 600
+HIDDEN = 32
+CORPUS = [
+    "Instruction: Given a search query, retrieve passages that answer the question \nQuery:What's up?",
+    "Instruction: Classify the topic \nQuery:12345 :)",
+    "It's so sunny outside! He drove to the stadium. 今天天气很好，我们去公园吧。 😀🎉 2048 dimensions",
+    "y:ok y:The y:emoji y:mixed y:a y:) y::) y:\n y:法国 y:\nfoo Query:The Query:ok Query:\nstarts",
+    "y:ok y:The y:emoji y:mixed y:a y:) y::) y:\n y:法国 y:\nfoo Query:The Query:ok Query:\nstarts",
+] * 20
+
+TEXTS = [
+    "The weather is lovely today.",
+    "法国首都是哪里？",
+    "12345 and 67",
+    ":)",
+    "\nstarts on a new line",
+    "a",
+    " leading space",
+    "ends with a line break\n",
+    "emoji 😀🎉👩‍👩‍👧 in the middle",
+    "mixed 中文 and English, 3.14",
+    "ok",
+    "<eos> written out",
+]
+
+
+def byte_bpe(*, bos: bool = False, eos: bool = False, trim_offsets: bool = False) -> PreTrainedTokenizerFast:
+    """A byte-level BPE tokenizer whose merges cross the end of ``Query:``, as Qwen2's pattern lets them."""
+    tokenizer = Tokenizer(models.BPE())
+    # Punctuation takes the letters after it along, so that ":What" is one piece of text to merge in.
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Split(
+                pattern=Regex(r"[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s+"),
+                behavior="isolated",
+            ),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, trim_offsets=trim_offsets, use_regex=False),
+        ]
+    )
+    tokenizer.decoder = decoders.ByteLevel()
+    special = ["<pad>", "<bos>", "<eos>"]
+    tokenizer.train_from_iterator(
+        CORPUS,
+        trainers.BpeTrainer(
+            vocab_size=VOCABULARY,
+            special_tokens=special,
+            initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+            show_progress=False,
+        ),
+    )
+    template = f"{'<bos> ' if bos else ''}$A{' <eos>' if eos else ''}"
+    tokenizer.post_processor = processors.Sequence(
+        [
+            processors.ByteLevel(trim_offsets=trim_offsets),
+            processors.TemplateProcessing(single=template, special_tokens=[("<bos>", 1), ("<eos>", 2)]),
+        ]
+    )
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, bos_token="<bos>", eos_token="<eos>", pad_token="<pad>"
+    )
+
+
+def word_piece() -> PreTrainedTokenizerFast:
+    """A lower-casing WordPiece tokenizer with [CLS] and [SEP], as BERT's."""
+    tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+    tokenizer.normalizer = normalizers.BertNormalizer()
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"]
+    tokenizer.train_from_iterator(
+        CORPUS, trainers.WordPieceTrainer(vocab_size=VOCABULARY, special_tokens=special, show_progress=False)
+    )
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
+    )
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        unk_token="[UNK]",
+        cls_token="[CLS]",
+        sep_token="[SEP]",
+        pad_token="[PAD]",
+        model_input_names=["input_ids", "token_type_ids", "attention_mask"],
+    )
+
+
+TOKENIZERS = {
+    "bpe": lambda: byte_bpe(),
+    "bpe-bos": lambda: byte_bpe(bos=True),
+    "bpe-bos-trimmed": lambda: byte_bpe(bos=True, trim_offsets=True),
+    "bpe-bos-eos": lambda: byte_bpe(bos=True, eos=True),
+    "wordpiece": word_piece,
+}
+
+
+def network(architecture: str, *, positions: int = 4096) -> PreTrainedModel:
+    """A few random layers of an architecture."""
+    torch.manual_seed(7)
+    common: dict[str, Any] = {
+        "vocab_size": VOCABULARY,
+        "hidden_size": HIDDEN,
+        "intermediate_size": 64,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "max_position_embeddings": positions,
+        "pad_token_id": 0,
+        "bos_token_id": 1,
+        "eos_token_id": 2,
+    }
+    if architecture == "qwen2":
+        model: PreTrainedModel = Qwen2Model(Qwen2Config(**common, num_key_value_heads=2))
+    elif architecture == "youtu":
+        heads = {"qk_rope_head_dim": 8, "qk_nope_head_dim": 8, "v_head_dim": 8}
+        latent = {"q_lora_rank": 16, "kv_lora_rank": 16, "num_key_value_heads": 4}
+        model = YoutuModel(YoutuConfig(**common, **heads, **latent))
+    else:
+        model = BertModel(BertConfig(**common), add_pooling_layer=False)
+    # The initial scale of 0.02 leaves tokens nearly independent of one another; this couples them.
+    with torch.no_grad():
+        for name, weight in model.named_parameters():
+            if weight.ndim == 2:
+                weight.normal_(0.0, 1.0 if "embed" in name else 0.25)
+    return model.eval()
+
+
+def save_checkpoint(directory: Path, architecture: str, tokenizer: str, **options: Any) -> Path:
+    """Write a raw transformers checkpoint, as a hub repository holds it."""
+    network(architecture, **options).save_pretrained(directory)
+    TOKENIZERS[tokenizer]().save_pretrained(directory)
+    return directory
+
+
+def spec(**changes: Any) -> dict[str, Any]:
+    """A valid spec for a tiny checkpoint, as YAML would give it."""
+    return {
+        "name": "tiny",
+        "hub_id": "somebody/tiny",
+        "license": "Apache-2.0",
+        "dimension": HIDDEN,
+        "max_length": 512,
+        "attention": "bidirectional",
+        "pooling": "masked_mean",
+        "boundary": "offsets",
+        "special_tokens": "exclude",
+        "padding_side": "right",
+        "prompts": {"query": "Instruction: Given a search query \nQuery:", "document": ""},
+        "template": "Instruction: {instruction} \nQuery:",
+    } | changes
+
+
+def save_spec(path: Path, **changes: Any) -> Path:
+    """Write a spec's YAML file."""
+    path.write_text(yaml.safe_dump(spec(**changes), allow_unicode=True), encoding="utf-8")
+    return path

@@ -1,0 +1,43 @@
+"""Shared fixtures: tiny checkpoints, made once per run."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")  # nothing here may reach for a hub
+
+import checkpoints
+
+SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
+
+
+@pytest.fixture(scope="session")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str], Path]:
+    """``checkpoint(architecture, tokenizer)``: a raw checkpoint's directory."""
+    made: dict[tuple[str, str], Path] = {}
+
+    def make(architecture: str, tokenizer: str) -> Path:
+        key = (architecture, tokenizer)
+        if key not in made:
+            made[key] = checkpoints.save_checkpoint(tmp_path_factory.mktemp("-".join(key)), *key)
+        return made[key]
+
+    return make
+
+
+@pytest.fixture
+def spec_file(tmp_path: Path) -> Callable[..., Path]:
+    """``spec_file(**changes)``: a spec's YAML file for a tiny checkpoint."""
+    return lambda **changes: checkpoints.save_spec(tmp_path / "tiny.yaml", **changes)
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Real public data sets, beside the checkout."""
+    if not SHARED_DATA.is_dir():
+        pytest.skip("../shared/data is not there: the public data sets are not part of this repository")
+    return SHARED_DATA

@@ -1,0 +1,1 @@
+"""Ways to run the network: features in, unit vectors out."""

@@ -1,0 +1,71 @@
+"""What a loaded model really does, checked against what its spec says."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from sentence_transformers import SentenceTransformer
+
+from youtu_st import tokenization
+from youtu_st.errors import ModelLoadError
+from youtu_st.modules import InstructionTransformer
+from youtu_st.prompts import ROLES, prompt_for
+from youtu_st.spec import Attention
+
+
+def observed_attention(transformer: InstructionTransformer) -> Attention:
+    """Change the last token and see whether the first token's hidden state moves.
+
+    Returns:
+        ``bidirectional`` if it moves, ``causal`` if not.
+
+    Raises:
+        ModelLoadError: If the hidden states are not finite.
+    """
+    embeddings: Any = transformer.model.get_input_embeddings()
+    # Two rows of four tokens that differ in the last one only; any ids will do.
+    ids = torch.tensor([[1, 2, 3, 4], [1, 2, 3, 5]]) % embeddings.weight.shape[0]
+    ids = ids.to(next(transformer.parameters()).device)
+    features = {"input_ids": ids, "attention_mask": torch.ones_like(ids), "modality": "text"}
+    with torch.inference_mode():
+        first = transformer(features)["token_embeddings"][:, 0].float()
+    if not first.isfinite().all():
+        raise ModelLoadError("the network's hidden states are not finite: are its weights damaged?")
+    # A causal network computes both rows from the same numbers; the margin is for kernels that do not.
+    moved = (first[0] - first[1]).abs().max() > 1e-5 * first.abs().max()
+    return "bidirectional" if moved else "causal"
+
+
+def check_attention(transformer: InstructionTransformer) -> None:
+    """Raise if attention is not what the module was told it is.
+
+    Raises:
+        ModelLoadError: Naming both directions.
+    """
+    expected = transformer.attention
+    if expected is None:
+        return
+    observed = observed_attention(transformer)
+    if observed != expected:
+        raise ModelLoadError(
+            f"attention must be {expected}, but this checkpoint's is {observed}: "
+            f"{type(transformer.model).__name__} does not follow config.is_causal. With "
+            "attn_implementation='sdpa' or 'eager' and an architecture that transformers knows, it does"
+        )
+
+
+def check_prompts(model: SentenceTransformer) -> None:
+    """Raise if a prompt leaves no room for text.
+
+    Raises:
+        ModelLoadError: Naming the prompt, its length and the maximum, in tokens.
+    """
+    limit = model.get_max_seq_length()
+    for role in ROLES:
+        prompt = prompt_for(model, role)
+        length = tokenization.count(model.tokenizer, prompt)
+        if limit is not None and length >= limit:
+            raise ModelLoadError(
+                f"the {role} prompt has {length} tokens and the model reads {limit}: no room for text"
+            )

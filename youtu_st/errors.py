@@ -1,0 +1,88 @@
+"""Every error that a caller may want to catch, and the one helper for optional dependencies."""
+
+from __future__ import annotations
+
+import importlib
+from types import ModuleType
+
+
+class YoutuError(Exception):
+    """Base of all errors that this package raises on purpose."""
+
+
+class SpecError(YoutuError, ValueError):
+    """A model spec is wrong: the message names the file, the field and what is allowed."""
+
+
+class UnknownModelError(YoutuError, ValueError):
+    """No model goes by that name: the message lists near matches and the known names."""
+
+
+class ModelLoadError(YoutuError, RuntimeError):
+    """A checkpoint cannot be loaded, or does not behave as its spec says."""
+
+
+class InputError(YoutuError, ValueError):
+    """A text, instruction or argument cannot be encoded: the message names its position."""
+
+
+class TruncationWarning(UserWarning):
+    """Texts were longer than the model's maximum length and were cut."""
+
+
+class NonFiniteError(YoutuError, ArithmeticError):
+    """The network gave a vector that is NaN, infinite or zero, in float32 too."""
+
+
+class MissingDependencyError(YoutuError, ImportError):
+    """An optional feature needs a package that is not installed: the message is the line to type."""
+
+
+class VectorIndexError(YoutuError):
+    """Base of the errors of :mod:`youtu_st.index`."""
+
+
+class IndexNotFoundError(VectorIndexError, FileNotFoundError):
+    """There is no index in that directory."""
+
+
+class IndexExistsError(VectorIndexError, FileExistsError):
+    """``create`` was asked for a directory that already holds something."""
+
+
+class IndexMismatchError(VectorIndexError, ValueError):
+    """The index was built with another encoder: the message lists what differs."""
+
+
+class IndexLockedError(VectorIndexError, RuntimeError):
+    """Another process or object is writing to the index."""
+
+
+class IndexDamagedError(VectorIndexError, RuntimeError):
+    """A file of the index cannot be read."""
+
+
+class FilterError(VectorIndexError, ValueError):
+    """A metadata filter is malformed: the message names the part and what is allowed."""
+
+
+def require(module: str, extra: str) -> ModuleType:
+    """Import an optional module, or raise the one error that says how to install it.
+
+    Args:
+        module: Dotted name to import.
+        extra: The extra of ``youtu-st`` that brings it.
+
+    Raises:
+        MissingDependencyError: If the module is not installed.
+    """
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        # Only the package itself being absent is ours to explain; anything else is a real fault.
+        if error.name is None or error.name.split(".")[0] != module.split(".")[0]:
+            raise
+        raise MissingDependencyError(
+            f"This needs the package {module.split('.')[0]!r}. Install it with: "
+            f'pip install "youtu-st[{extra}]"'
+        ) from error

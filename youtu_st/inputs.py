@@ -1,0 +1,88 @@
+"""Checks on what callers pass, before any work is done, and the report on what had to be cut."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from typing import Literal
+
+from youtu_st.errors import InputError, TruncationWarning
+from youtu_st.frontend import Row
+
+Truncation = Literal["warn", "error", "ignore"]
+
+
+def one_of(what: str, value: object, allowed: Sequence[object]) -> None:
+    """Raise unless ``value`` is allowed.
+
+    Raises:
+        InputError: Naming the value and all that is allowed.
+    """
+    if value not in allowed:
+        raise InputError(f"{what} must be one of {', '.join(map(str, allowed))}, not {value!r}")
+
+
+def check_texts(texts: object, *, first: int = 0) -> None:
+    """Raise unless ``texts`` is a list of str, none of them blank.
+
+    Args:
+        texts: What the caller passed.
+        first: Position of the first text in what the caller passed.
+
+    Raises:
+        InputError: Naming the position.
+    """
+    if isinstance(texts, str):
+        raise InputError("texts must be a list of str, not one str: pass [text]")
+    if not isinstance(texts, (list, tuple)):
+        raise InputError(f"texts must be a list of str, not {type(texts).__name__}")
+    for position, text in enumerate(texts, start=first):
+        if not isinstance(text, str):
+            raise InputError(f"text {position} must be a str, not {type(text).__name__}")
+        if not text or text.isspace():
+            raise InputError(f"text {position} is {'blank' if text else 'empty'}: it has nothing to encode")
+
+
+class TruncationReport:
+    """What was cut in one call, and what the caller wants to happen then.
+
+    Args:
+        policy: ``warn``, ``error`` or ``ignore``.
+        limit: Tokens that the model reads.
+    """
+
+    def __init__(self, policy: Truncation, limit: int | None) -> None:
+        self.policy = policy
+        self.limit = limit
+        self.seen = 0
+        self.cut = 0
+        self.first: tuple[int, int] = (0, 0)
+        self.longest = 0
+
+    def add(self, rows: Sequence[Row]) -> None:
+        """Take note of a block of tokenised texts.
+
+        Raises:
+            InputError: Under ``error``, naming the first text that is too long.
+        """
+        for position, row in enumerate(rows, start=self.seen):
+            if row.full_length > len(row):
+                self.first = self.first if self.cut else (position, row.full_length)
+                self.cut += 1
+                self.longest = max(self.longest, row.full_length)
+        self.seen += len(rows)
+        if self.cut and self.policy == "error":
+            raise InputError(
+                f"text {self.first[0]} has {self.first[1]} tokens with its prompt, and the model reads "
+                f"{self.limit}; split it, or pass truncation='warn' or 'ignore'"
+            )
+
+    def warn(self, *, stacklevel: int) -> None:
+        """Under ``warn``, say once what was cut."""
+        if self.cut and self.policy == "warn":
+            warnings.warn(
+                f"{self.cut} of {self.seen} texts were cut to the model's {self.limit} tokens: the first is "
+                f"text {self.first[0]} with {self.first[1]} tokens, the longest has {self.longest}",
+                TruncationWarning,
+                stacklevel=stacklevel + 1,
+            )

@@ -1,0 +1,255 @@
+"""The two modules that ``modules.json`` names: text to masked tokens, and tokens to one vector."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+from sentence_transformers.base.modules import Transformer
+from sentence_transformers.base.modules.module import Module
+from torch import Tensor
+
+from youtu_st import tokenization
+from youtu_st.errors import InputError, SpecError
+from youtu_st.spec import Attention, Boundary, PaddingSide, Pooling, SpecialTokens
+from youtu_st.tokenization import TokenizedText
+
+CONTENT_MASK = "content_mask"
+_TEXT_ONLY = {"text": {"method": "forward", "method_output_name": "last_hidden_state"}}
+
+
+class InstructionTransformer(Transformer):
+    """A sentence-transformers ``Transformer`` that marks, for each text, which tokens are content.
+
+    The instruction is tokenised together with its text and seen by the network; ``content_mask``, a
+    feature of its own, says which tokens the pooling may count. ``attention_mask`` is never changed.
+
+    Args:
+        model_name_or_path: A transformers checkpoint: directory or hub id.
+        boundary: Rule for where the instruction ends, see :mod:`youtu_st.mask`.
+        special_tokens: Whether tokens that the tokenizer adds are content under ``boundary="offsets"``.
+        attention: ``bidirectional`` or ``causal`` attention, set through ``config.is_causal``; None leaves
+            the checkpoint as it is.
+        padding_side: ``left`` or ``right``; None leaves the tokenizer as it is.
+        template: Turns a task description into a prompt; None for a model without instructions.
+        matryoshka_dimensions: Shorter vector lengths that the model was trained for.
+        **kwargs: As for ``Transformer``.
+
+    Raises:
+        SpecError: If ``boundary="offsets"`` and the tokenizer cannot report offsets.
+    """
+
+    config_keys: list[str] = [
+        *Transformer.config_keys,
+        "boundary",
+        "special_tokens",
+        "attention",
+        "padding_side",
+        "template",
+        "matryoshka_dimensions",
+    ]
+
+    def __init__(
+        self,
+        model_name_or_path: str,
+        *,
+        boundary: Boundary = "offsets",
+        special_tokens: SpecialTokens = "exclude",
+        attention: Attention | None = None,
+        padding_side: PaddingSide | None = None,
+        template: str | None = None,
+        matryoshka_dimensions: Sequence[int] = (),
+        **kwargs: Any,
+    ) -> None:
+        # Text only, or a tokenizer with a chat template would wrap every text in a conversation.
+        # Unpadded rows would arrive without offsets.
+        text_only = {
+            "modality_config": _TEXT_ONLY,
+            "module_output_name": "token_embeddings",
+            "unpad_inputs": False,
+        }
+        super().__init__(model_name_or_path, **{**kwargs, **text_only})
+        self.boundary = boundary
+        self.special_tokens = special_tokens
+        self.attention = attention
+        self.template = template
+        self.matryoshka_dimensions = list(matryoshka_dimensions)
+        if attention is not None:
+            self.model.config.is_causal = attention == "causal"
+        tokenizer: Any = self.tokenizer
+        if boundary == "offsets" and not tokenizer.is_fast:
+            raise SpecError(
+                f"boundary 'offsets' needs a fast tokenizer, and {type(tokenizer).__name__} is not one; "
+                "use boundary 'token_count'"
+            )
+        if padding_side is not None:
+            tokenizer.padding_side = padding_side
+        tokenization.prepare(tokenizer)
+
+    @property
+    def padding_side(self) -> PaddingSide:
+        """Side that short rows of a batch are padded on: the tokenizer's."""
+        tokenizer: Any = self.tokenizer
+        return "left" if tokenizer.padding_side == "left" else "right"
+
+    def tokenize_texts(
+        self,
+        texts: Sequence[str],
+        prompts: str | Sequence[str] | None = None,
+        *,
+        max_length: int | None = None,
+    ) -> list[TokenizedText]:
+        """Tokenise each ``prompt + text`` once, mark its content, and cut it to the maximum length.
+
+        Args:
+            texts: What to tokenise; never altered.
+            prompts: One prompt for all texts, or one per text.
+            max_length: Tokens to keep; None: the model's maximum.
+
+        Returns:
+            One :class:`~youtu_st.tokenization.TokenizedText` per text, in order.
+        """
+        each = [prompts or ""] * len(texts) if prompts is None or isinstance(prompts, str) else prompts
+        return tokenization.tokenize(
+            self.tokenizer,
+            texts,
+            each,
+            boundary=self.boundary,
+            special_tokens=self.special_tokens,
+            max_length=max_length or self.max_seq_length,
+        )
+
+    def collate(self, rows: Sequence[TokenizedText]) -> dict[str, Any]:
+        """Pad tokenised texts to one batch, on the model's padding side.
+
+        Networks with a learned table of absolute positions are padded on the right whatever the side: padding
+        on the left would shift their texts.
+
+        Returns:
+            ``input_ids``, ``attention_mask`` and ``content_mask`` (and ``token_type_ids`` where the tokenizer
+            gives them), int64 tensors of shape ``(len(rows), longest)``; ``modality``.
+        """
+        tokenizer: Any = self.tokenizer
+        width = max(len(row) for row in rows)
+        shape = (len(rows), width)
+        columns = {"input_ids": np.full(shape, tokenizer.pad_token_id or 0, dtype=np.int64)}
+        columns |= {name: np.zeros(shape, dtype=np.int64) for name in ("attention_mask", CONTENT_MASK)}
+        if rows[0].type_ids is not None:
+            columns["token_type_ids"] = np.full(shape, tokenizer.pad_token_type_id, dtype=np.int64)
+        left = self.padding_side == "left" and not self._counts_positions_from_the_left
+        for i, row in enumerate(rows):
+            span = slice(width - len(row), width) if left else slice(0, len(row))
+            columns["input_ids"][i, span] = row.ids
+            columns["attention_mask"][i, span] = 1
+            columns[CONTENT_MASK][i, span] = row.content
+            if row.type_ids is not None:
+                columns["token_type_ids"][i, span] = row.type_ids
+        return {**{name: torch.from_numpy(column) for name, column in columns.items()}, "modality": "text"}
+
+    @cached_property
+    def _counts_positions_from_the_left(self) -> bool:
+        """Whether a learned table of absolute positions would see left padding as a shift of the text."""
+        tables = ("position_embeddings", "wpe")
+        return any(
+            name.endswith(tables) and isinstance(module, torch.nn.Embedding)
+            for name, module in self.model.named_modules()
+        )
+
+    def preprocess(
+        self,
+        inputs: Sequence[Any],
+        prompt: str | Sequence[str] | None = None,
+        processing_kwargs: Any = None,
+        **kwargs: Any,
+    ) -> dict[str, Any]:
+        """Tokenise and pad a batch: what ``SentenceTransformer.encode`` and the trainer call.
+
+        Args:
+            inputs: Texts.
+            prompt: Put before every text; or, beyond the stock class, one prompt per text.
+            processing_kwargs: ``{"text": {"max_length": n}}`` shortens this call's texts.
+            **kwargs: ``max_length`` (the trainer's) likewise; ``task`` is not needed here.
+
+        Raises:
+            InputError: If an input is not a str, or ``processing_kwargs`` asks for anything else.
+        """
+        if not inputs:
+            return {}
+        for position, text in enumerate(inputs):
+            if not isinstance(text, str):
+                raise InputError(f"input {position} must be a str, not {type(text).__name__}")
+        text_kwargs = dict((processing_kwargs or {}).get("text") or {})
+        max_length = text_kwargs.pop("max_length", None) or kwargs.get("max_length")
+        if text_kwargs:
+            raise InputError(
+                f"processing_kwargs['text'] takes 'max_length' only here, not {sorted(text_kwargs)}"
+            )
+        return self.collate(self.tokenize_texts(inputs, prompt, max_length=max_length))
+
+    def forward(self, features: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
+        """Run the network; ``token_embeddings`` joins the features, which are not modified."""
+        # Networks that take **kwargs would be handed the mask as well.
+        network_features = {name: value for name, value in features.items() if name != CONTENT_MASK}
+        return {**features, **super().forward(network_features, **kwargs)}
+
+
+class InstructionMaskedPooling(Module):
+    """One vector per text, summed in float32 whatever the network's dtype.
+
+    Args:
+        embedding_dimension: Length of a token's vector.
+        pooling: ``masked_mean``: mean over ``content_mask``, or over all attended tokens where a text has no
+            content (an empty query), so that a vector is always finite. ``mean``: over all attended tokens,
+            instruction included. ``last_token``: the last attended token's vector.
+
+    Raises:
+        SpecError: If ``pooling`` is none of these.
+    """
+
+    config_keys: list[str] = ["embedding_dimension", "pooling"]
+    MODES = ("masked_mean", "mean", "last_token")
+
+    def __init__(self, embedding_dimension: int, pooling: Pooling = "masked_mean") -> None:
+        super().__init__()  # type: ignore[no-untyped-call]  # untyped in the host
+        if pooling not in self.MODES:
+            raise SpecError(f"pooling must be one of {', '.join(self.MODES)}, not {pooling!r}")
+        self.embedding_dimension = embedding_dimension
+        self.pooling = pooling
+
+    def forward(self, features: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
+        """Add ``sentence_embedding``, float32, shape ``(batch, embedding_dimension)``.
+
+        Args:
+            features: ``token_embeddings`` ``(batch, tokens, dim)``, ``attention_mask`` and, for
+                ``masked_mean``, ``content_mask``, both ``(batch, tokens)``. Not modified.
+            **kwargs: Ignored.
+        """
+        tokens: Tensor = features["token_embeddings"]
+        attended = features["attention_mask"].bool()
+        if self.pooling == "last_token":
+            positions = torch.arange(attended.shape[1], device=attended.device)
+            last = torch.where(attended, positions, 0).amax(dim=1)
+            vectors = tokens[torch.arange(len(tokens), device=tokens.device), last].float()
+        else:
+            counted = attended
+            if self.pooling == "masked_mean" and CONTENT_MASK in features:
+                content = features[CONTENT_MASK].bool()
+                counted = torch.where(content.any(dim=1, keepdim=True), content, attended)
+            # Filled, not multiplied: a padded position may hold NaN, and 0 * NaN is NaN.
+            total = tokens.float().masked_fill(~counted.unsqueeze(-1), 0.0).sum(dim=1)
+            vectors = total / counted.sum(dim=1, keepdim=True)
+        return {**features, "sentence_embedding": vectors}
+
+    def get_embedding_dimension(self) -> int:
+        """Length of a vector."""
+        return self.embedding_dimension
+
+    def save(self, output_path: str, *args: Any, safe_serialization: bool = True, **kwargs: Any) -> None:
+        """Write the module's settings; it has no weights."""
+        self.save_config(output_path)
+
+    def __repr__(self) -> str:
+        return f"InstructionMaskedPooling({self.get_config_dict()})"

@@ -1,0 +1,66 @@
+"""What stands before a text: the model's own prompts, and task descriptions put through its template."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sentence_transformers import SentenceTransformer
+
+from youtu_st import tokenization
+from youtu_st.errors import InputError
+from youtu_st.modules import InstructionTransformer
+from youtu_st.spec import fill
+
+ROLES = ("query", "document")
+
+
+def prompt_for(model: SentenceTransformer, role: str) -> str:
+    """The prompt that ``encode_query`` or ``encode_document`` of this model puts before a text."""
+    names = ("query",) if role == "query" else ("document", "passage", "corpus")
+    for name in (*names, model.default_prompt_name):
+        if name is not None and name in model.prompts:
+            return model.prompts[name] or ""
+    return ""
+
+
+def prompts_for(model: SentenceTransformer, role: str, instruction: Any, n: int) -> list[str]:
+    """One prompt per text.
+
+    Args:
+        model: The model.
+        role: ``query`` or ``document``.
+        instruction: One for all texts, or one per text: None is the model's own prompt, ``""`` is none, any
+            other str is a task description.
+        n: Number of texts.
+
+    Raises:
+        InputError: If there are not ``n`` instructions, one is not a str, the model has no template, or an
+            instruction leaves no room for text.
+    """
+    if instruction is None:
+        return [prompt_for(model, role)] * n
+    each = [instruction] * n if isinstance(instruction, str) else list(instruction)
+    if len(each) != n:
+        raise InputError(f"{n} texts need {n} instructions (or one str for all), not {len(each)}")
+    for one in each:
+        if one is not None and not isinstance(one, str):
+            raise InputError(f"an instruction must be a str, not {type(one).__name__}")
+    filled = {one: prompt_for(model, role) if one is None else _filled(model, one) for one in set(each)}
+    return [filled[one] for one in each]
+
+
+def _filled(model: SentenceTransformer, instruction: str) -> str:
+    if not instruction:
+        return ""
+    first = model[0]
+    template = first.template if isinstance(first, InstructionTransformer) else None
+    if template is None:
+        raise InputError("this model takes no instructions: its spec has no template")
+    prompt = fill(template, instruction)
+    length, limit = tokenization.count(model.tokenizer, prompt), model.get_max_seq_length()
+    if limit is not None and length >= limit:
+        raise InputError(
+            f"the instruction leaves no room for text: its prompt has {length} tokens, "
+            f"and the model reads {limit}"
+        )
+    return prompt

@@ -1,0 +1,45 @@
+"""The shape of an encoder: what an index, an adapter or a command asks for, and no more."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+import numpy.typing as npt
+
+Vectors = npt.NDArray[np.float32]
+"""Rows of unit length, shape ``(n, dimension)``, float32."""
+
+
+@runtime_checkable
+class TextEncoder(Protocol):
+    """Anything that turns texts into unit vectors: :class:`youtu_st.Encoder`, or an engine elsewhere."""
+
+    @property
+    def model_name(self) -> str:
+        """What to pass to get this encoder again: a name, a directory or a hub id."""
+
+    @property
+    def dimension(self) -> int:
+        """Length of a vector."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Short and stable; equal exactly where vectors mean the same."""
+
+    @property
+    def identity(self) -> Mapping[str, str]:
+        """The named parts that the fingerprint is made of, for messages that say what differs."""
+
+    @property
+    def runtime(self) -> Mapping[str, str]:
+        """How it runs (``dtype``, ``device``, ``backend``): changes a vector's last digits only."""
+
+    def encode_query(
+        self, texts: Sequence[str], *, instruction: str | Sequence[str] | None = None
+    ) -> Vectors:
+        """Encode queries. Shape ``(len(texts), dimension)``, unit rows, input order."""
+
+    def encode_document(self, texts: Sequence[str]) -> Vectors:
+        """Encode documents. Shape ``(len(texts), dimension)``, unit rows, input order."""
