@@ -26,7 +26,7 @@ from youtu_st.shared import Shared
 Role = Literal["query", "document"]
 Backend = Literal["torch"]
 
-BATCH_TOKENS = 8192
+BATCH_TOKENS = 4096
 BLOCK_TEXTS = 1024
 
 

@@ -64,8 +64,8 @@ class InstructionTransformer(Transformer):
         matryoshka_dimensions: Sequence[int] = (),
         **kwargs: Any,
     ) -> None:
-        # Text only, or a tokenizer with a chat template would wrap every text in a conversation.
-        # Unpadded rows would arrive without offsets.
+        # Text only: for a tokenizer with a chat template the host would offer conversations as well.
+        # Padded: the mask is laid out row by row.
         text_only = {
             "modality_config": _TEXT_ONLY,
             "module_output_name": "token_embeddings",

@@ -1,0 +1,16 @@
+#!/bin/sh
+# Index this project's documentation with a real model, then ask three questions.
+set -eu
+youtu() {
+    printf '\n$ youtu-st'
+    for word in "$@"; do
+        case $word in *\ *) printf ' "%s"' "$word" ;; *) printf ' %s' "$word" ;; esac
+    done
+    printf '\n'
+    "${BIN:-.venv/bin}/youtu-st" "$@"
+}
+rm -rf .demo
+youtu index build docs --out .demo/index
+youtu index search .demo/index "Which tokens of a query count in the mean?" -k 2
+youtu index search .demo/index "What happens when the process is killed while adding?" -k 2
+youtu index search .demo/index "Why does my framework give different vectors?" -k 2

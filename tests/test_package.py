@@ -1,0 +1,111 @@
+"""The package as users get it: imports that cost nothing, and a wheel that works without the checkout."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import youtu_st
+
+ROOT = Path(__file__).parents[1]
+HEAVY = ("torch", "transformers", "sentence_transformers", "faiss")
+
+
+def run(code: str, *, python: str = sys.executable, **options) -> str:
+    done = subprocess.run([python, "-c", code], capture_output=True, text=True, check=False, **options)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize(
+    "code",
+    ["import youtu_st", "import youtu_st.errors, youtu_st.spec; youtu_st.spec.known_models()"],
+)
+def test_importing_loads_nothing_heavy(code):
+    loaded = run(f"import sys; {code}; print([m for m in {HEAVY} if m in sys.modules])")
+    assert loaded.strip() == "[]"
+
+
+def test_help_loads_nothing_heavy():
+    code = f"""
+import sys
+from youtu_st.cli import main
+sys.argv = ["youtu-st", "--help"]
+try:
+    main()
+except SystemExit as stop:
+    assert not stop.code, stop.code
+print([m for m in {HEAVY} if m in sys.modules])
+"""
+    assert run(code).splitlines()[-1] == "[]"
+
+
+def test_every_public_name_is_there():
+    for name in youtu_st.__all__:
+        assert getattr(youtu_st, name) is not None
+    assert set(youtu_st.__all__) <= set(dir(youtu_st))
+    with pytest.raises(AttributeError, match="has no attribute 'Encodr'"):
+        youtu_st.Encodr  # noqa: B018
+
+
+def test_a_missing_package_is_one_line_to_type():
+    with pytest.raises(youtu_st.YoutuError, match=r'pip install "youtu-st\[openvino\]"') as caught:
+        youtu_st.errors.require("no_such_package.part", "openvino")
+    assert isinstance(caught.value, ImportError)
+
+
+def test_versions_agree():
+    from importlib.metadata import version
+
+    assert version("youtu-st") == youtu_st.__version__
+
+
+@pytest.mark.slow
+def test_the_wheel_works_without_the_checkout(tmp_path):
+    """Built, installed into a fresh environment over the installed dependencies, used from elsewhere."""
+    dist = tmp_path / "dist"
+    subprocess.run(
+        [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(dist)],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+    )
+    (wheel,) = dist.glob("youtu_st-*.whl")
+    fresh = tmp_path / "fresh"
+    venv.create(fresh, with_pip=True)
+    python = str(fresh / "bin" / "python")
+    subprocess.run([python, "-m", "pip", "install", "-q", "--no-deps", str(wheel)], check=True)
+    # The dependencies of this environment, without its own copy of the package.
+    site = next(p for p in sys.path if p.endswith("site-packages"))
+    (fresh / "dependencies").mkdir()
+    for entry in Path(site).iterdir():
+        if "youtu_st" not in entry.name:
+            (fresh / "dependencies" / entry.name).symlink_to(entry)
+    env = {**os.environ, "PYTHONPATH": str(fresh / "dependencies")}
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    code = """
+import youtu_st, json
+assert "site-packages" in youtu_st.__file__, youtu_st.__file__
+vectors = youtu_st.Encoder("minilm").encode_query(["How is the weather?"])
+print(json.dumps(vectors[0].tolist()))
+"""
+    got = run(code, python=python, cwd=elsewhere, env=env)
+    want = youtu_st.Encoder("minilm").encode_query(["How is the weather?"])
+    np.testing.assert_allclose(np.array([float(x) for x in got.strip()[1:-1].split(",")]), want[0], atol=1e-6)
+    listed = subprocess.run(
+        [str(fresh / "bin" / "youtu-st"), "models", "--json"],
+        cwd=elsewhere,
+        env=env,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert "youtu-embedding" in listed.stdout
+    assert "minilm" in listed.stdout
