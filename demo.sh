@@ -11,6 +11,6 @@ youtu() {
 }
 rm -rf .demo
 youtu index build docs --out .demo/index
-youtu index search .demo/index "Which tokens of a query count in the mean?" -k 2
+youtu index search .demo/index "When does a token count in the mean?" -k 2
 youtu index search .demo/index "What happens when the process is killed while adding?" -k 2
-youtu index search .demo/index "Why does my framework give different vectors?" -k 2
+youtu index search .demo/index "Why are my query vectors different in LangChain?" -k 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -146,6 +147,24 @@ def save_checkpoint(directory: Path, architecture: str, tokenizer: str, **option
     """Write a raw transformers checkpoint, as a hub repository holds it."""
     network(architecture, **options).save_pretrained(directory)
     TOKENIZERS[tokenizer]().save_pretrained(directory)
+    return directory
+
+
+def remote_checkpoint(directory: Path, forward: str = "") -> Path:
+    """A checkpoint whose architecture transformers does not know, as the published `utu` one."""
+    save_checkpoint(directory, "qwen2", "bpe-bos")
+    (directory / "modeling_tiny.py").write_text(
+        "from transformers import Qwen2Config, Qwen2Model\n"
+        "class TinyConfig(Qwen2Config):\n    model_type = 'tiny-remote'\n"
+        f"class TinyModel(Qwen2Model):\n    config_class = TinyConfig\n{forward}"
+    )
+    config = json.loads((directory / "config.json").read_text())
+    config |= {
+        "model_type": "tiny-remote",
+        "architectures": ["TinyModel"],
+        "auto_map": {"AutoConfig": "modeling_tiny.TinyConfig", "AutoModel": "modeling_tiny.TinyModel"},
+    }
+    (directory / "config.json").write_text(json.dumps(config))
     return directory
 
 

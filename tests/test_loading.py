@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 import shutil
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from checkpoints import HIDDEN, TEXTS, save_checkpoint
+from checkpoints import HIDDEN, TEXTS, remote_checkpoint
 from oracle import Oracle
 from sentence_transformers import SentenceTransformer
 
@@ -168,24 +167,6 @@ def test_wrong_ways_in(checkpoint, spec_file, tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(ModelLoadError, match="cannot load"):
         youtu_st.load(spec_file(), tmp_path / "empty")
-
-
-def remote_checkpoint(directory: Path, forward: str = "") -> Path:
-    """A checkpoint whose architecture transformers does not know, as the published `utu` one."""
-    save_checkpoint(directory, "qwen2", "bpe-bos")
-    (directory / "modeling_tiny.py").write_text(
-        "from transformers import Qwen2Config, Qwen2Model\n"
-        "class TinyConfig(Qwen2Config):\n    model_type = 'tiny-remote'\n"
-        f"class TinyModel(Qwen2Model):\n    config_class = TinyConfig\n{forward}"
-    )
-    config = json.loads((directory / "config.json").read_text())
-    config |= {
-        "model_type": "tiny-remote",
-        "architectures": ["TinyModel"],
-        "auto_map": {"AutoConfig": "modeling_tiny.TinyConfig", "AutoModel": "modeling_tiny.TinyModel"},
-    }
-    (directory / "config.json").write_text(json.dumps(config))
-    return directory
 
 
 def test_remote_code_runs_only_where_the_user_says_so(checkpoint, spec_file, tmp_path):

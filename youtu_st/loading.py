@@ -269,5 +269,8 @@ def _torch_dtype(dtype: Dtype, device: str) -> torch.dtype | str:
 def _one_line(what: str, error: Exception) -> str:
     reason = " ".join(str(error).split()) or type(error).__name__
     if "trust_remote_code" in reason:
-        reason = "it brings its own code, which runs only with trust_remote_code=True"
+        reason = (
+            "it brings its own code, which runs only with trust_remote_code=True "
+            "(--trust-remote-code on the command line)"
+        )
     return f"{what}: {reason[:300]}"

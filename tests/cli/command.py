@@ -1,0 +1,47 @@
+"""Running ``youtu-st`` as a process of its own, and what its tests read."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+COMMAND = Path(sys.executable).with_name("youtu-st")
+
+PASSPORT = """\
+# Passports
+
+How to travel.
+
+## Renewal
+
+To renew a passport, fill in form DS-82 and send it with two photographs.
+"""
+FACTS = """\
+{"_id": "d1", "title": "Paris", "text": "Paris is the capital of France.", "lang": "en", "year": 2020}
+{"_id": "d2", "text": "巴黎是法国的首都。", "lang": "zh"}
+"""
+
+
+@dataclass
+class Result:
+    """What a command gave back."""
+
+    code: int
+    out: str
+    err: str
+
+
+def spawn(*arguments: object, cwd: Path, stdin: str = "", **environment: str) -> Result:
+    """The installed command, as a user starts it."""
+    done = subprocess.run(
+        [str(COMMAND), *map(str, arguments)],
+        cwd=cwd,
+        input=stdin.encode(),
+        capture_output=True,
+        env={**os.environ, **environment},
+        timeout=120,
+    )
+    return Result(done.returncode, done.stdout.decode(), done.stderr.decode())

@@ -1,0 +1,80 @@
+"""Help: instant, and with an example for every command."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from command import COMMAND, Result
+
+Run = Callable[..., Result]
+COMMANDS = [
+    [],
+    ["models"],
+    ["convert"],
+    ["encode"],
+    ["index"],
+    ["index", "build"],
+    ["index", "search"],
+    ["index", "info"],
+]
+HEAVY = {"torch", "transformers", "sentence_transformers", "faiss", "tokenizers", "pandas", "scipy"}
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_every_command_has_an_example_and_few_options(run: Run, command: list[str]) -> None:
+    result = run(*command, "--help")
+    assert (result.code, result.err) == (0, "")
+    example = re.search(r"Example: (youtu-st .*)", result.out, flags=re.DOTALL)
+    assert example is not None
+    assert example[1].startswith(" ".join(["youtu-st", *command]))
+    options = set(re.findall(r"^  (?:-h, )?(-{1,2}[\w-]+)", result.out, flags=re.MULTILINE)) - {"--help"}
+    assert len(options) <= 8
+    assert ("--out" in options) == (command[-1:] in (["convert"], ["encode"], ["build"]))
+    assert run(*command, "-h").out == result.out
+
+
+def modules_after(*arguments: str, cwd: Path) -> set[str]:
+    """Top-level modules that a command has imported when it is done."""
+    program = (
+        "import sys; from youtu_st.cli import main; code = main(sys.argv[1:]); "
+        "print(*{name.split('.')[0] for name in sys.modules}, file=sys.stderr); sys.exit(code)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, *arguments], cwd=cwd, capture_output=True, text=True, check=True
+    )
+    return set(done.stderr.split())
+
+
+def test_help_and_version_import_nothing_heavy(tmp_path: Path) -> None:
+    assert not HEAVY & modules_after("--help", cwd=tmp_path)
+    assert not (HEAVY | {"numpy", "rich"}) & modules_after("index", "search", "--help", cwd=tmp_path)
+    assert not HEAVY & modules_after("--version", cwd=tmp_path)
+    assert not HEAVY & modules_after("models", cwd=tmp_path)
+
+
+def test_info_imports_no_torch(built: Path) -> None:
+    assert not {"torch", "transformers"} & modules_after("index", "info", "idx", cwd=built)
+
+
+def test_help_takes_less_than_0_4_seconds(tmp_path: Path) -> None:
+    def seconds() -> float:
+        start = time.perf_counter()
+        subprocess.run([str(COMMAND), "--help"], check=True, capture_output=True, cwd=tmp_path)
+        return time.perf_counter() - start
+
+    assert min(seconds() for _ in range(5)) < 0.4
+
+
+def test_without_a_command_the_help_is_shown(run: Run) -> None:
+    assert run() == run("--help")
+    assert run("index") == Result(2, "", "youtu-st: error: Missing command. See: youtu-st index --help\n")
+
+
+def test_version(run: Run) -> None:
+    assert run("--version") == Result(0, "youtu-st 0.1.0\n", "")

@@ -1,0 +1,124 @@
+"""The command ``youtu-st``: thin commands over functions that are tested without it."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import traceback
+import warnings
+from collections.abc import Sequence
+from itertools import takewhile
+from typing import Annotated, TextIO
+
+import typer
+
+import youtu_st
+from youtu_st.cli import encode, index, models
+from youtu_st.cli.console import say
+from youtu_st.errors import YoutuError
+
+OK, FAULT, MISTAKE, INTERRUPTED = 0, 1, 2, 130
+
+app = typer.Typer(
+    name="youtu-st",
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog=index.EXAMPLE,
+)
+app.command("models", epilog=models.LIST_EXAMPLE)(models.models)
+app.command("convert", epilog=models.CONVERT_EXAMPLE)(models.convert)
+app.command("encode", epilog=encode.EXAMPLE)(encode.encode)
+app.add_typer(index.app, name="index")
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"youtu-st {youtu_st.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def youtu(
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """Instruction-tuned embedding models: encode texts, and search files by meaning."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command.
+
+    Args:
+        arguments: What follows ``youtu-st``; None: what the process was started with.
+
+    Returns:
+        The exit code: 0; 2 for a user's mistake; 1 for a fault of the program; 130 after Ctrl-C.
+    """
+    arguments = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
+    debug = "--debug" in takewhile(lambda argument: argument.startswith("-"), arguments)
+    with warnings.catch_warnings():
+        _show_warnings_as_lines()
+        try:
+            code = app(arguments, prog_name="youtu-st", standalone_mode=False)
+            sys.stdout.flush()
+            if code == INTERRUPTED:  # typer makes this of Ctrl-C; older releases raise Abort
+                raise KeyboardInterrupt
+            return code if isinstance(code, int) else OK
+        except SystemExit as stop:  # typer leaves this way where standard output was closed
+            return stop.code if isinstance(stop.code, int) else FAULT
+        except BaseException as error:
+            return _report(error, debug)
+
+
+def _report(error: BaseException, debug: bool) -> int:
+    """Say in one line what went wrong.
+
+    Returns:
+        The exit code.
+    """
+    if isinstance(error, BrokenPipeError):
+        # The reader has had enough (``| head``). Without this, Python complains at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAULT
+    if debug:
+        traceback.print_exception(error)
+    if isinstance(error, KeyboardInterrupt | typer.Abort):
+        say("error", "interrupted")
+        return INTERRUPTED
+    if hasattr(error, "format_message"):  # wrong usage, as typer tells it
+        context = getattr(error, "ctx", None)
+        hint = f". See: {context.command_path} --help" if context else ""
+        say("error", error.format_message().rstrip(".") + hint)
+        return MISTAKE
+    if isinstance(error, YoutuError):
+        say("error", error)
+        return MISTAKE
+    if isinstance(error, OSError):
+        name = f"{error.filename}: " if error.filename else ""
+        say("error", f"{name}{(error.strerror or str(error)).lower()}")
+        return MISTAKE
+    hint = "" if debug else " (a fault of the program: 'youtu-st --debug ...' shows where)"
+    say("error", f"unexpected {type(error).__name__}: {str(error)[:300]}{hint}")
+    return FAULT
+
+
+def _show_warnings_as_lines() -> None:
+    def show(
+        message: Warning | str,
+        category: type[Warning],
+        filename: str,
+        lineno: int,
+        file: TextIO | None = None,
+        line: str | None = None,
+    ) -> None:
+        say("warning", message)
+
+    warnings.showwarning = show
+    warnings.simplefilter("ignore")
+    warnings.simplefilter("default", UserWarning)
+    logging.getLogger("pypdf").setLevel(logging.ERROR)

@@ -1,0 +1,96 @@
+"""What the commands share: one line for an error, a sign of life while something takes long, the encoder."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from youtu_st.errors import YoutuError
+
+if TYPE_CHECKING:
+    from rich.status import Status
+
+    from youtu_st.encoder import Encoder
+
+DEFAULT_MODEL = "minilm"
+
+TrustRemoteCode = Annotated[
+    bool, typer.Option("--trust-remote-code", help="Run code that the checkpoint brings.")
+]
+
+
+class UsageError(YoutuError, ValueError):
+    """The command was called wrongly: the message says how to call it."""
+
+
+def say(kind: str, message: object) -> None:
+    """Write one line to standard error."""
+    print(f"youtu-st: {kind}: {one_line(str(message))}", file=sys.stderr, flush=True)
+
+
+def one_line(message: str) -> str:
+    """Join the lines of a message: after a colon or a full stop as they are, else with a semicolon."""
+    lines = [line.strip() for line in message.splitlines() if line.strip()]
+    return "".join(
+        line + ("" if last else " " if line.endswith((":", ".", "?", "!", ";", ",")) else "; ")
+        for line, last in zip(lines, [False] * (len(lines) - 1) + [True], strict=True)
+    )
+
+
+def count(number: int, noun: str) -> str:
+    """A number with its noun: ``1 file``, ``1,024 files``."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def status(message: str) -> Status:
+    """A spinner on the terminal while something takes long; where standard error is none, nothing."""
+    from rich.console import Console
+
+    return Console(stderr=True).status(message)
+
+
+def load_encoder(model: str, *, trust_remote_code: bool = False) -> Encoder:
+    """Load an encoder, quietly.
+
+    Raises:
+        YoutuError: As for :class:`youtu_st.Encoder`.
+    """
+    name = absolute_model(model)
+    with status(f"loading {model} ..."):
+        from youtu_st.encoder import Encoder
+
+        quiet()
+        return Encoder(name, trust_remote_code=trust_remote_code)
+
+
+def absolute_model(model: str) -> str:
+    """The model's name, or its absolute path where it is one, so that an index finds it from anywhere.
+
+    Loads nothing, so that a slip of the pen is found at once.
+
+    Raises:
+        UnknownModelError: If it is neither a known name, nor a path, nor the shape of a hub id.
+        SpecError: If it is a spec's file with a mistake in it.
+    """
+    from youtu_st.spec import is_spec_file, known_models, load_spec
+
+    path = Path(model).expanduser()
+    if is_spec_file(model):
+        load_spec(path)
+    if model not in known_models() and (is_spec_file(model) or path.is_dir()):
+        return str(path.resolve())
+    is_hub_id = model.count("/") == 1 and not model.startswith((".", "/", "~"))
+    return model if is_hub_id else load_spec(model).name
+
+
+def quiet() -> None:
+    """Keep the libraries' own messages and bars off the terminal; downloads keep theirs."""
+    from transformers.utils import logging as transformers_logging
+
+    transformers_logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    logging.getLogger("sentence_transformers").setLevel(logging.ERROR)

@@ -1,0 +1,109 @@
+"""``youtu-st encode``."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from youtu_st.cli.console import (
+    DEFAULT_MODEL,
+    TrustRemoteCode,
+    UsageError,
+    absolute_model,
+    count,
+    load_encoder,
+)
+
+if TYPE_CHECKING:
+    from youtu_st.protocol import Vectors
+
+
+ROLES = ("query", "document")
+EXAMPLE = "Example: youtu-st encode questions.txt --role query --out questions.npy"
+
+
+def encode(
+    file: Annotated[
+        str,
+        typer.Argument(
+            metavar="FILE",
+            help=".txt (a text a line), .jsonl or .csv (field 'text'), or - for lines of standard input.",
+        ),
+    ],
+    role: Annotated[str, typer.Option(metavar="query|document", help="What the texts are.")],
+    out: Annotated[Path, typer.Option(metavar="NPY", help="Where to write the matrix, float32.")],
+    model: Annotated[
+        str, typer.Option(metavar="NAME", help="A name, a directory, a hub id or a .yaml file.")
+    ] = DEFAULT_MODEL,
+    instruction: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="What queries are for; default: the model's own.")
+    ] = None,
+    dimensions: Annotated[
+        int | None, typer.Option(metavar="N", help="Length to cut vectors to; default: the model's own.")
+    ] = None,
+    trust_remote_code: TrustRemoteCode = False,
+) -> None:
+    """Encode texts, one row each, to a NumPy file."""
+    from youtu_st.corpus import Spool, read_texts
+
+    if role not in ROLES:
+        raise UsageError(f"--role must be {' or '.join(ROLES)}, not {role!r}")
+    if instruction is not None and role == "document":
+        raise UsageError("--instruction goes with --role query: documents are encoded without one")
+    absolute_model(model)
+    if not out.absolute().parent.is_dir():
+        raise UsageError(f"{out}: there is no directory {out.absolute().parent}")
+    if out.is_dir():
+        raise UsageError(f"{out} is a directory: --out is the file to write")
+    with Spool() as texts:
+        for text in read_texts(file):
+            texts.add(text)
+        if not len(texts):
+            raise UsageError(f"{file}: there are no texts in it")
+        encoder = load_encoder(model, trust_remote_code=trust_remote_code)
+        if role == "query":
+            blocks = encoder.iter_encode_query(
+                texts, instruction=instruction, dimensions=dimensions, show_progress=True, total=len(texts)
+            )
+        else:
+            blocks = encoder.iter_encode_document(
+                texts, dimensions=dimensions, show_progress=True, total=len(texts)
+            )
+        dimension = dimensions or encoder.dimension
+        write_matrix(out, blocks, (len(texts), dimension))
+        rows = count(len(texts), "row")
+    typer.echo(f"{rows} of {dimension} dimensions, model {model}, fingerprint {encoder.fingerprint} -> {out}")
+
+
+def write_matrix(out: Path, blocks: Iterable[Vectors], shape: tuple[int, int]) -> None:
+    """Write blocks of rows to a ``.npy`` file that is there whole or not at all.
+
+    Args:
+        out: The file; replaced where it exists.
+        blocks: Blocks of rows, together of that shape.
+        shape: ``(rows, dimension)``.
+    """
+    from numpy.lib.format import open_memmap
+
+    handle, name = tempfile.mkstemp(dir=out.absolute().parent, prefix=f".{out.name}.", suffix=".part")
+    os.close(handle)
+    try:
+        matrix = open_memmap(name, mode="w+", dtype="<f4", shape=shape)
+        start = 0
+        for block in blocks:
+            matrix[start : start + len(block)] = block
+            start += len(block)
+        matrix.flush()
+        del matrix
+        umask = os.umask(0)
+        os.umask(umask)
+        os.chmod(name, 0o666 & ~umask)  # a temporary file is for its owner alone; a result is not
+        os.replace(name, out)
+    except BaseException:
+        os.unlink(name)
+        raise

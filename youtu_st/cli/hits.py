@@ -1,0 +1,67 @@
+"""Search results for people."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.text import Text
+
+from youtu_st.cli.console import one_line
+from youtu_st.index import Hit
+
+LINES = 6
+INDENT = " " * 4
+WIDEST = 100
+# After a long line, before a word: the author's editor broke the line, not the author.
+LINE_BREAK_IN_PROSE = re.compile(r"(?<=[^\n|]{60})\n(?=[A-Za-z(`*])")
+
+
+def print_hits(hits: Sequence[Hit], *, full: bool) -> None:
+    """Print passages, best first: rank, score and place, then the text below.
+
+    Args:
+        hits: What was found.
+        full: Print texts whole, not their first lines.
+    """
+    console = Console(highlight=False)
+    width = min(console.width, WIDEST) - len(INDENT)
+    for rank, hit in enumerate(hits, start=1):
+        if rank > 1:
+            console.print()
+        console.print(_head(rank, hit), soft_wrap=True)
+        for line in _body(console, hit.text, width, full):
+            line.rstrip()
+            console.print(Text(INDENT) + line if line else line, soft_wrap=True)
+
+
+def place(hit: Hit) -> str:
+    """Where a passage is from: ``notes/a.md:12``, ``handbook.pdf, page 3``, or its id."""
+    source, line, page = (hit.metadata.get(name) for name in ("source", "line", "page"))
+    if source is None:
+        return hit.id
+    if line is not None:
+        return f"{source}:{line}"
+    return str(source) if page is None else f"{source}, page {page}"
+
+
+def _head(rank: int, hit: Hit) -> Text:
+    head = Text.assemble(
+        (f"{rank:>2}", "bold"), "  ", (f"{hit.score:.4f}", "cyan"), "  ", (place(hit), "bold")
+    )
+    title = hit.metadata.get("title")
+    return head.append(f"  {one_line(str(title))}", style="dim") if title else head
+
+
+def _body(console: Console, text: str, width: int, full: bool) -> list[Text]:
+    """The lines of a text, wrapped; unless it is wanted whole, its first ones, without blank ones."""
+    if full:
+        return list(Text(text).wrap(console, width))
+    cut = Text(" …", style="dim")
+    dense = re.sub(r"\n\s*\n", "\n", LINE_BREAK_IN_PROSE.sub(" ", text))
+    lines = list(Text(dense).wrap(console, width - len(cut)))
+    if len(lines) > LINES:
+        lines[LINES - 1].rstrip()
+        lines[LINES - 1].append_text(cut)
+    return lines[:LINES]

@@ -1,0 +1,261 @@
+"""``youtu-st index``: build, search and look at an index."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from youtu_st.cli.console import (
+    DEFAULT_MODEL,
+    TrustRemoteCode,
+    UsageError,
+    absolute_model,
+    count,
+    load_encoder,
+    say,
+    status,
+)
+from youtu_st.errors import IndexNotFoundError, UnknownModelError
+
+if TYPE_CHECKING:
+    from youtu_st.encoder import Encoder
+    from youtu_st.index import Manifest, VectorIndex
+
+EXAMPLE = "Example: youtu-st index build notes/ handbook.pdf --out notes.index"
+SEARCH_EXAMPLE = 'Example: youtu-st index search notes.index "How do I renew a passport?" -k 3'
+INFO_EXAMPLE = "Example: youtu-st index info notes.index"
+
+app = typer.Typer(rich_markup_mode=None, epilog=EXAMPLE)
+
+Directory = Annotated[Path, typer.Argument(metavar="DIR", help="The index.")]
+ModelOption = Annotated[
+    str | None,
+    typer.Option("--model", metavar="NAME", help="A name, a directory, a hub id or a .yaml file."),
+]
+
+
+@app.callback()
+def index() -> None:
+    """Build and search an index of files."""
+
+
+@app.command(epilog=EXAMPLE)
+def build(
+    paths: Annotated[
+        list[Path], typer.Argument(metavar="PATH", help="Files (.md .txt .jsonl .csv .pdf) and folders.")
+    ],
+    out: Annotated[Path, typer.Option(metavar="DIR", help="The index: new, or one to bring up to date.")],
+    model: ModelOption = None,
+    factory: Annotated[
+        str | None,
+        typer.Option(metavar="STRING", help="FAISS factory, such as HNSW32; default: Flat, which is exact."),
+    ] = None,
+    chunk_tokens: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N", help="Most tokens of a passage; default: what the model reads, at most 512."
+        ),
+    ] = None,
+    trust_remote_code: TrustRemoteCode = False,
+) -> None:
+    """Index files, or bring an index up to date: only what is new is encoded."""
+    from youtu_st.corpus import (
+        SUFFIXES,
+        Splitter,
+        Spool,
+        find_files,
+        passage_tokens,
+        read_passages,
+        update_index,
+    )
+    from youtu_st.index import VectorIndex
+
+    if chunk_tokens is not None and chunk_tokens < 1:
+        raise UsageError(f"--chunk-tokens must be at least 1, not {chunk_tokens}")
+    found = find_files(paths)
+    named = ", ".join(map(str, paths))
+    if not found.files:
+        raise UsageError(f"no documents found in {named}: there is no file of {' '.join(SUFFIXES)}")
+    manifest = _manifest_to_update(out, factory)
+    encoder = _encoder(out, manifest, model, trust_remote_code)
+    splitter = Splitter(encoder.tokenizer, passage_tokens(encoder, chunk_tokens))
+    with Spool() as spool:
+        # Before the index is made: a file that cannot be read leaves nothing behind.
+        with status("reading ...") as spinner:
+            read_passages(found, splitter, spool, report=lambda n: spinner.update(f"reading: {n:,} passages"))
+        if not len(spool) and manifest is None:
+            raise UsageError(f"no documents found in {named}: {count(len(found.files), 'file')}, all empty")
+        opened = _opened(out, encoder) if manifest else VectorIndex.create(out, encoder, factory or "Flat")
+        with opened as index:
+            changes = update_index(index, encoder, found, spool, show_progress=True)
+            total = len(index)
+    _note_skipped(found.skipped, changes.empty)
+    updated = f"updated {changes.updated:,}, " if changes.updated else ""
+    typer.echo(
+        f"added {changes.added:,}, {updated}unchanged {changes.unchanged:,}, deleted {changes.deleted:,} "
+        f"passages from {count(changes.files, 'file')} -> {out} ({count(total, 'passage')})"
+    )
+
+
+@app.command(epilog=SEARCH_EXAMPLE)
+def search(
+    directory: Directory,
+    question: Annotated[str, typer.Argument(metavar="QUESTION", help="What to look for.")],
+    k: Annotated[int, typer.Option("-k", metavar="N", help="Number of passages.")] = 5,
+    where: Annotated[
+        str | None,
+        typer.Option("--filter", metavar="JSON", help='Condition on metadata, such as \'{"lang": "zh"}\'.'),
+    ] = None,
+    instruction: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="What the search is for; default: the model's own.")
+    ] = None,
+    full: Annotated[bool, typer.Option("--full", help="Show passages whole.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Show passages as JSON.")] = False,
+    model: ModelOption = None,
+    trust_remote_code: TrustRemoteCode = False,
+) -> None:
+    """Find the passages that answer a question."""
+    from youtu_st.cli.hits import print_hits
+
+    if k < 1:
+        raise UsageError(f"-k must be at least 1, not {k}")
+    if not question.strip():
+        raise UsageError("the question is blank")
+    condition = _condition(where)
+    manifest = _manifest(directory)
+    encoder = _encoder(directory, manifest, model, trust_remote_code)
+    with _opened(directory, encoder) as index:
+        hits = index.search(question, k, condition, instruction=instruction)
+    if as_json:
+        records = [
+            {"rank": rank, "id": hit.id, "score": hit.score, "text": hit.text, "metadata": hit.metadata}
+            for rank, hit in enumerate(hits, start=1)
+        ]
+        typer.echo(json.dumps(records, ensure_ascii=False, indent=2))
+        return
+    if not hits:
+        say("note", "no passage matches")
+    print_hits(hits, full=full)
+
+
+@app.command(epilog=INFO_EXAMPLE)
+def info(
+    directory: Directory,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+) -> None:
+    """Show what is in an index, and which model it is for."""
+    manifest = _manifest(directory)
+    facts: dict[str, Any] = {
+        "passages": _count(directory),
+        "model": manifest.model,
+        "fingerprint": manifest.fingerprint,
+        "dimension": manifest.dimension,
+        "metric": manifest.metric,
+        "factory": manifest.factory,
+        "built with": dict(manifest.runtime),
+        "created": manifest.created,
+        "size": sum(file.stat().st_size for file in directory.iterdir() if file.is_file()),
+        "format": manifest.version,
+    }
+    if as_json:
+        facts["runtime"] = facts.pop("built with")
+        facts["bytes"] = facts.pop("size")
+        typer.echo(json.dumps(facts, ensure_ascii=False, indent=2))
+        return
+    facts["passages"] = f"{facts['passages']:,}"
+    facts["built with"] = ", ".join(map(str, facts["built with"].values()))
+    facts["size"] = f"{facts['size'] / 1e6:,.1f} MB"
+    for name, value in facts.items():
+        typer.echo(f"{name:<12} {value}")
+
+
+def _manifest_to_update(out: Path, factory: str | None) -> Manifest | None:
+    """The manifest of the index that is there; None if there is room for a new one."""
+    from youtu_st.index.directory import check_vacant
+    from youtu_st.index.files import MANIFEST
+
+    if not (out / MANIFEST).exists():
+        check_vacant(out)
+        return None
+    manifest = _manifest(out)
+    if factory not in (None, manifest.factory):
+        raise UsageError(
+            f"{out} was built with --factory {manifest.factory}, not {factory}: build another directory"
+        )
+    return manifest
+
+
+def _encoder(
+    directory: Path, manifest: Manifest | None, model: str | None, trust_remote_code: bool
+) -> Encoder:
+    """The model that is named, or else the one that the index was built with, or else the default."""
+    name = model or (manifest.model if manifest else DEFAULT_MODEL)
+    try:
+        absolute_model(name)
+    except UnknownModelError as error:
+        if model is not None:
+            raise
+        raise UsageError(
+            f"{directory} was built with the model {name}, which is not there: say where it is with --model"
+        ) from error
+    return load_encoder(name, trust_remote_code=trust_remote_code)
+
+
+def _opened(directory: Path, encoder: Encoder) -> VectorIndex:
+    from youtu_st.index import VectorIndex
+
+    with status(f"opening {directory} ..."):
+        return VectorIndex.open(directory, encoder)
+
+
+def _manifest(directory: Path) -> Manifest:
+    from youtu_st.index import read_manifest
+
+    try:
+        return read_manifest(directory)
+    except IndexNotFoundError as error:
+        raise UsageError(
+            f"there is no index in {directory}. Make one with: youtu-st index build PATH --out {directory}"
+        ) from error
+
+
+def _condition(where: str | None) -> dict[str, Any] | None:
+    """The filter, checked before a model is loaded for it."""
+    from youtu_st.index.filters import compile_filter
+
+    if where is None:
+        return None
+    try:
+        condition = json.loads(where)
+    except ValueError as error:
+        raise UsageError(f'--filter is not JSON: {error}. Example: --filter \'{{"lang": "zh"}}\'') from error
+    if not isinstance(condition, dict):
+        raise UsageError(
+            f'--filter must be a JSON object, not {where}. Example: --filter \'{{"lang": "zh"}}\''
+        )
+    compile_filter(condition)
+    return condition
+
+
+def _count(directory: Path) -> int:
+    """Passages now; the manifest has the number of when the index was last closed."""
+    from youtu_st.index.documents import DocumentStore
+    from youtu_st.index.files import DOCUMENTS
+
+    store = DocumentStore(directory / DOCUMENTS)
+    try:
+        return store.count()
+    finally:
+        store.close()
+
+
+def _note_skipped(unknown: int, empty: int) -> None:
+    parts = [
+        *([f"{count(unknown, 'file')} of other kinds"] if unknown else []),
+        *([count(empty, "empty file")] if empty else []),
+    ]
+    if parts:
+        say("note", f"skipped {' and '.join(parts)}")

@@ -1,0 +1,237 @@
+"""Files to documents: one for a text file, one for a record of a table, one for a page."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO, NoReturn
+
+from youtu_st.corpus.files import SourceFile, find_files
+from youtu_st.errors import InputError, require
+
+TEXT_FIELDS = ("text", "content")
+ID_FIELDS = ("id", "_id")
+RESERVED = ("source", "line", "position")
+"""Metadata that says where a passage is from; a record's own fields of these names become ``record_...``."""
+
+_LONGEST_FIELD = 2**31 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class SourceDocument:
+    """A text, and where it is from.
+
+    Attributes:
+        text: The text; its lines end in a line feed.
+        source: The file's name, see :class:`~youtu_st.corpus.SourceFile`.
+        metadata: Further facts: ``line`` and ``id`` of a record, ``page`` of a PDF, a record's other fields.
+    """
+
+    text: str
+    source: str
+    metadata: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A row of a ``.jsonl`` or ``.csv`` file.
+
+    Attributes:
+        line: Its first line, from 1.
+        text: Its text.
+        fields: Its other fields.
+    """
+
+    line: int
+    text: str
+    fields: dict[str, Any]
+
+
+def read_documents(paths: Iterable[str | Path]) -> Iterator[SourceDocument]:
+    """Read files and folders, see :func:`~youtu_st.corpus.find_files`.
+
+    Raises:
+        InputError: If something cannot be read: the message names the file, and the line, page or byte.
+    """
+    for file in find_files(paths).files:
+        yield from read_file(file)
+
+
+def read_file(file: SourceFile) -> Iterator[SourceDocument]:
+    """Read one file.
+
+    Raises:
+        InputError: As for :func:`read_documents`.
+        MissingDependencyError: If it is a PDF and ``pypdf`` is not installed.
+    """
+    return _READERS[file.suffix](file)
+
+
+def read_lines(stream: BinaryIO, name: str | Path) -> Iterator[str]:
+    """Decode a stream line by line: UTF-8, with or without a byte order mark; lines end in a line feed.
+
+    Args:
+        stream: An open binary file.
+        name: What to call it in messages.
+
+    Raises:
+        InputError: If it is not UTF-8: the message has the byte's offset.
+    """
+    start = 0
+    for raw in stream:
+        try:
+            line = raw.decode("utf-8")
+        except UnicodeDecodeError as error:
+            where = start + error.start
+            raise InputError(
+                f"{name}: not UTF-8 at byte {where} (0x{raw[error.start]:02x}); save it as UTF-8"
+            ) from error
+        line = line.removeprefix("\ufeff") if start == 0 else line
+        start += len(raw)
+        yield line[:-2] + "\n" if line.endswith("\r\n") else line
+
+
+def read_records(path: Path) -> Iterator[Record]:
+    """Read the rows of a ``.jsonl`` or ``.csv`` file; a blank line of a ``.jsonl`` is a row without text.
+
+    A row's text is its field ``text``, or else ``content``; a line of a ``.jsonl`` may be a string too.
+
+    Args:
+        path: The file.
+
+    Raises:
+        InputError: If a row is malformed or has no text field: the message has its line.
+    """
+    with path.open("rb") as stream:
+        lines = read_lines(stream, path)
+        yield from (
+            _json_records(path, lines) if path.suffix.lower() == ".jsonl" else _csv_records(path, lines)
+        )
+
+
+def _json_records(path: Path, lines: Iterable[str]) -> Iterator[Record]:
+    def not_a_number(name: str) -> NoReturn:
+        raise ValueError(f"{name} is not JSON")
+
+    for line, text in enumerate(lines, start=1):
+        if not text.strip():
+            yield Record(line, "", {})
+            continue
+        where = f"{path}, line {line}"
+        try:
+            value = json.loads(text, parse_constant=not_a_number)
+        except (ValueError, RecursionError) as error:
+            raise InputError(f"{where}: not valid JSON: {error}") from error
+        if not isinstance(value, Mapping | str):
+            raise InputError(f"{where}: must be an object with a field 'text', or a string")
+        yield _record(where, line, {"text": value} if isinstance(value, str) else value)
+
+
+def _csv_records(path: Path, lines: Iterable[str]) -> Iterator[Record]:
+    csv.field_size_limit(_LONGEST_FIELD)  # 128 KB by default, and a text may be longer
+    rows = csv.reader(lines, strict=True)  # strict: an open quote must not swallow the rest of the file
+    header: list[str] | None = None
+    line = 1
+    try:
+        for row in rows:
+            if row and header is None:
+                header = row
+                if not set(TEXT_FIELDS) & set(header):
+                    raise InputError(
+                        f"{path}: no column 'text' or 'content'; its columns: {', '.join(header)}"
+                    )
+            elif row and header is not None:
+                where = f"{path}, line {line}"
+                if len(row) != len(header):
+                    raise InputError(f"{where}: {len(row)} fields, and the header has {len(header)}")
+                yield _record(where, line, dict(zip(header, row, strict=True)))
+            line = rows.line_num + 1
+    except csv.Error as error:
+        raise InputError(f"{path}, line {line}: not valid CSV: {error}") from error
+
+
+def _record(where: str, line: int, values: Mapping[str, Any]) -> Record:
+    name = next((name for name in TEXT_FIELDS if name in values), None)
+    if name is None:
+        raise InputError(f"{where}: no field 'text' or 'content'; its fields: {', '.join(values) or 'none'}")
+    text = values[name]
+    if not isinstance(text, str):
+        raise InputError(f"{where}: field {name!r} must be a string, not {type(text).__name__}")
+    try:
+        json.dumps(values, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        raise InputError(f"{where}: holds half a surrogate pair, which is no character") from error
+    return Record(line, text, {key: value for key, value in values.items() if key != name})
+
+
+def _read_text(file: SourceFile) -> Iterator[SourceDocument]:
+    with file.path.open("rb") as stream:
+        text = "".join(read_lines(stream, file.path))
+    yield SourceDocument(text.replace("\r", "\n"), file.source)
+
+
+def _read_records(file: SourceFile) -> Iterator[SourceDocument]:
+    for record in read_records(file.path):
+        facts = _facts(record.fields)
+        title = facts.get("title")
+        parts = [title if isinstance(title, str) else "", record.text]
+        text = "\n\n".join(part for part in parts if part.strip())
+        if text:
+            yield SourceDocument(text, file.source, {"line": record.line, **facts})
+
+
+def _facts(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields that metadata can hold: scalars and lists of them; the id as a string."""
+    facts = {
+        f"record_{name}" if name in RESERVED else name: value
+        for name, value in fields.items()
+        if name not in ID_FIELDS and _is_plain(value)
+    }
+    key = next((fields[name] for name in ID_FIELDS if fields.get(name) not in (None, "")), None)
+    return facts if key is None else {"id": str(key), **facts}
+
+
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, list):
+        return all(not isinstance(item, list) and _is_plain(item) for item in value)
+    if isinstance(value, float):
+        return math.isfinite(value)
+    return value is None or isinstance(value, str | int)
+
+
+def _read_pdf(file: SourceFile) -> Iterator[SourceDocument]:
+    pypdf = require("pypdf", "pdf")
+    number = 0
+    # The parser meets broken files of every kind, and raises errors of every kind.
+    try:
+        pages = iter(pypdf.PdfReader(file.path).pages)
+    except Exception as error:
+        raise _unreadable(f"{file.path}", error) from error
+    while True:
+        number += 1
+        try:
+            text = next(pages).extract_text()
+        except StopIteration:
+            return
+        except Exception as error:
+            raise _unreadable(f"{file.path}, page {number}", error) from error
+        # Fonts may map glyphs to half a surrogate pair.
+        text = text.encode("utf-8", "replace").decode("utf-8")
+        yield SourceDocument(text, file.source, {"page": number})
+
+
+def _unreadable(where: str, error: Exception) -> InputError:
+    return InputError(f"{where}: not a readable PDF: {' '.join(str(error).split()) or type(error).__name__}")
+
+
+_READERS: dict[str, Callable[[SourceFile], Iterator[SourceDocument]]] = {
+    ".csv": _read_records,
+    ".jsonl": _read_records,
+    ".md": _read_text,
+    ".pdf": _read_pdf,
+    ".txt": _read_text,
+}
