@@ -147,9 +147,11 @@ def info(
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
 ) -> None:
     """Show what is in an index, and which model it is for."""
+    from youtu_st.index import count_documents
+
     manifest = _manifest(directory)
     facts: dict[str, Any] = {
-        "passages": _count(directory),
+        "passages": count_documents(directory),
         "model": manifest.model,
         "fingerprint": manifest.fingerprint,
         "dimension": manifest.dimension,
@@ -238,18 +240,6 @@ def _condition(where: str | None) -> dict[str, Any] | None:
         )
     compile_filter(condition)
     return condition
-
-
-def _count(directory: Path) -> int:
-    """Passages now; the manifest has the number of when the index was last closed."""
-    from youtu_st.index.documents import DocumentStore
-    from youtu_st.index.files import DOCUMENTS
-
-    store = DocumentStore(directory / DOCUMENTS)
-    try:
-        return store.count()
-    finally:
-        store.close()
 
 
 def _note_skipped(unknown: int, empty: int) -> None:

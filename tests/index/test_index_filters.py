@@ -1,0 +1,221 @@
+"""Filters: compiled to SQL, against a plain-Python evaluator written from the documented rules."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from youtu_st.errors import FilterError
+from youtu_st.index.filters import compile_filter
+
+MISSING = object()
+COMPARE = {
+    "$gt": lambda a, b: a > b,
+    "$gte": lambda a, b: a >= b,
+    "$lt": lambda a, b: a < b,
+    "$lte": lambda a, b: a <= b,
+}
+
+
+def lookup(metadata: Any, path: str) -> Any:
+    for name in path.split("."):
+        if not isinstance(metadata, dict) or name not in metadata:
+            return MISSING
+        metadata = metadata[name]
+    return metadata
+
+
+def kind(value: Any) -> str:
+    if value is None or isinstance(value, bool):
+        return repr(value) if value is None else "bool"
+    return "number" if isinstance(value, int | float) else type(value).__name__
+
+
+def elements(value: Any) -> list[Any]:
+    if value is MISSING or isinstance(value, dict):
+        return []
+    return value if isinstance(value, list) else [value]
+
+
+def equals(value: Any, wanted: Any) -> bool:
+    if wanted is None and value is MISSING:
+        return True
+    return any(kind(item) == kind(wanted) and item == wanted for item in elements(value))
+
+
+def holds(value: Any, operator: str, operand: Any) -> bool:
+    if operator in COMPARE:
+        same = [item for item in elements(value) if kind(item) == kind(operand)]
+        return any(COMPARE[operator](item, operand) for item in same)
+    if operator == "$not":
+        return not field(value, operand)
+    if operator in ("$ne", "$nin"):
+        return not holds(value, {"$ne": "$eq", "$nin": "$in"}[operator], operand)
+    return any(equals(value, one) for one in (operand if operator == "$in" else [operand]))
+
+
+def field(value: Any, condition: Any) -> bool:
+    if not isinstance(condition, dict):
+        return equals(value, condition)
+    return all(holds(value, operator, operand) for operator, operand in condition.items())
+
+
+def matches(metadata: Any, filter: dict[str, Any]) -> bool:
+    def part(name: str, value: Any) -> bool:
+        if name == "$and":
+            return all(matches(metadata, one) for one in value)
+        if name == "$or":
+            return any(matches(metadata, one) for one in value)
+        if name == "$not":
+            return not matches(metadata, value)
+        return field(lookup(metadata, name), value)
+
+    return all(part(name, value) for name, value in filter.items())
+
+
+def select(records: list[Any], filter: dict[str, Any] | None) -> list[int]:
+    condition, values = compile_filter(filter)
+    connection = sqlite3.connect(":memory:")
+    connection.execute("CREATE TABLE documents (key INTEGER PRIMARY KEY, metadata TEXT)")
+    rows = [(key, json.dumps(record, ensure_ascii=False)) for key, record in enumerate(records)]
+    connection.executemany("INSERT INTO documents VALUES (?, ?)", rows)
+    found = connection.execute(f"SELECT key FROM documents WHERE {condition} ORDER BY key", values).fetchall()
+    connection.close()
+    return [key for (key,) in found]
+
+
+text = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=3)
+scalar = (
+    st.sampled_from([None, True, False, 0, 1, 1.0, -1, 0.5, "", "1", "a", "zh", "中", "true"])
+    | st.integers(-(2**63), 2**63 - 1)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | text
+)
+name = st.sampled_from(["a", "b", "中文", "x y"])
+value = (
+    scalar
+    | st.lists(scalar, max_size=3)
+    | st.dictionaries(name, scalar | st.lists(scalar, max_size=2), max_size=2)
+)
+record = st.dictionaries(name, value, max_size=3)
+path = name | st.builds(lambda a, b: f"{a}.{b}", name, name)
+bound = scalar.filter(lambda v: v is not None and not isinstance(v, bool))
+condition = st.recursive(
+    scalar
+    | st.dictionaries(st.sampled_from(["$eq", "$ne"]), scalar, min_size=1)
+    | st.dictionaries(st.sampled_from(["$in", "$nin"]), st.lists(scalar, max_size=3), min_size=1)
+    | st.dictionaries(st.sampled_from(sorted(COMPARE)), bound, min_size=1),
+    lambda inner: inner.map(lambda one: {"$not": one}),
+    max_leaves=3,
+)
+filters = st.recursive(
+    st.dictionaries(path, condition, max_size=2),
+    lambda inner: (
+        st.lists(inner, min_size=1, max_size=3).map(lambda parts: {"$and": parts})
+        | st.lists(inner, min_size=1, max_size=3).map(lambda parts: {"$or": parts})
+        | inner.map(lambda one: {"$not": one})
+    ),
+    max_leaves=4,
+)
+
+
+@settings(max_examples=600, deadline=None)
+@given(st.lists(record, min_size=1, max_size=6), filters)
+def test_sql_selects_what_the_plain_evaluator_selects(records: list[Any], filter: dict[str, Any]) -> None:
+    assert select(records, filter) == [i for i, one in enumerate(records) if matches(one, filter)]
+
+
+RECORDS: list[dict[str, Any]] = [
+    {"lang": "zh", "year": 2020, "tags": ["a", "b"], "author": {"name": "Li"}},
+    {"lang": "en", "year": 2023.5, "tags": [], "ok": True},
+    {"lang": None, "year": "2021", "ok": 1},
+    {},
+]
+
+
+@pytest.mark.parametrize(
+    ("filter", "expected"),
+    [
+        (None, [0, 1, 2, 3]),
+        ({}, [0, 1, 2, 3]),
+        ({"lang": "zh"}, [0]),
+        ({"lang": None}, [2, 3]),
+        ({"lang": {"$ne": "zh"}}, [1, 2, 3]),
+        ({"lang": {"$in": ["zh", "en"]}}, [0, 1]),
+        ({"lang": {"$in": []}}, []),
+        ({"lang": {"$nin": ["zh", None]}}, [1]),
+        ({"year": {"$gte": 2020, "$lt": 2024}}, [0, 1]),
+        ({"year": {"$gt": 2020}}, [1]),
+        ({"year": {"$gt": "2020"}}, [2]),
+        ({"tags": "b"}, [0]),
+        ({"tags": {"$in": ["b", "c"]}}, [0]),
+        ({"ok": True}, [1]),
+        ({"ok": 1}, [2]),
+        ({"ok": 1.0}, [2]),
+        ({"author.name": "Li"}, [0]),
+        ({"author": "Li"}, []),
+        ({"author.name": {"$ne": "Li"}}, [1, 2, 3]),
+        ({"lang": "zh", "year": 2021}, []),
+        ({"$or": [{"lang": "zh"}, {"ok": True}]}, [0, 1]),
+        ({"$and": [{"lang": "zh"}, {"year": {"$lte": 2020}}]}, [0]),
+        ({"$not": {"lang": "zh"}}, [1, 2, 3]),
+        ({"year": {"$not": {"$gte": 2000}}}, [2, 3]),
+    ],
+)
+def test_examples(filter: dict[str, Any] | None, expected: list[int]) -> None:
+    assert select(RECORDS, filter) == expected
+
+
+@pytest.mark.parametrize(
+    ("filter", "message"),
+    [
+        ({"year": {"$gtee": 1}}, r"'\$gtee'.*Did you mean \$gte\?.*\$eq, \$ne, \$in, \$nin"),
+        ({"$xor": []}, r"'\$xor'.*Known operators: \$and, \$or, \$not"),
+        ({"author": {"name": "Li"}}, r"'name' in the condition on .*author\.name"),
+        ({"lang": ["zh", "en"]}, r"\$eq takes a string.*use \$in"),
+        ({"lang": {"$in": "zh"}}, r"\$in takes a list of values, not 'zh'"),
+        ({"$and": []}, r"\$and takes a list of at least one filter"),
+        ({"$or": {"a": 1}}, r"\$or takes a list"),
+        ({"$not": 3}, r"A filter is a dictionary"),
+        ({"a": {}}, "empty condition"),
+        ({"a": {"$gt": True}}, r"\$gt compares with a number or a string, not True"),
+        ({"a": {"$lt": None}}, r"\$lt compares"),
+        ({"a": float("nan")}, "finite"),
+        ({"a": b"x"}, "takes a string"),
+        ({3: 1}, "names of metadata fields, not 3"),
+        ({"": 1}, "names of metadata fields"),
+        ({"a..b": 1}, "joined by single dots"),
+        ({'a"b': 1}, "cannot be filtered on"),
+        ("lang = 'zh'", "A filter is a dictionary"),
+    ],
+)
+def test_a_malformed_filter_is_an_error_that_names_the_part(filter: Any, message: str) -> None:
+    with pytest.raises(FilterError, match=message):
+        compile_filter(filter)
+
+
+def test_values_and_paths_are_bound_never_written_into_the_sql() -> None:
+    hostile = "'); DROP TABLE documents; --"
+    condition, values = compile_filter({hostile: {"$in": [hostile], "$gt": hostile}})
+    assert "DROP" not in condition
+    assert condition.count("?") == len(values)
+    assert select([{hostile: hostile}, {}], {hostile: hostile}) == [0]
+
+
+def test_nesting_has_a_limit() -> None:
+    filter: dict[str, Any] = {"a": 1}
+    for _ in range(20):
+        filter = {"$not": filter}
+    assert select([{"a": 1}, {}], filter) == [0]  # twenty times not
+    with pytest.raises(FilterError, match="nest"):
+        compile_filter({"$not": filter})
+    deep: Any = {"$eq": 1}
+    for _ in range(30):
+        deep = {"$not": deep}
+    with pytest.raises(FilterError, match="nest"):
+        compile_filter({"a": deep})

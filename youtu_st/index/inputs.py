@@ -1,0 +1,205 @@
+"""What callers hand in: texts, ids, metadata and vectors, checked before anything is encoded or written."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from youtu_st.errors import InputError
+from youtu_st.protocol import Vectors
+
+_MAX_DEPTH = 100
+_FLAT = {str, int, float, bool, type(None)}
+_BULK_JSON = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",\n", ": "))
+_TO_JSON = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Documents to write; where an id came twice, only its last document is here."""
+
+    texts: list[str]
+    ids: list[str]
+    metadata: list[str]
+    """JSON objects."""
+    returned: list[str]
+    """The id of every text that was handed in."""
+    kept: list[int] | None
+    """Which of the texts handed in these are; None means all."""
+    may_replace: bool
+    """False where the ids were made here, so that none can be in the index."""
+
+
+def check_batch(texts: Iterable[str], ids: Iterable[str] | None, metadata: Iterable[Any] | None) -> Batch:
+    """Check the arguments of ``add``.
+
+    Raises:
+        InputError: The message names the position.
+    """
+    texts = check_texts(texts, "text")
+    made = _new_ids(len(texts)) if ids is None else check_ids(ids, blank="refuse")
+    _same_length("ids", made, texts)
+    if metadata is None:
+        records = ["{}"] * len(texts)
+    else:
+        if isinstance(metadata, Mapping | str):
+            raise InputError(f"metadata is one dictionary for each text, as a list; it is {metadata!r}.")
+        records = _metadata_rows([{} if value is None else value for value in metadata])
+    _same_length("metadata", records, texts)
+    last = {} if ids is None else {id: position for position, id in enumerate(made)}
+    if ids is None or len(last) == len(made):
+        return Batch(texts, made, records, list(made), None, ids is not None)
+    kept = sorted(last.values())
+    texts, unique, records = ([column[position] for position in kept] for column in (texts, made, records))
+    return Batch(texts, unique, records, made, kept, may_replace=True)
+
+
+def check_texts(texts: Iterable[str], noun: str) -> list[str]:
+    """A list of texts that are strings, not blank, and valid Unicode."""
+    if isinstance(texts, str) or not isinstance(texts, Iterable):
+        raise InputError(f"A list of {noun}s is expected, not {texts!r}. Pass [{noun}] for a single one.")
+    checked = list(texts)
+    try:  # the usual case at C speed; the loop is for finding the position
+        if all(checked) and not any(map(str.isspace, checked)) and all(map(str.isascii, checked)):
+            return checked
+    except TypeError:
+        pass
+    for position, text in enumerate(checked):
+        if not isinstance(text, str):
+            raise InputError(f"{noun} {position} is {text!r}, of type {type(text).__name__}, not a string.")
+        if not text or text.isspace():
+            raise InputError(f"{noun} {position} is blank: {text!r}. Leave it out.")
+        _check_unicode(text, f"{noun} {position}")
+    return checked
+
+
+def check_ids(ids: Iterable[str], *, blank: str = "allow") -> list[str]:
+    """A list of ids; with ``blank="refuse"`` each must also be fit to be stored."""
+    if isinstance(ids, str) or not isinstance(ids, Iterable):
+        raise InputError(f"ids is a list of strings, not {ids!r}. Pass [id] for a single one.")
+    checked = list(ids)
+    for position, id in enumerate(checked):
+        if not isinstance(id, str):
+            raise InputError(f"id {position} is {id!r}, of type {type(id).__name__}, not a string.")
+        if blank == "refuse":
+            if not id or "\0" in id:
+                raise InputError(
+                    f"id {position} is {id!r}: an id has at least one character, none of them NUL."
+                )
+            _check_unicode(id, f"id {position}")
+    return checked
+
+
+def unit_rows(
+    vectors: Any, shape: tuple[int, int], what: str, error: type[Exception] = InputError
+) -> Vectors:
+    """A contiguous float32 matrix of unit rows: checked, and normalised where a row is not of length 1.
+
+    Raises:
+        InputError: If the shape is another, or a row is not finite or is zero: the message names the row.
+    """
+    try:
+        matrix = np.ascontiguousarray(vectors, dtype=np.float32)
+    except (TypeError, ValueError) as cause:
+        raise error(f"{what} are not numbers in a matrix: {cause}.") from cause
+    if matrix.shape != shape:
+        raise error(f"{what} have shape {matrix.shape}, not {shape}.")
+    squares: npt.NDArray[np.floating[Any]] = np.einsum("ij,ij->i", matrix, matrix)
+    # Rows of tiny or huge numbers under- or overflow in float32; float64 tells them from true zeros.
+    odd = ~np.isfinite(squares) | (squares < 1e-30)
+    if odd.any():
+        squares = squares.astype(np.float64)
+        squares[odd] = np.square(matrix[odd], dtype=np.float64).sum(axis=1)
+        bad = np.flatnonzero(~np.isfinite(squares) | (squares == 0))
+        if len(bad):
+            row = matrix[bad[0]]
+            kind = "all zeros" if np.isfinite(row).all() else "not finite"
+            raise error(f"{what}: row {bad[0]} is {kind}, so it has no direction.")
+    if np.abs(squares - 1).max(initial=0) > 4e-6:
+        norms = np.sqrt(squares, dtype=np.float64)[:, None]
+        np.divide(matrix, norms, out=(unit := np.empty_like(matrix)), casting="same_kind")
+        return unit
+    return matrix
+
+
+def check_count(k: Any) -> int:
+    """``k``, the number of hits asked for."""
+    if isinstance(k, bool) or not isinstance(k, int | np.integer) or k < 1:
+        raise InputError(f"k is the number of hits, an integer of at least 1, not {k!r}.")
+    return int(k)
+
+
+def _new_ids(count: int) -> list[str]:
+    digits = os.urandom(16 * count).hex()
+    return [digits[start : start + 32] for start in range(0, len(digits), 32)]
+
+
+def _same_length(name: str, values: Sequence[Any], texts: Sequence[str]) -> None:
+    if len(values) != len(texts):
+        raise InputError(f"{name} has {len(values)} entries for {len(texts)} texts.")
+
+
+def _metadata_rows(values: list[Any]) -> list[str]:
+    """Each dictionary as JSON; flat ones in one call of the encoder, which takes a third of the time."""
+    kinds = map(type, chain.from_iterable(map(dict.values, values)))
+    try:
+        if values and {str}.issuperset(map(type, chain.from_iterable(values))) and _FLAT.issuperset(kinds):
+            # A raw newline cannot stand inside a JSON string: this one is between two dictionaries only.
+            text = _BULK_JSON.encode(values)
+            _check_unicode(text, "metadata")
+            return [f"{{{row}}}".replace(",\n", ", ") for row in text[2:-2].split("},\n{")]
+    except (TypeError, ValueError):
+        pass  # the loop finds what is wrong, and where
+    return [_metadata_json(value, position) for position, value in enumerate(values)]
+
+
+def _metadata_json(value: Any, position: int) -> str:
+    if not isinstance(value, dict):
+        raise InputError(
+            f"metadata {position} is {value!r}, of type {type(value).__name__}, not a dictionary."
+        )
+    _check_json(value, f"metadata {position}", 0)
+    text = _TO_JSON.encode(value)
+    _check_unicode(text, f"metadata {position}")
+    return text
+
+
+def _check_json(value: Any, where: str, depth: int) -> None:
+    """JSON would quietly turn other keys into strings, and write NaN, which no JSON reader has to take."""
+    if depth > _MAX_DEPTH:
+        raise InputError(f"{where} nests deeper than {_MAX_DEPTH} levels.")
+    if isinstance(value, dict):
+        for key, item in value.items():
+            if not isinstance(key, str):
+                raise InputError(f"{where} has the key {key!r}: keys are strings.")
+            if type(item) is not str:
+                _check_json(item, f"{where}, key {key!r}", depth + 1)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            _check_json(item, where, depth + 1)
+    elif isinstance(value, float) and not math.isfinite(value):
+        raise InputError(f"{where} is {value!r}: numbers are finite.")
+    elif value is not None and not isinstance(value, str | int | float):
+        raise InputError(
+            f"{where} is {value!r}, of type {type(value).__name__}: values are strings, numbers, booleans, "
+            f"None, and lists or dictionaries of these."
+        )
+
+
+def _check_unicode(text: str, where: str) -> None:
+    if text.isascii():
+        return
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise InputError(
+            f"{where}: character {error.start} is half a surrogate pair, which is no text."
+        ) from error

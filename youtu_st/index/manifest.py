@@ -1,0 +1,212 @@
+"""The manifest: what an index was built with, and whether an encoder may open it."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from youtu_st.errors import IndexDamagedError, IndexMismatchError, IndexNotFoundError, VectorIndexError
+from youtu_st.index import files
+from youtu_st.index.inputs import unit_rows
+from youtu_st.protocol import TextEncoder, Vectors
+
+FORMAT = "youtu-st-index"
+VERSION = 1
+PROBE_TEXTS = (
+    "What is the capital of France?",
+    "今天天气怎么样?",
+    "An index keeps the vectors of its documents, so that a question finds the passages that answer it.",
+    "向量索引保存文档的向量,使一个问题能够找到回答它的段落,无论它们用哪种语言写成。",
+)
+PROBE_COSINE = 0.999
+"""Least cosine between stored and new probe vectors at which vectors still mean the same."""
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What ``manifest.json`` says.
+
+    ``count`` is the number of documents when a writer last closed the index; ``query_probes`` and
+    ``document_probes`` are the encoder's own vectors of ``probe_texts``, shape ``(4, dimension)``.
+    """
+
+    model: str
+    fingerprint: str
+    identity: Mapping[str, str]
+    runtime: Mapping[str, str]
+    dimension: int
+    factory: str
+    count: int
+    created: str
+    probe_texts: tuple[str, ...]
+    query_probes: Vectors
+    document_probes: Vectors
+    metric: str = "cosine"
+    format: str = FORMAT
+    version: int = VERSION
+
+    @classmethod
+    def of(cls, encoder: TextEncoder, factory: str) -> Manifest:
+        """The manifest of a new, empty index; encodes the probe texts."""
+        query, document = encode_probes(encoder, PROBE_TEXTS)
+        return cls(
+            model=encoder.model_name,
+            fingerprint=encoder.fingerprint,
+            identity=dict(encoder.identity),
+            runtime=dict(encoder.runtime),
+            dimension=encoder.dimension,
+            factory=factory,
+            count=0,
+            created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+            probe_texts=PROBE_TEXTS,
+            query_probes=query,
+            document_probes=document,
+        )
+
+    def write(self, directory: Path) -> None:
+        """Write ``manifest.json``, whole or not at all."""
+        fields = asdict(self)
+        names = ("format", "version", "model", "fingerprint", "identity", "runtime", "metric")
+        content = {name: fields[name] for name in (*names, "dimension", "factory", "count", "created")}
+        content["probes"] = {
+            "texts": list(self.probe_texts),
+            "query": _pack(self.query_probes),
+            "document": _pack(self.document_probes),
+        }
+        text = json.dumps(content, ensure_ascii=False, indent=2) + "\n"
+        files.write(directory / files.MANIFEST, text.encode())
+
+
+def read_manifest(path: str | Path) -> Manifest:
+    """Read an index's manifest; loads no model and opens no other file.
+
+    Raises:
+        IndexNotFoundError: If the directory holds no index.
+        IndexDamagedError: If the manifest cannot be read.
+        VectorIndexError: If a newer release wrote it.
+    """
+    file = Path(path) / files.MANIFEST
+    try:
+        text = file.read_bytes().decode()
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise IndexNotFoundError(
+            f"There is no index in {path}: it has no {files.MANIFEST}. Make one with VectorIndex.create."
+        ) from error
+    except UnicodeDecodeError as error:
+        raise IndexDamagedError(f"{file} is damaged: it is not UTF-8 text.") from error
+    try:
+        content = json.loads(text)
+        if not isinstance(content, dict) or content.get("format") != FORMAT:
+            raise ValueError(f'"format" is not "{FORMAT}"')
+        version = content["version"]
+        if isinstance(version, int) and version > VERSION:
+            raise VectorIndexError(
+                f"{file} has format version {version}; this release reads up to {VERSION}. Upgrade youtu-st."
+            )
+        return _parse(content)
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        detail = f"{error} is missing" if isinstance(error, KeyError) else str(error)
+        raise IndexDamagedError(f"{file} is damaged: {detail}.") from error
+
+
+def _parse(content: dict[str, Any]) -> Manifest:
+    def take(name: str, kind: type, least: int = 0) -> Any:
+        value = content[name]
+        if not isinstance(value, kind) or isinstance(value, bool):
+            raise ValueError(f'"{name}" is {value!r}, not of type {kind.__name__}')
+        if isinstance(value, int) and value < least:
+            raise ValueError(f'"{name}" is {value}, less than {least}')
+        return value
+
+    if content["metric"] != "cosine" or content["version"] != VERSION:
+        raise ValueError(f'"metric" {content["metric"]!r} or "version" {content["version"]!r} is unknown')
+    dimension, probes = take("dimension", int, 1), take("probes", dict)
+    texts = tuple(str(text) for text in probes["texts"])
+    shape = (len(texts), dimension)
+    return Manifest(
+        model=take("model", str),
+        fingerprint=take("fingerprint", str),
+        identity=take("identity", dict),
+        runtime=take("runtime", dict),
+        dimension=dimension,
+        factory=take("factory", str),
+        count=take("count", int),
+        created=take("created", str),
+        probe_texts=texts,
+        query_probes=_unpack(probes["query"], shape),
+        document_probes=_unpack(probes["document"], shape),
+    )
+
+
+def encode_probes(encoder: TextEncoder, texts: tuple[str, ...]) -> tuple[Vectors, Vectors]:
+    """The encoder's unit vectors of the probe texts, as queries and as documents."""
+    shape = (len(texts), encoder.dimension)
+    query = unit_rows(encoder.encode_query(list(texts)), shape, "The encoder's query vectors")
+    document = unit_rows(encoder.encode_document(list(texts)), shape, "The encoder's document vectors")
+    return query, document
+
+
+def check_encoder(manifest: Manifest, encoder: TextEncoder, path: Path) -> None:
+    """Refuse an encoder whose vectors do not mean what the stored ones mean.
+
+    Where only ``runtime`` (dtype, device, backend) differs, the probe texts are encoded and decide.
+
+    Raises:
+        IndexMismatchError: The message lists every difference.
+    """
+    mine, theirs = dict(manifest.identity), dict(encoder.identity)
+    differences = [
+        f"{part}: index has {mine.get(part, 'none')}, encoder has {theirs.get(part, 'none')}"
+        for part in sorted(mine.keys() | theirs.keys())
+        if mine.get(part) != theirs.get(part)
+    ]
+    if manifest.dimension != encoder.dimension:
+        differences.append(f"dimension: index has {manifest.dimension}, encoder has {encoder.dimension}")
+    if not differences and manifest.fingerprint != encoder.fingerprint:
+        differences.append(
+            f"fingerprint: index has {manifest.fingerprint}, encoder has {encoder.fingerprint}"
+        )
+    if not differences and dict(manifest.runtime) != dict(encoder.runtime):
+        differences = _probe_differences(manifest, encoder)
+    if differences:
+        listed = "\n".join(f"  {difference}" for difference in differences)
+        raise IndexMismatchError(
+            f"The index in {path} was built with another encoder ({manifest.model}, this "
+            f"is {encoder.model_name}):\n{listed}\nOpen it with that encoder, or build the index again."
+        )
+
+
+def _probe_differences(manifest: Manifest, encoder: TextEncoder) -> list[str]:
+    query, document = encode_probes(encoder, manifest.probe_texts)
+    differences = []
+    for role, new, stored in (
+        ("query", query, manifest.query_probes),
+        ("document", document, manifest.document_probes),
+    ):
+        lowest = float(np.einsum("ij,ij->i", new, stored, dtype=np.float64).min())
+        if lowest < PROBE_COSINE:
+            differences.append(
+                f"{role} probes: lowest cosine {lowest:.4f}, at least {PROBE_COSINE} is needed "
+                f"(runtime: index has {_words(manifest.runtime)}, encoder has {_words(encoder.runtime)})"
+            )
+    return differences
+
+
+def _words(parts: Mapping[str, str]) -> str:
+    return " ".join(f"{name}={value}" for name, value in parts.items()) or "none"
+
+
+def _pack(vectors: Vectors) -> str:
+    return base64.b64encode(vectors.astype("<f4").tobytes()).decode()
+
+
+def _unpack(text: Any, shape: tuple[int, int]) -> Vectors:
+    data = base64.b64decode(text, validate=True)
+    return np.frombuffer(data, dtype="<f4").reshape(shape).astype(np.float32)

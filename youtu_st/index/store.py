@@ -1,0 +1,293 @@
+"""VectorIndex: documents that are found by meaning, in a directory that survives being killed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from youtu_st.errors import InputError
+from youtu_st.index import inputs
+from youtu_st.index.directory import IndexDirectory, check_vacant, create_directory
+from youtu_st.index.documents import Row
+from youtu_st.index.filters import Filter, compile_filter
+from youtu_st.index.manifest import Manifest, check_encoder, read_manifest
+from youtu_st.index.vectors import VectorTable
+from youtu_st.protocol import TextEncoder, Vectors
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A stored document."""
+
+    id: str
+    text: str
+    metadata: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A document found; ``score`` is the cosine of its vector and the query's, higher is better."""
+
+    id: str
+    score: float
+    text: str
+    metadata: dict[str, Any]
+
+
+class VectorIndex:
+    """Documents in a directory, searched by the vectors of one encoder.
+
+    One object or process writes at a time; any number read, and see each change as soon as it is committed.
+    When ``add`` or ``delete`` has returned, its change survives a kill at any moment. An object may be shared
+    by threads, which take turns.
+
+        >>> with VectorIndex.create("rivers", encoder) as index:
+        ...     ids = index.add(["The Rhine flows north."], metadata=[{"lang": "en"}])
+        ...     hits = index.search("Which way does the Rhine flow?", k=1, filter={"lang": "en"})
+    """
+
+    def __init__(self, directory: IndexDirectory, encoder: TextEncoder) -> None:
+        """For :meth:`create` and :meth:`open`, which are the ways to get one."""
+        self.encoder = encoder
+        self._directory = directory
+
+    @classmethod
+    def create(cls, path: str | Path, encoder: TextEncoder, factory: str = "Flat") -> VectorIndex:
+        """Make an empty index in a new or empty directory.
+
+        Args:
+            path: The directory; its parents are made too.
+            encoder: What turns texts into vectors.
+            factory: A FAISS factory string. ``Flat`` is exact. One that needs training searches exactly
+                until enough vectors are there, and is then trained on them.
+
+        Raises:
+            IndexExistsError: If the directory holds an index or anything else.
+            InputError: If the factory string cannot be used.
+        """
+        table = VectorTable(factory, encoder.dimension)
+        check_vacant(Path(path))
+        create_directory(Path(path), Manifest.of(encoder, factory), table)
+        return cls.open(path, encoder)
+
+    @classmethod
+    def open(
+        cls, path: str | Path, encoder: TextEncoder, *, search_parameters: str | None = None
+    ) -> VectorIndex:
+        """Open an index for reading; its first ``add`` or ``delete`` makes it the writer.
+
+        Args:
+            path: The directory.
+            encoder: The encoder it was built with. Another dtype, device or backend may open it if its
+                vectors of the manifest's probe texts have a cosine of at least 0.999 to the stored ones.
+            search_parameters: FAISS parameters such as ``"nprobe=64"`` or ``"efSearch=128"``.
+
+        Raises:
+            IndexNotFoundError: If there is no index.
+            IndexMismatchError: If the encoder is another: the message lists what differs.
+            IndexDamagedError: If a file cannot be read: the message names it.
+        """
+        manifest = read_manifest(path)
+        check_encoder(manifest, encoder, Path(path))
+        return cls(IndexDirectory(Path(path), manifest, search_parameters), encoder)
+
+    @property
+    def path(self) -> Path:
+        """The directory."""
+        return self._directory.path
+
+    @property
+    def manifest(self) -> Manifest:
+        """What the index was built with."""
+        return self._directory.manifest
+
+    def close(self) -> None:
+        """Close the index: a writer tidies up, and lets others write. Nothing is lost without it."""
+        self._directory.close()
+
+    def __enter__(self) -> VectorIndex:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        directory = self._directory
+        state = "closed" if directory.closed else f"{directory.table.alive_count} documents"
+        return f"VectorIndex({str(self.path)!r}, {self.manifest.model!r}, {self.manifest.factory!r}, {state})"
+
+    # -- writing -----------------------------------------------------------------------------------------
+
+    def add(
+        self,
+        texts: Iterable[str],
+        ids: Iterable[str] | None = None,
+        metadata: Iterable[dict[str, Any] | None] | None = None,
+        *,
+        vectors: npt.ArrayLike | None = None,
+    ) -> list[str]:
+        """Add documents, all or none of them.
+
+        Args:
+            texts: The documents' texts; none may be blank.
+            ids: An id for each; a document with that id is replaced. Without ids, random ones are made.
+            metadata: A dictionary of JSON values for each, or None.
+            vectors: Their vectors if they are known, shape ``(len(texts), dimension)``; otherwise the
+                encoder makes them.
+
+        Returns:
+            The id of each text.
+
+        Raises:
+            InputError: If an argument is wrong: the message names the position.
+            IndexLockedError: If somebody else is writing.
+        """
+        batch = inputs.check_batch(texts, ids, metadata)
+        rows = None
+        if vectors is not None:
+            rows = inputs.unit_rows(vectors, (len(batch.returned), self.manifest.dimension), "vectors")
+            rows = rows if batch.kept is None else rows[batch.kept]
+        self._directory.become_writer()  # before the encoder's work, which may take hours
+        if not batch.texts:
+            return []
+        if rows is None:
+            rows = self._checked(self.encoder.encode_document(batch.texts), len(batch.texts))
+        self._directory.append(batch, rows)
+        return batch.returned
+
+    def delete(self, ids: Iterable[str]) -> int:
+        """Delete documents, all or none of them.
+
+        Returns:
+            How many there were; unknown ids are not an error.
+
+        Raises:
+            IndexLockedError: If somebody else is writing.
+        """
+        return self._directory.remove(inputs.check_ids(ids))
+
+    def train(self) -> None:
+        """Train the factory on what has been added, now and not when enough for good clusters is there.
+
+        Does nothing for a factory that needs no training, or is trained.
+
+        Raises:
+            VectorIndexError: If there are fewer documents than centroids: the message has the number.
+        """
+        self._directory.train()
+
+    # -- reading -----------------------------------------------------------------------------------------
+
+    def search(
+        self,
+        query: str | npt.ArrayLike,
+        k: int = 5,
+        filter: Filter | None = None,
+        *,
+        instruction: str | None = None,
+    ) -> list[Hit]:
+        """The ``k`` documents nearest to a query, best first; fewer only where fewer match.
+
+        Args:
+            query: A question, or a vector of shape ``(dimension,)``, of any length but zero.
+            k: Number of hits.
+            filter: A condition on metadata, such as ``{"lang": "zh", "year": {"$gte": 2020}}``.
+            instruction: Another instruction than the encoder's own, for a question.
+
+        Raises:
+            InputError: If the query or ``k`` is wrong.
+            FilterError: If the filter is malformed.
+        """
+        if isinstance(query, str):
+            return self.search_many([query], k, filter, instruction=instruction)[0]
+        vector = np.asarray(query)
+        if vector.ndim != 1:
+            raise InputError(
+                f"query is a string or one vector; its shape is {vector.shape}. See search_many."
+            )
+        return self.search_many(vector[None], k, filter, instruction=instruction)[0]
+
+    def search_many(
+        self,
+        queries: Sequence[str] | npt.ArrayLike,
+        k: int = 5,
+        filter: Filter | None = None,
+        *,
+        instruction: str | Sequence[str] | None = None,
+    ) -> list[list[Hit]]:
+        """Search for several queries at once: questions, or a matrix of shape ``(n, dimension)``."""
+        k, condition = inputs.check_count(k), compile_filter(filter)
+        vectors = self._query_vectors(queries, instruction)
+        with self._directory.reading() as (documents, table):
+            allowed = documents.matching(condition) if filter else None
+            found = table.search(vectors, k, allowed)
+            rows = documents.rows({key for hits in found for _, key in hits})
+        return [[_hit(rows[key], score) for score, key in hits] for hits in found]
+
+    def _query_vectors(self, queries: Any, instruction: str | Sequence[str] | None) -> Vectors:
+        if not hasattr(queries, "__len__"):
+            raise InputError(f"queries is a list of questions or a matrix, not {queries!r}.")
+        if isinstance(queries, str) or (len(queries) and isinstance(queries[0], str)):
+            texts = inputs.check_texts(queries, "query")
+            return self._checked(self.encoder.encode_query(texts, instruction=instruction), len(texts))
+        if instruction is not None:
+            raise InputError("instruction goes with a question; a vector has been encoded already.")
+        shape = (len(queries), self.manifest.dimension)
+        return inputs.unit_rows(queries if len(queries) else np.empty(shape), shape, "queries")
+
+    def _checked(self, vectors: Vectors, count: int) -> Vectors:
+        return inputs.unit_rows(vectors, (count, self.manifest.dimension), "The encoder's vectors")
+
+    def get(self, ids: Iterable[str]) -> list[Document | None]:
+        """The documents of some ids, in their order; None where there is none."""
+        wanted = inputs.check_ids(ids)
+        with self._directory.reading() as (documents, _):
+            keys = documents.keys_of(wanted)
+            rows = documents.rows(keys.values())
+        return [_document(rows[keys[id]]) if id in keys else None for id in wanted]
+
+    def ids(self, filter: Filter | None = None) -> list[str]:
+        """The ids of all documents that match, in the order they were added."""
+        condition = compile_filter(filter)
+        with self._directory.reading() as (documents, _):
+            return documents.ids(condition)
+
+    def vectors(self, ids: Iterable[str]) -> Vectors:
+        """The stored vectors of some documents, shape ``(len(ids), dimension)``, float32.
+
+        A lossy factory (PQ, SQ, PCA) gives back what it kept of them.
+
+        Raises:
+            InputError: If an id is not in the index.
+        """
+        wanted = inputs.check_ids(ids)
+        with self._directory.reading() as (documents, table):
+            keys = documents.keys_of(wanted)
+            for id in wanted:
+                if id not in keys:
+                    raise InputError(f"There is no document with the id {id!r}.")
+            return table.reconstruct(np.array([keys[id] for id in wanted], dtype=np.int64))
+
+    def __contains__(self, id: object) -> bool:
+        return isinstance(id, str) and self.get([id]) != [None]
+
+    def __len__(self) -> int:
+        with self._directory.reading() as (_, table):
+            return table.alive_count
+
+
+def _hit(row: Row, score: float) -> Hit:
+    return Hit(row.id, score, row.text, json.loads(row.metadata))
+
+
+def _document(row: Row) -> Document:
+    return Document(row.id, row.text, json.loads(row.metadata))
