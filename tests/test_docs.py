@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import doctest
 import re
+import shlex
+import shutil
 from pathlib import Path
 
 import pytest
+
+from youtu_st.cli import main
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -39,3 +43,27 @@ def test_links_lead_somewhere(page):
     for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", page.read_text(encoding="utf-8")):
         if not target.startswith(("http:", "https:")):
             assert (page.parent / target).exists(), target
+
+
+def test_the_readme_shows_what_the_demo_prints(tmp_path, monkeypatch, capsys):
+    """Its commands are those of demo.sh, and its output theirs; scores to three decimals."""
+    shown = re.search(
+        r"<!-- demo.*?```console\n(.*?)^```$", (ROOT / "README.md").read_text("utf-8"), re.DOTALL | re.MULTILINE
+    )[1]
+    commands = re.findall(r"^\$ youtu-st (.*)$", shown, re.MULTILINE)
+    assert commands == re.findall(r"^youtu (.*)$", (ROOT / "demo.sh").read_text("utf-8"), re.MULTILINE)
+    shutil.copytree(ROOT / "docs", tmp_path / "docs")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "100")
+    printed = []
+    for command in commands:
+        assert main(shlex.split(command)) == 0
+        printed.append(f"$ youtu-st {command}\n{capsys.readouterr().out}")
+    score = re.compile(r"(?<=  )0\.\d{4}(?=  )")
+    want, got = shown, "\n".join(printed)
+    assert score.sub("", got) == score.sub("", want), (
+        "paste the output of `COLUMNS=100 make demo` into README.md"
+    )
+    assert [float(x) for x in score.findall(got)] == pytest.approx(
+        [float(x) for x in score.findall(want)], abs=1e-3
+    )
