@@ -48,7 +48,9 @@ def test_links_lead_somewhere(page):
 def test_the_readme_shows_what_the_demo_prints(tmp_path, monkeypatch, capsys):
     """Its commands are those of demo.sh, and its output theirs; scores to three decimals."""
     shown = re.search(
-        r"<!-- demo.*?```console\n(.*?)^```$", (ROOT / "README.md").read_text("utf-8"), re.DOTALL | re.MULTILINE
+        r"<!-- demo.*?```console\n(.*?)^```$",
+        (ROOT / "README.md").read_text("utf-8"),
+        re.DOTALL | re.MULTILINE,
     )[1]
     commands = re.findall(r"^\$ youtu-st (.*)$", shown, re.MULTILINE)
     assert commands == re.findall(r"^youtu (.*)$", (ROOT / "demo.sh").read_text("utf-8"), re.MULTILINE)

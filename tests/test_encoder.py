@@ -24,7 +24,7 @@ from sentence_transformers.sentence_transformer.modules import Pooling
 
 import youtu_st
 from youtu_st import Encoder, TextEncoder, loading
-from youtu_st.errors import InputError, NonFiniteError, TruncationWarning
+from youtu_st.errors import InputError, ModelLoadError, NonFiniteError, TruncationWarning
 
 
 @pytest.fixture(scope="module")
@@ -123,6 +123,7 @@ def test_dimensions_are_cut_then_scaled_and_only_where_trained(encoder, tiny):
         (["a", b"b"], "text 1 must be a str, not bytes"),
         (["a", "b", ""], "text 2 is empty"),
         (["a", " \n\t"], "text 1 is blank"),
+        (["a", "b\ud800"], "text 1 holds half a surrogate pair"),
     ],
 )
 def test_bad_texts_are_named_before_any_work(encoder, texts, message):
@@ -145,12 +146,35 @@ def test_bad_arguments(encoder, tiny):
             Encoder(tiny, **{name: value})
     with pytest.raises(InputError, match="batch_tokens must be an int of at least 1"):
         Encoder(tiny, batch_tokens=0)
+    with pytest.raises(InputError, match="model must be a name, .* not NoneType"):
+        Encoder(None)
+    with pytest.raises(ModelLoadError, match="device must be cpu, .* not 'gpu'"):
+        Encoder(tiny, device="gpu")
+    if not torch.cuda.is_available():
+        with pytest.raises(ModelLoadError, match="device 'cuda' is not there"):
+            Encoder(tiny, device="cuda")
     with pytest.raises(InputError, match="are for a model to be loaded"):
         Encoder(encoder.model, dtype="bfloat16")
     with pytest.raises(InputError, match="texts must be an iterable of str, not str"):
         encoder.iter_encode_document("abc")
     with pytest.raises(InputError, match="block_size"):
         encoder.iter_encode_document(["abc"], block_size=0)
+
+
+def test_a_text_that_the_tokenizer_drops_is_named():
+    """A zero-width space is not blank to Python, and nothing to MiniLM's tokenizer."""
+    minilm = Encoder.shared("minilm")
+    with pytest.raises(InputError, match="text 1 is nothing to this model: none of its tokens is content"):
+        minilm.encode_query(["fine", "\u200b\u200d"])
+    with pytest.raises(InputError, match="text 2 is nothing to this model"):
+        list(minilm.iter_encode_document(["fine", "fine", "\u200b"], block_size=1))
+
+
+def test_a_rule_that_leaves_nothing_of_a_text_is_an_error(checkpoint, spec_file):
+    """Counting tokens drops a text whose only token joins the instruction's last one."""
+    encoder = Encoder(spec_file(boundary="token_count"), checkpoint=checkpoint("youtu", "bpe-bos"))
+    with pytest.raises(InputError, match="text 1 is nothing to this model"):
+        encoder.encode_query(["The weather", "ok"])
 
 
 def test_no_texts_give_no_rows(encoder):

@@ -16,7 +16,7 @@ from youtu_st import batching, checks, fingerprint
 from youtu_st.backends.torch import TorchNetwork, sound
 from youtu_st.errors import InputError, NonFiniteError
 from youtu_st.frontend import Row, frontend_for
-from youtu_st.inputs import Truncation, TruncationReport, check_texts, one_of
+from youtu_st.inputs import Truncation, TruncationReport, check_rows, check_texts, one_of
 from youtu_st.loading import Dtype, load
 from youtu_st.prompts import prompts_for
 from youtu_st.protocol import TextEncoder as TextEncoder
@@ -82,6 +82,11 @@ class Encoder:
             checks.check_prompts(model)
             self.model = model.eval()
             self._name = str(model.model_card_data.base_model or "loaded model")
+        elif not isinstance(model, (str, Path)):
+            raise InputError(
+                "model must be a name, a directory, a hub id, a YAML file or a SentenceTransformer, "
+                f"not {type(model).__name__}"
+            )
         else:
             self.model = load(
                 model, checkpoint, device=device, dtype=dtype, trust_remote_code=trust_remote_code
@@ -247,6 +252,7 @@ class Encoder:
     ) -> Vectors:
         check_texts(texts)
         rows = self._frontend.tokenize(texts, prompts_for(self.model, role, instruction, len(texts)))
+        check_rows(rows)
         report = TruncationReport(self.truncation, self.max_length)
         report.add(rows)
         with tqdm(total=len(texts), unit="text", delay=2, disable=not show_progress) as progress:
@@ -279,6 +285,7 @@ class Encoder:
                         first = report.seen
                         check_texts(block, first=first)
                         rows = self._frontend.tokenize(block, prompt * len(block))
+                        check_rows(rows, first=first)
                         report.add(rows)
                         yield self._run(rows, role, size, progress, first=first)
             finally:

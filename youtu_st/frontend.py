@@ -16,11 +16,15 @@ from youtu_st.tokenization import TokenizedText
 
 
 class Row(Protocol):
-    """A tokenised text: its length in tokens, and the length it had before it was cut."""
+    """A tokenised text: how long it is, how long it was before it was cut, and whether it is blank."""
 
     @property
     def full_length(self) -> int:
         """Tokens before truncation, prompt and special tokens included."""
+
+    @property
+    def is_blank(self) -> bool:
+        """Whether no token of the text is content."""
 
     def __len__(self) -> int: ...
 
@@ -72,6 +76,7 @@ class StockRow:
     prompt: str
     length: int
     full_length: int
+    is_blank: bool = False  # a stock model has no mask to tell it by
 
     def __len__(self) -> int:
         return self.length

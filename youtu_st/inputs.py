@@ -41,6 +41,21 @@ def check_texts(texts: object, *, first: int = 0) -> None:
             raise InputError(f"text {position} must be a str, not {type(text).__name__}")
         if not text or text.isspace():
             raise InputError(f"text {position} is {'blank' if text else 'empty'}: it has nothing to encode")
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:
+            raise InputError(f"text {position} holds half a surrogate pair, which is no character") from error
+
+
+def check_rows(rows: Sequence[Row], *, first: int = 0) -> None:
+    """Raise if a text left no token of its own: its vector would be that of the prompt.
+
+    Raises:
+        InputError: Naming the position.
+    """
+    for position, row in enumerate(rows, start=first):
+        if row.is_blank:
+            raise InputError(f"text {position} is nothing to this model: none of its tokens is content")
 
 
 class TruncationReport:

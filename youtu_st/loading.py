@@ -66,7 +66,7 @@ def load(
     """
     if dtype not in get_args(Dtype):
         raise ModelLoadError(f"dtype must be one of {', '.join(get_args(Dtype))}, not {dtype!r}")
-    device = device or get_device_name()
+    device = _available(device or get_device_name())
     network = {**(model_kwargs or {}), "dtype": _torch_dtype(dtype, device)}
     spec = resolve_spec(model, checkpoint)
     try:
@@ -256,6 +256,17 @@ def _verify_weights(spec: ModelSpec, directory: Path) -> None:
         )
 
 
+def _available(device: str) -> str:
+    try:
+        kind = torch.device(device).type
+    except RuntimeError as error:
+        raise ModelLoadError(f"device must be cpu, cuda, cuda:1, mps or the like, not {device!r}") from error
+    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if not there.get(kind, True):
+        raise ModelLoadError(f"device {device!r} is not there: this PyTorch sees none; use device='cpu'")
+    return device
+
+
 def _torch_dtype(dtype: Dtype, device: str) -> torch.dtype | str:
     """What transformers is asked for. Half precision on a CPU is opt-in: exact by default.
 
@@ -273,4 +284,4 @@ def _one_line(what: str, error: Exception) -> str:
             "it brings its own code, which runs only with trust_remote_code=True "
             "(--trust-remote-code on the command line)"
         )
-    return f"{what}: {reason[:300]}"
+    return f"{what}: {reason[:200]}"

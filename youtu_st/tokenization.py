@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -23,12 +23,14 @@ class TokenizedText:
         content: True where the token's vector enters the mean, shape ``(len(ids),)``.
         type_ids: Segment ids for networks that take them, else None.
         full_length: Tokens before truncation; greater than ``len(ids)`` where the text was cut.
+        is_blank: Whether no token is content, but for those that the tokenizer added.
     """
 
     ids: npt.NDArray[np.int32]
     content: mask.Mask
     type_ids: npt.NDArray[np.int32] | None
     full_length: int
+    is_blank: bool
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -104,7 +106,17 @@ def tokenize(
     types = [None] * len(texts) if type_ids is None else [np.array(row, dtype=np.int32) for row in type_ids]
     limit = max_length or sys.maxsize
     return [
-        _cut(TokenizedText(np.array(ids, dtype=np.int32), content, segment, len(ids)), special, limit)
+        _cut(
+            TokenizedText(
+                ids=np.array(ids, dtype=np.int32),
+                content=content,
+                type_ids=segment,
+                full_length=len(ids),
+                is_blank=not content[np.array(special) == 0].any(),
+            ),
+            special,
+            limit,
+        )
         for ids, content, segment, special in zip(
             encoded["input_ids"], contents, types, encoded["special_tokens_mask"], strict=True
         )
@@ -124,11 +136,11 @@ def _cut(row: TokenizedText, special: Sequence[int], limit: int) -> TokenizedTex
     while tail < len(special) and special[-1 - tail]:
         tail += 1
     keep = np.r_[0 : max(limit - tail, 0), len(row) - tail : len(row)]
-    return TokenizedText(
-        row.ids[keep],
-        row.content[keep],
-        row.type_ids[keep] if row.type_ids is not None else None,
-        row.full_length,
+    return replace(
+        row,
+        ids=row.ids[keep],
+        content=row.content[keep],
+        type_ids=row.type_ids[keep] if row.type_ids is not None else None,
     )
 
 
