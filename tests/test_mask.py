@@ -6,8 +6,11 @@ import random
 
 import numpy as np
 import pytest
-from checkpoints import TEXTS
+from checkpoints import HIDDEN, TEXTS
 from oracle import Oracle
+from sentence_transformers import SentenceTransformer
+from sentence_transformers.base.modules import Normalize, Transformer
+from sentence_transformers.sentence_transformer.modules import Pooling
 
 import youtu_st
 from youtu_st import mask
@@ -160,3 +163,27 @@ def test_pure_rules():
     assert mask.by_offsets(ends, special, 9, include_special=False).tolist() == [0, 0, 0, 0, 0]
     assert mask.by_token_count(4, 1).tolist() == [0, 1, 1, 1]
     assert mask.by_token_count(2, 5).tolist() == [0, 0]
+
+
+def test_the_stock_pooling_gives_other_vectors(checkpoint, spec_file):
+    """What docs/why.md says of ``include_prompt=False``: it counts the tokens of the prompt alone."""
+    directory = checkpoint("youtu", "bpe-bos")
+    transformer = Transformer(str(directory))
+    transformer.model.config.is_causal = False
+    stock = SentenceTransformer(
+        modules=[transformer, Pooling(HIDDEN, "mean", include_prompt=False), Normalize()],
+        prompts={"query": QUERY, "document": ""},
+        device="cpu",
+    )
+    ours = youtu_st.load(spec_file(prompts={"query": QUERY, "document": ""}), directory)
+    reference = youtu_st.load(spec_file(boundary="token_count"), directory)
+
+    def cosines(left, right):
+        return (left * right).sum(axis=1)
+
+    joined = ["\nstarts on a new line", ":)", "ok"]  # the tokenizer joins these to the end of the prompt
+    assert (cosines(stock.encode_query(joined), ours.encode_query(joined)) < 0.99).all()
+    apart = ["12345 and 67"]  # and not this one
+    np.testing.assert_allclose(stock.encode_query(apart), ours.encode_query(apart), atol=1e-5)
+    # With a document prompt of "" it keeps the BOS that the published script drops.
+    assert (cosines(stock.encode_document(TEXTS), reference.encode_document(TEXTS)) < 0.999).all()
