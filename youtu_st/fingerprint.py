@@ -1,4 +1,8 @@
-"""What a vector means, as named parts and one short string."""
+"""What a vector means, as named parts and one short string.
+
+Indexes in the field carry these strings, so they depend on what a model is and does, not on how this release
+of a library writes it down: no names of weights, no serialised tokenizer, no settings that do nothing.
+"""
 
 from __future__ import annotations
 
@@ -7,17 +11,26 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 import torch
 from sentence_transformers import SentenceTransformer
-from sentence_transformers.base.modules import Transformer
+from sentence_transformers.base.modules import Normalize
 from transformers import PreTrainedTokenizerBase
 
-from youtu_st.modules import InstructionTransformer
+from youtu_st.modules import InstructionMaskedPooling, InstructionTransformer
 from youtu_st.prompts import ROLES, prompt_for
 
 SAMPLES = 1024
 """About how many values of each tensor are read."""
+
+PROBES = (
+    "The quick brown fox can't jump over 13 lazy dogs, or 2,048.50!",
+    "Query:What's new?\n\n\tIndented  twice ;-) ::) #tag @name <eos> </s> [SEP] e-mail: a.b@c.de",
+    "Größe naïve ÅNGSTRÖM ﬁne \u00a0no-break e\u0301",
+    "法国首都是哪里？今天天气很好，我们去公园吧。繁體中文：測試。",
+    "日本語のテキスト 한국어 русский العربية हिन्दी 😀👩‍👩‍👧🎉",
+    "",
+)
+"""Texts whose token ids stand for a tokenizer's rules, beside its vocabulary."""
 
 
 def identity(model: SentenceTransformer, dimension: int) -> dict[str, str]:
@@ -38,7 +51,7 @@ def identity(model: SentenceTransformer, dimension: int) -> dict[str, str]:
             "special_tokens": first.special_tokens,
             "attention": first.attention,
         }
-    after = [[type(module).__name__, _config(module)] for module in list(model)[1:]]
+    after = [[type(module).__name__, _settings(module)] for module in list(model)[1:]]
     return {
         "weights": weights_digest(model),
         "tokenizer": tokenizer_digest(model),
@@ -74,33 +87,33 @@ def remember_weights(model: SentenceTransformer, before: str) -> None:
 
 
 def tokenizer_digest(model: SentenceTransformer) -> str:
-    """Digest of the tokenizer: vocabulary, merges, normalisation and special tokens."""
+    """Digest of the vocabulary and of the token ids of a few multilingual probe texts."""
     tokenizer: Any = model.tokenizer
-    if isinstance(tokenizer, PreTrainedTokenizerBase) and tokenizer.is_fast:
-        # Padding and truncation are state of the last call, not part of the tokenizer.
-        tokenizer("", padding=False, truncation=False)
-        return _digest(tokenizer.backend_tokenizer.to_str().encode())
-    if isinstance(tokenizer, PreTrainedTokenizerBase):
-        return _digest(_json([tokenizer.get_vocab(), tokenizer.special_tokens_map]).encode())
-    return _digest(tokenizer.to_str().encode() if hasattr(tokenizer, "to_str") else b"")
+    if not isinstance(tokenizer, PreTrainedTokenizerBase):
+        return "none"
+    ids = tokenizer(list(PROBES), padding=False, truncation=False, verbose=False)["input_ids"]
+    return _digest(_json([sorted(tokenizer.get_vocab().items()), ids]).encode())
 
 
 def _sampled(model: SentenceTransformer) -> str:
-    digest = hashlib.sha256()
-    for name, tensor in sorted(model.state_dict().items()):
+    """Digest over a digest of each tensor, in no order: names change from release to release."""
+    digests = []
+    for name, tensor in model.state_dict().items():
         if ".pooler." in name:  # no pooling here reads it, and a checkpoint without one gets a random one
             continue
-        digest.update(f"{name} {tuple(tensor.shape)}\n".encode())
         flat = tensor.detach().reshape(-1)
         stride = (flat.numel() // SAMPLES) | 1  # odd, so that it does not walk down one column
         values = flat[::stride].to(torch.bfloat16 if tensor.is_floating_point() else torch.int64)
-        digest.update(values.float().cpu().numpy().astype(np.float32).tobytes())
-    return digest.hexdigest()[:16]
+        digests.append(_digest(str(tuple(tensor.shape)).encode() + values.float().cpu().numpy().tobytes()))
+    return _digest(_json(sorted(digests)).encode())
 
 
-def _config(module: Any) -> dict[str, Any]:
-    settings = module.get_config_dict() if hasattr(module, "get_config_dict") else {}
-    return {} if isinstance(module, Transformer) else settings
+def _settings(module: Any) -> dict[str, Any]:
+    if isinstance(module, InstructionMaskedPooling):
+        return {"pooling": module.pooling}
+    if isinstance(module, Normalize) or not hasattr(module, "get_config_dict"):
+        return {}
+    return dict(module.get_config_dict())
 
 
 def _json(value: Any) -> str:

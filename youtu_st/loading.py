@@ -152,6 +152,7 @@ def _from_spec(
         config_kwargs=dict(trust),
         processor_kwargs={"model_max_length": spec.max_length, **trust},
     )
+    checks.check_weights(transformer, directory)
     dimension = transformer.get_embedding_dimension()
     if dimension != spec.dimension:
         raise ModelLoadError(
