@@ -16,11 +16,11 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 import torch
-from checkpoints import HIDDEN, TEXTS, TOKENIZERS, network, save_spec
+from checkpoints import HIDDEN, TEXTS, TOKENIZERS, byte_bpe, network, save_spec
 from oracle import Oracle
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.base.modules import Transformer
-from sentence_transformers.sentence_transformer.modules import Pooling
+from sentence_transformers.sentence_transformer.modules import Pooling, StaticEmbedding
 
 import youtu_st
 from youtu_st import Encoder, TextEncoder, loading
@@ -81,6 +81,30 @@ def test_stock_models_give_their_own_vectors(tmp_path, checkpoint):
             np.testing.assert_allclose(getattr(encoder, method)(TEXTS), want, atol=1e-5)
         with pytest.raises(InputError, match="takes no instructions"):
             encoder.encode_query(["a"], instruction="Classify")
+
+
+def test_a_model_without_a_network_works_too():
+    """Static embeddings: a plain tokenizer, no maximum length, no mask."""
+    tokenizer = byte_bpe().backend_tokenizer
+    weights = np.random.default_rng(0).standard_normal((tokenizer.get_vocab_size(), 8), dtype=np.float32)
+    static = SentenceTransformer(
+        modules=[StaticEmbedding(tokenizer, embedding_weights=weights)], device="cpu"
+    )
+    encoder = Encoder(static)
+    want = np.array(
+        [weights[tokenizer.encode(text, add_special_tokens=False).ids].mean(axis=0) for text in TEXTS]
+    )
+    want /= np.linalg.norm(want, axis=1, keepdims=True)
+    np.testing.assert_allclose(encoder.encode_document(TEXTS), want, atol=1e-5)
+    np.testing.assert_allclose(encoder.encode_query(TEXTS), want, atol=1e-5)
+    assert encoder.identity["tokenizer"] != "none"
+    assert len(encoder.fingerprint) == 16
+
+
+def test_the_name_of_a_directory_is_its_whole_path(tiny, monkeypatch):
+    monkeypatch.chdir(tiny.parent)
+    assert Encoder(tiny.name).model_name == str(tiny.resolve())
+    assert Encoder("minilm").model_name == "minilm"
 
 
 def test_instructions_go_through_the_template(encoder, tiny):

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from safetensors import safe_open
 from sentence_transformers import SentenceTransformer
+from transformers import PreTrainedTokenizerBase
 
 from youtu_st import tokenization
 from youtu_st.errors import ModelLoadError
@@ -92,6 +93,8 @@ def check_prompts(model: SentenceTransformer) -> None:
         ModelLoadError: Naming the prompt, its length and the maximum, in tokens.
     """
     limit = model.get_max_seq_length()
+    if not isinstance(model.tokenizer, PreTrainedTokenizerBase):
+        return  # a stock model that has none, or whose texts have no maximum length
     for role in ROLES:
         prompt = prompt_for(model, role)
         length = tokenization.count(model.tokenizer, prompt)

@@ -22,6 +22,7 @@ from youtu_st.prompts import prompts_for
 from youtu_st.protocol import TextEncoder as TextEncoder
 from youtu_st.protocol import Vectors
 from youtu_st.shared import Shared
+from youtu_st.spec import canonical_name
 
 Role = Literal["query", "document"]
 Backend = Literal["torch"]
@@ -91,7 +92,7 @@ class Encoder:
             self.model = load(
                 model, checkpoint, device=device, dtype=dtype, trust_remote_code=trust_remote_code
             )
-            self._name = str(model)
+            self._name = canonical_name(model)
         self.truncation = truncation
         self.batch_tokens = batch_tokens
         self._network = TorchNetwork(self.model)
@@ -113,13 +114,11 @@ class Encoder:
         rest = tuple((name, str(value)) for name, value in given.arguments.items() if name != "model")
         if isinstance(model, SentenceTransformer):
             return cls._shared.get((id(model), rest), lambda: cls(model, **settings), keep=False)
-        path = Path(model).expanduser()
-        key = (str(path.resolve()) if path.is_dir() else str(model), rest)
-        return cls._shared.get(key, lambda: cls(model, **settings))
+        return cls._shared.get((canonical_name(model), rest), lambda: cls(model, **settings))
 
     @property
     def model_name(self) -> str:
-        """What this encoder was made from: a name, a directory or a hub id."""
+        """What this encoder was made from: a name, a hub id, or the whole path of a directory or file."""
         return self._name
 
     @property

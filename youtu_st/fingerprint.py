@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.base.modules import Normalize
+from tokenizers import Tokenizer
 from transformers import PreTrainedTokenizerBase
 
 from youtu_st.modules import InstructionMaskedPooling, InstructionTransformer
@@ -88,10 +89,13 @@ def remember_weights(model: SentenceTransformer, before: str) -> None:
 
 def tokenizer_digest(model: SentenceTransformer) -> str:
     """Digest of the vocabulary and of the token ids of a few multilingual probe texts."""
-    tokenizer: Any = model.tokenizer
-    if not isinstance(tokenizer, PreTrainedTokenizerBase):
+    tokenizer: Any = getattr(model, "tokenizer", None)
+    if isinstance(tokenizer, PreTrainedTokenizerBase):
+        ids = tokenizer(list(PROBES), padding=False, truncation=False, verbose=False)["input_ids"]
+    elif isinstance(tokenizer, Tokenizer):
+        ids = [encoding.ids for encoding in tokenizer.encode_batch(list(PROBES))]
+    else:
         return "none"
-    ids = tokenizer(list(PROBES), padding=False, truncation=False, verbose=False)["input_ids"]
     return _digest(_json([sorted(tokenizer.get_vocab().items()), ids]).encode())
 
 

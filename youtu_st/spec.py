@@ -186,6 +186,12 @@ def is_spec_file(model: object) -> bool:
     return isinstance(model, (str, Path)) and Path(model).suffix.lower() in {".yaml", ".yml"}
 
 
+def canonical_name(model: str | Path) -> str:
+    """What stands for a model from any working directory: a name or hub id as it is, a path made whole."""
+    name, path = str(model), Path(model).expanduser()
+    return name if name in known_models() or not path.exists() else str(path.resolve())
+
+
 def spec_for_hub_id(hub_id: str) -> ModelSpec | None:
     """The shipped spec for a hub id, or None. Hub ids are compared without regard to case."""
     specs = (load_spec(name) for name in known_models())
