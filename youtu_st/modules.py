@@ -8,8 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from sentence_transformers.base.modules import Transformer
-from sentence_transformers.base.modules.module import Module
+from sentence_transformers.base.modules import Module, Transformer
 from torch import Tensor
 
 from youtu_st import tokenization
