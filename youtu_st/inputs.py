@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from youtu_st.errors import InputError, TruncationWarning
-from youtu_st.frontend import Row
+
+if TYPE_CHECKING:  # the index checks its texts here too, and loads no torch
+    from youtu_st.frontend import Row
 
 Truncation = Literal["warn", "error", "ignore"]
 
@@ -22,29 +24,40 @@ def one_of(what: str, value: object, allowed: Sequence[object]) -> None:
         raise InputError(f"{what} must be one of {', '.join(map(str, allowed))}, not {value!r}")
 
 
-def check_texts(texts: object, *, first: int = 0) -> None:
-    """Raise unless ``texts`` is a list of str, none of them blank.
+def check_texts(texts: object, *, noun: str = "text", first: int = 0) -> list[str]:
+    """The texts as a list, if they are a list of str, none of them blank, all of them valid Unicode.
 
     Args:
         texts: What the caller passed.
-        first: Position of the first text in what the caller passed.
+        noun: What to call one of them in messages: ``text`` or ``query``.
+        first: Position of the first one in what the caller passed.
 
     Raises:
         InputError: Naming the position.
     """
+    nouns = "queries" if noun == "query" else f"{noun}s"
     if isinstance(texts, str):
-        raise InputError("texts must be a list of str, not one str: pass [text]")
+        raise InputError(f"{nouns} must be a list of str, not one str: pass [{noun}]")
     if not isinstance(texts, (list, tuple)):
-        raise InputError(f"texts must be a list of str, not {type(texts).__name__}")
-    for position, text in enumerate(texts, start=first):
+        raise InputError(f"{nouns} must be a list of str, not {type(texts).__name__}")
+    checked = list(texts)
+    try:  # the usual case at C speed; the loop is for finding the position
+        if all(checked) and not any(map(str.isspace, checked)) and all(map(str.isascii, checked)):
+            return checked
+    except TypeError:
+        pass
+    for position, text in enumerate(checked, start=first):
         if not isinstance(text, str):
-            raise InputError(f"text {position} must be a str, not {type(text).__name__}")
+            raise InputError(f"{noun} {position} must be a str, not {type(text).__name__}")
         if not text or text.isspace():
-            raise InputError(f"text {position} is {'blank' if text else 'empty'}: it has nothing to encode")
+            raise InputError(f"{noun} {position} is {'blank' if text else 'empty'}: it has nothing to encode")
         try:
             text.encode()
         except UnicodeEncodeError as error:
-            raise InputError(f"text {position} holds half a surrogate pair, which is no character") from error
+            raise InputError(
+                f"{noun} {position} holds half a surrogate pair, which is no character"
+            ) from error
+    return checked
 
 
 def check_rows(rows: Sequence[Row], *, first: int = 0) -> None:

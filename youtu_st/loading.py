@@ -18,6 +18,7 @@ from youtu_st.errors import ModelLoadError, UnknownModelError, YoutuError
 from youtu_st.modules import InstructionMaskedPooling, InstructionTransformer
 from youtu_st.spec import (
     ModelSpec,
+    is_hub_id,
     is_spec_file,
     known_models,
     load_spec,
@@ -128,9 +129,8 @@ def resolve_spec(model: str | Path, checkpoint: str | Path | None = None) -> Mod
         return load_spec(model)
     name = str(model)
     is_directory = Path(model).expanduser().is_dir()
-    is_hub_id = name.count("/") == 1 and not name.startswith((".", "/", "~"))
-    spec = spec_for_hub_id(name) if is_hub_id and not is_directory else None
-    if spec is None and (checkpoint is not None or not (is_directory or is_hub_id)):
+    spec = spec_for_hub_id(name) if is_hub_id(name) and not is_directory else None
+    if spec is None and (checkpoint is not None or not (is_directory or is_hub_id(name))):
         raise UnknownModelError(unknown_model_message(name))
     return spec
 
@@ -223,7 +223,7 @@ def _directory(location: str) -> Path:
     path = Path(location).expanduser()
     if path.is_dir():
         return path
-    if location.count("/") != 1 or location.startswith((".", "/", "~")):
+    if not is_hub_id(location):
         raise ModelLoadError(f"there is no directory {location!r}")
     return _download(location, None)
 

@@ -186,6 +186,11 @@ def is_spec_file(model: object) -> bool:
     return isinstance(model, (str, Path)) and Path(model).suffix.lower() in {".yaml", ".yml"}
 
 
+def is_hub_id(name: str) -> bool:
+    """Whether ``name`` has the shape ``owner/name`` of a hub repository."""
+    return name.count("/") == 1 and not name.startswith((".", "/", "~"))
+
+
 def canonical_name(model: str | Path) -> str:
     """What stands for a model from any working directory: a name or hub id as it is, a path made whole."""
     name, path = str(model), Path(model).expanduser()

@@ -163,11 +163,11 @@ ONE = [{"a": 1}]
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"texts": "text"}, r"list of texts is expected.*Pass \[text\]"),
-        ({"texts": ["a", 3]}, "text 1 is 3, of type int"),
-        ({"texts": ["a", " \n"]}, r"text 1 is blank: ' \\n'"),
-        ({"texts": ["a", ""]}, "text 1 is blank"),
-        ({"texts": ["a", "中\ud800"]}, "text 1: character 1 is half a surrogate"),
+        ({"texts": "text"}, r"texts must be a list of str, not one str: pass \[text\]"),
+        ({"texts": ["a", 3]}, "text 1 must be a str, not int"),
+        ({"texts": ["a", " \n"]}, "text 1 is blank"),
+        ({"texts": ["a", ""]}, "text 1 is empty"),
+        ({"texts": ["a", "中\ud800"]}, "text 1 holds half a surrogate pair"),
         ({"texts": ["a"], "ids": "a"}, "ids is a list of strings"),
         ({"texts": ["a", "b"], "ids": ["a"]}, "ids has 1 entries for 2 texts"),
         ({"texts": ["a", "b"], "ids": ["a", 3]}, "id 1 is 3, of type int"),

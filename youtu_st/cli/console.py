@@ -76,15 +76,14 @@ def absolute_model(model: str) -> str:
         UnknownModelError: If it is neither a known name, nor a path, nor the shape of a hub id.
         SpecError: If it is a spec's file with a mistake in it.
     """
-    from youtu_st.spec import canonical_name, is_spec_file, load_spec
+    from youtu_st.spec import canonical_name, is_hub_id, is_spec_file, load_spec
 
     path = Path(model).expanduser()
     if is_spec_file(model):
         load_spec(path)
     if path.is_dir() or is_spec_file(model):
         return canonical_name(model)
-    is_hub_id = model.count("/") == 1 and not model.startswith((".", "/", "~"))
-    return model if is_hub_id else load_spec(model).name
+    return model if is_hub_id(model) else load_spec(model).name
 
 
 def quiet() -> None:

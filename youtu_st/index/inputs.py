@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from youtu_st import inputs as encoder_inputs
 from youtu_st.errors import InputError
 from youtu_st.protocol import Vectors
 
@@ -63,22 +64,9 @@ def check_batch(texts: Iterable[str], ids: Iterable[str] | None, metadata: Itera
 
 
 def check_texts(texts: Iterable[str], noun: str) -> list[str]:
-    """A list of texts that are strings, not blank, and valid Unicode."""
-    if isinstance(texts, str) or not isinstance(texts, Iterable):
-        raise InputError(f"A list of {noun}s is expected, not {texts!r}. Pass [{noun}] for a single one.")
-    checked = list(texts)
-    try:  # the usual case at C speed; the loop is for finding the position
-        if all(checked) and not any(map(str.isspace, checked)) and all(map(str.isascii, checked)):
-            return checked
-    except TypeError:
-        pass
-    for position, text in enumerate(checked):
-        if not isinstance(text, str):
-            raise InputError(f"{noun} {position} is {text!r}, of type {type(text).__name__}, not a string.")
-        if not text or text.isspace():
-            raise InputError(f"{noun} {position} is blank: {text!r}. Leave it out.")
-        _check_unicode(text, f"{noun} {position}")
-    return checked
+    """A list of any iterable of texts that the encoder would take."""
+    one = isinstance(texts, str) or not isinstance(texts, Iterable)
+    return encoder_inputs.check_texts(texts if one else list(texts), noun=noun)
 
 
 def check_ids(ids: Iterable[str], *, blank: str = "allow") -> list[str]:
