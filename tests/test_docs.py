@@ -22,8 +22,7 @@ OPTIONS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 def test_examples_run(page, tmp_path, monkeypatch):
     """The blocks of a page share their names, as a reader would type them in turn."""
     blocks = FENCE.findall(page.read_text(encoding="utf-8"))
-    if not blocks:
-        pytest.skip(f"{page.name} has no Python example")
+    assert blocks, f"{page.name} explains without a Python example"
     monkeypatch.chdir(tmp_path)
     names: dict[str, object] = {"__name__": "example"}
     runner = doctest.DocTestRunner(optionflags=OPTIONS, verbose=False)

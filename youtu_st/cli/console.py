@@ -90,6 +90,6 @@ def quiet() -> None:
     """Keep the libraries' own messages and bars off the terminal; downloads keep theirs."""
     from transformers.utils import logging as transformers_logging
 
-    transformers_logging.set_verbosity_error()  # type: ignore[no-untyped-call]
-    transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    transformers_logging.set_verbosity_error()  # type: ignore[no-untyped-call]  # untyped in the host
+    transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # untyped in the host
     logging.getLogger("sentence_transformers").setLevel(logging.ERROR)
