@@ -12,6 +12,8 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")  # nothing here may reach for a hub
 
 import checkpoints
 
+import youtu_st
+
 SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
 
 
@@ -27,6 +29,15 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str],
         return made[key]
 
     return make
+
+
+@pytest.fixture(scope="session")
+def tiny(checkpoint: Callable[[str, str], Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A saved tiny Youtu model: 512 tokens, prompts, instructions, shorter vectors. Not to be written to."""
+    out = tmp_path_factory.mktemp("tiny") / "model"
+    spec = checkpoints.save_spec(out.parent / "tiny.yaml", matryoshka_dimensions=[8, 16])
+    youtu_st.load(spec, checkpoint("youtu", "bpe-bos")).save_pretrained(str(out))
+    return out
 
 
 @pytest.fixture

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any, ClassVar, Literal, get_args
 
 import numpy as np
 from sentence_transformers import SentenceTransformer
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from youtu_st import batching, checks, fingerprint
 from youtu_st.backends.torch import TorchNetwork, sound
-from youtu_st.errors import InputError, NonFiniteError
+from youtu_st.errors import InputError, ModelLoadError, NonFiniteError
 from youtu_st.frontend import Row, frontend_for
 from youtu_st.inputs import Truncation, TruncationReport, check_rows, check_texts, one_of
 from youtu_st.loading import Dtype, load
@@ -48,6 +48,12 @@ class Encoder:
         dimensions: Length that vectors are cut to by default, see :meth:`encode_query`.
         batch_tokens: Padded tokens that go through the network at once.
         trust_remote_code: Run code that the checkpoint brings.
+        prompts: Prompts that replace the model's own ``query`` and ``document``, see :func:`youtu_st.load`.
+        max_length: Tokens to read, if fewer than the model's maximum.
+        model_kwargs: For the network's ``from_pretrained``, see :func:`youtu_st.load`.
+        hub: For downloads, see :func:`youtu_st.load`.
+
+    Pickling keeps the settings: whoever unpickles them gets :meth:`shared`, not a copy of the weights.
 
     Raises:
         InputError: If an argument is none of what it may be.
@@ -68,17 +74,33 @@ class Encoder:
         dimensions: int | None = None,
         batch_tokens: int = BATCH_TOKENS,
         trust_remote_code: bool = False,
+        prompts: Mapping[str, str] | None = None,
+        max_length: int | None = None,
+        model_kwargs: Mapping[str, Any] | None = None,
+        hub: Mapping[str, Any] | None = None,
     ) -> None:
+        to_load = {
+            "checkpoint": checkpoint,
+            "device": device,
+            "dtype": dtype,
+            "trust_remote_code": trust_remote_code,
+            "prompts": prompts,
+            "max_length": max_length,
+            "model_kwargs": model_kwargs,
+            "hub": hub,
+        }
+        self._settings: dict[str, Any] | None = None
         one_of("backend", backend, get_args(Backend))
         one_of("dtype", dtype, get_args(Dtype))
         one_of("truncation", truncation, get_args(Truncation))
         if isinstance(batch_tokens, bool) or not isinstance(batch_tokens, int) or batch_tokens < 1:
             raise InputError(f"batch_tokens must be an int of at least 1, not {batch_tokens!r}")
         if isinstance(model, SentenceTransformer):
-            if (checkpoint, dtype, device, trust_remote_code) != (None, "auto", None, False):
+            given = [name for name, value in to_load.items() if value not in (None, "auto", False)]
+            if given:
                 raise InputError(
-                    "checkpoint, dtype, device and trust_remote_code are for a model to be loaded, "
-                    "and this one is: move or cast it with its own .to(...)"
+                    f"{', '.join(given)}: for a model to be loaded, and this one is; move or cast it with "
+                    "its own .to(...), and set its own .prompts and .max_seq_length"
                 )
             checks.check_prompts(model)
             self.model = model.eval()
@@ -89,10 +111,10 @@ class Encoder:
                 f"not {type(model).__name__}"
             )
         else:
-            self.model = load(
-                model, checkpoint, device=device, dtype=dtype, trust_remote_code=trust_remote_code
-            )
+            self.model = load(model, **to_load)  # type: ignore[arg-type]
             self._name = canonical_name(model)
+            runs = {"truncation": truncation, "batch_tokens": batch_tokens, "backend": backend}
+            self._settings = {"model": self._name, **to_load, **runs, "dimensions": dimensions}
         self.truncation = truncation
         self.batch_tokens = batch_tokens
         self._network = TorchNetwork(self.model)
@@ -115,6 +137,20 @@ class Encoder:
         if isinstance(model, SentenceTransformer):
             return cls._shared.get((id(model), rest), lambda: cls(model, **settings), keep=False)
         return cls._shared.get((canonical_name(model), rest), lambda: cls(model, **settings))
+
+    def __copy__(self) -> Encoder:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Encoder:
+        return self  # frameworks copy their settings freely; weights are there once
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        if self._settings is None:
+            raise InputError(
+                "an encoder of a loaded SentenceTransformer cannot be pickled: save the model with "
+                "save_pretrained, and make the encoder from its directory"
+            )
+        return _attach, (self._settings, self.fingerprint)
 
     @property
     def model_name(self) -> str:
@@ -189,10 +225,15 @@ class Encoder:
         return self._all(texts, "query", instruction, self._size(dimensions), show_progress)
 
     def encode_document(
-        self, texts: Sequence[str], *, dimensions: int | None = None, show_progress: bool = False
+        self,
+        texts: Sequence[str],
+        *,
+        instruction: str | Sequence[str | None] | None = None,
+        dimensions: int | None = None,
+        show_progress: bool = False,
     ) -> Vectors:
         """Encode documents, after the model's own document prompt. Otherwise as :meth:`encode_query`."""
-        return self._all(texts, "document", None, self._size(dimensions), show_progress)
+        return self._all(texts, "document", instruction, self._size(dimensions), show_progress)
 
     def iter_encode_document(
         self,
@@ -322,3 +363,14 @@ class Encoder:
                 f"was trained for, not {dimensions!r}"
             )
         return dimensions
+
+
+def _attach(settings: dict[str, Any], fingerprint: str) -> Encoder:
+    """What unpickling calls: this process's one encoder for these settings."""
+    encoder = Encoder.shared(**settings)
+    if encoder.fingerprint != fingerprint:
+        raise ModelLoadError(
+            f"the encoder was pickled with the fingerprint {fingerprint}, and {settings['model']!r} has "
+            f"{encoder.fingerprint} here: the model there is another"
+        )
+    return encoder

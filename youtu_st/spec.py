@@ -198,14 +198,17 @@ def canonical_name(model: str | Path) -> str:
 
 
 def spec_for_hub_id(hub_id: str) -> ModelSpec | None:
-    """The shipped spec for a hub id, or None. Hub ids are compared without regard to case."""
+    """The shipped spec for a hub id or for its last part, or None, without regard to case."""
     specs = (load_spec(name) for name in known_models())
-    return next((spec for spec in specs if spec.hub_id.lower() == hub_id.lower()), None)
+    wanted = hub_id.lower()
+    return next((s for s in specs if wanted in (s.hub_id.lower(), s.hub_id.lower().split("/")[1])), None)
 
 
 def unknown_model_message(name: str) -> str:
     """One line: the name, what is near it, and what there is."""
     near = difflib.get_close_matches(name.lower(), known_models(), n=3, cutoff=0.4)
+    if not near and "-" in name and "/" not in name:  # sentence-transformers lets its own owner be left out
+        near = [f"sentence-transformers/{name}"]
     hint = f" Did you mean {' or '.join(repr(match) for match in near)}?" if near else ""
     return (
         f"unknown model {name!r}.{hint} Known names: {', '.join(known_models())}; "

@@ -42,7 +42,11 @@ MISTAKES = [
         ["encode", "t.txt", "--role", "query", "--out", "full"],
         "full is a directory: --out is the file to write",
     ),
-    ([*ENCODE, "--instruction", "Find"], "this model takes no instructions: its spec has no template"),
+    (
+        [*ENCODE, "--instruction", "Find"],
+        "this model takes no instructions: its spec has no template. A text to put before every query as it "
+        'stands is a prompt of the model: prompts={"query": "..."}',
+    ),
     (
         ["encode", "t.txt", "--role", "document", "--out", "t.npy", "--instruction", "Find"],
         "--instruction goes with --role query: documents are encoded without one",
