@@ -54,6 +54,8 @@ def holds(value: Any, operator: str, operand: Any) -> bool:
         return any(COMPARE[operator](item, operand) for item in same)
     if operator == "$not":
         return not field(value, operand)
+    if operator == "$size":
+        return isinstance(value, list) and len(value) == operand
     if operator in ("$ne", "$nin"):
         return not holds(value, {"$ne": "$eq", "$nin": "$in"}[operator], operand)
     return any(equals(value, one) for one in (operand if operator == "$in" else [operand]))
@@ -109,7 +111,8 @@ condition = st.recursive(
     scalar
     | st.dictionaries(st.sampled_from(["$eq", "$ne"]), scalar, min_size=1)
     | st.dictionaries(st.sampled_from(["$in", "$nin"]), st.lists(scalar, max_size=3), min_size=1)
-    | st.dictionaries(st.sampled_from(sorted(COMPARE)), bound, min_size=1),
+    | st.dictionaries(st.sampled_from(sorted(COMPARE)), bound, min_size=1)
+    | st.dictionaries(st.just("$size"), st.integers(0, 3) | st.just(2**70), min_size=1),
     lambda inner: inner.map(lambda one: {"$not": one}),
     max_leaves=3,
 )
@@ -165,6 +168,12 @@ RECORDS: list[dict[str, Any]] = [
         ({"$and": [{"lang": "zh"}, {"year": {"$lte": 2020}}]}, [0]),
         ({"$not": {"lang": "zh"}}, [1, 2, 3]),
         ({"year": {"$not": {"$gte": 2000}}}, [2, 3]),
+        ({"tags": {"$size": 0}}, [1]),
+        ({"tags": {"$size": 2}}, [0]),
+        ({"tags": {"$size": 2, "$eq": "b"}}, [0]),
+        ({"tags": {"$not": {"$size": 0}}}, [0, 2, 3]),
+        ({"$or": [{"lang": {"$size": n}} for n in (0, 1, 2)]}, []),  # neither a string nor null has elements
+        ({"author": {"$size": 1}}, []),
     ],
 )
 def test_examples(filter: dict[str, Any] | None, expected: list[int]) -> None:
@@ -185,6 +194,10 @@ def test_examples(filter: dict[str, Any] | None, expected: list[int]) -> None:
         ({"a": {}}, "empty condition"),
         ({"a": {"$gt": True}}, r"\$gt compares with a number or a string, not True"),
         ({"a": {"$lt": None}}, r"\$lt compares"),
+        ({"a": {"$size": -1}}, r"\$size takes a number of elements, an integer of at least 0, not -1"),
+        ({"a": {"$size": True}}, r"\$size takes .*not True"),
+        ({"a": {"$size": 1.0}}, r"\$size takes .*not 1\.0"),
+        ({"a": {"$sise": 1}}, r"'\$sise'.*Did you mean \$size\?"),
         ({"a": float("nan")}, "finite"),
         ({"a": b"x"}, "takes a string"),
         ({3: 1}, "names of metadata fields, not 3"),

@@ -93,6 +93,18 @@ def test_one_role_that_differs_is_enough(path: Path) -> None:
     assert "document probes" not in str(caught.value)
 
 
+def test_check_goes_by_the_vectors_alone(path: Path) -> None:
+    named_otherwise = TinyEncoder(name="something else", runtime=OTHER, noise=0.0005)
+    with VectorIndex.open(path, TinyEncoder()) as index:
+        index.check(named_otherwise)
+        assert named_otherwise.encoded == [*index.manifest.probe_texts] * 2
+        equal_by_name = TinyEncoder(noise=0.01)
+        with pytest.raises(IndexMismatchError, match=r"(?s)tiny, this is tiny.*lowest cosine 0\.9900"):
+            index.check(equal_by_name)
+        with pytest.raises(IndexMismatchError, match="dimension: index has 16, encoder has 8"):
+            index.check(TinyEncoder(8))
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

@@ -11,6 +11,10 @@ import numpy.typing as npt
 Matrix = npt.NDArray[np.float32]
 
 
+def _each(instruction: str | Sequence[str | None] | None, count: int) -> Sequence[str | None]:
+    return [instruction] * count if instruction is None or isinstance(instruction, str) else instruction
+
+
 class TinyEncoder:
     """Equal texts have equal vectors; a query's vector is close to that of the same text as a document."""
 
@@ -33,14 +37,24 @@ class TinyEncoder:
         self.noise = noise
         self.encoded: list[str] = []
 
-    def encode_query(self, texts: Sequence[str], *, instruction: str | Sequence[str] | None = None) -> Matrix:
-        instructions = (
-            [instruction] * len(texts) if not isinstance(instruction, list | tuple) else instruction
-        )
-        return self._encode(texts, [f"query:{one}" for one in instructions])
+    def encode_query(
+        self,
+        texts: Sequence[str],
+        *,
+        instruction: str | Sequence[str | None] | None = None,
+        show_progress: bool = False,
+    ) -> Matrix:
+        return self._encode(texts, [f"query:{one}" for one in _each(instruction, len(texts))])
 
-    def encode_document(self, texts: Sequence[str]) -> Matrix:
-        return self._encode(texts, ["document"] * len(texts))
+    def encode_document(
+        self,
+        texts: Sequence[str],
+        *,
+        instruction: str | Sequence[str | None] | None = None,
+        show_progress: bool = False,
+    ) -> Matrix:
+        roles = ["document" if one is None else f"document:{one}" for one in _each(instruction, len(texts))]
+        return self._encode(texts, roles)
 
     def _encode(self, texts: Sequence[str], roles: Sequence[str]) -> Matrix:
         self.encoded.extend(texts)

@@ -119,6 +119,7 @@ def search(
 ) -> None:
     """Find the passages that answer a question."""
     from youtu_st.cli.hits import print_hits
+    from youtu_st.index import without_records
 
     if k < 1:
         raise UsageError(f"-k must be at least 1, not {k}")
@@ -131,7 +132,13 @@ def search(
         hits = index.search(question, k, condition, instruction=instruction)
     if as_json:
         records = [
-            {"rank": rank, "id": hit.id, "score": hit.score, "text": hit.text, "metadata": hit.metadata}
+            {
+                "rank": rank,
+                "id": hit.id,
+                "score": hit.score,
+                "text": hit.text,
+                "metadata": without_records(hit.metadata),
+            }
             for rank, hit in enumerate(hits, start=1)
         ]
         typer.echo(json.dumps(records, ensure_ascii=False, indent=2))

@@ -4,6 +4,17 @@ from __future__ import annotations
 
 from youtu_st.index.documents import count_documents
 from youtu_st.index.manifest import Manifest, read_manifest
-from youtu_st.index.store import Document, Hit, VectorIndex
+from youtu_st.index.records import is_record, without_records
+from youtu_st.index.results import Document, Hit
+from youtu_st.index.store import VectorIndex
 
-__all__ = ["Document", "Hit", "Manifest", "VectorIndex", "count_documents", "read_manifest"]
+__all__ = [
+    "Document",
+    "Hit",
+    "Manifest",
+    "VectorIndex",
+    "count_documents",
+    "is_record",
+    "read_manifest",
+    "without_records",
+]

@@ -191,6 +191,14 @@ class DocumentStore:
         found = self._connection.execute(f"SELECT key FROM documents WHERE {condition} ORDER BY key", values)
         return np.fromiter((key for (key,) in found), dtype=np.int64)
 
+    def allowed(self, compiled: Compiled | None, ids: Iterable[str] | None) -> Keys | None:
+        """The keys of the documents that match a filter and have one of the ids; None means all."""
+        matching = None if compiled is None else self.matching(compiled)
+        if ids is None:
+            return matching
+        named = np.array(list(self.keys_of(ids).values()), dtype=np.int64)
+        return named if matching is None else np.intersect1d(matching, named, assume_unique=True)
+
     def ids(self, compiled: Compiled) -> list[str]:
         """The ids of the documents that match a compiled filter, in the order they were added."""
         condition, values = compiled

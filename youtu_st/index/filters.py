@@ -14,7 +14,7 @@ Filter = Mapping[str, Any]
 Compiled = tuple[str, list[Any]]
 
 _COMPARISONS = {"$gt": ">", "$gte": ">=", "$lt": "<", "$lte": "<="}
-FIELD_OPERATORS = ("$eq", "$ne", "$in", "$nin", *_COMPARISONS, "$not")
+FIELD_OPERATORS = ("$eq", "$ne", "$in", "$nin", *_COMPARISONS, "$size", "$not")
 LOGICAL_OPERATORS = ("$and", "$or", "$not")
 _MAX_DEPTH = 20  # SQLite's own parser stops not far beyond
 
@@ -95,6 +95,7 @@ def _operator(path: str, name: Any, value: Any, depth: int) -> Compiled:
         "$ne": lambda: _negate(_equal(path, value, "$ne")),
         "$in": lambda: _among(path, _operands(value, "$in")),
         "$nin": lambda: _negate(_among(path, _operands(value, "$nin"))),
+        "$size": lambda: _size(path, value),
         "$not": lambda: _negate(_field(path, value, depth + 1)),
     }
     if name not in simple:
@@ -127,6 +128,14 @@ def _compare(path: str, operator: str, value: Any) -> Compiled:
     # The bound goes through SQLite's own JSON reader, so that both sides are read alike.
     condition = f"e.type IN {kinds} AND e.value {_COMPARISONS[operator]} json_extract(?, '$')"
     return f"EXISTS ({_ELEMENTS} AND {condition})", [path, path, _dump(_scalar(value, operator))]
+
+
+def _size(path: str, count: Any) -> Compiled:
+    if isinstance(count, bool) or not isinstance(count, int) or count < 0:
+        raise FilterError(f"$size takes a number of elements, an integer of at least 0, not {count!r}.")
+    # A missing field's NULL would outlive a NOT.
+    condition = "json_type(documents.metadata, ?) = 'array' AND json_array_length(documents.metadata, ?)"
+    return f"ifnull({condition} = json_extract(?, '$'), 0)", [path, path, _dump(count)]
 
 
 def _operands(value: Any, operator: str) -> list[Any]:

@@ -69,6 +69,20 @@ def check_texts(texts: Iterable[str], noun: str) -> list[str]:
     return encoder_inputs.check_texts(texts if one else list(texts), noun=noun)
 
 
+def alone(query: Any) -> Any:
+    """One question, or one vector, as a batch of one.
+
+    Raises:
+        InputError: If it is an array of another shape.
+    """
+    if isinstance(query, str):
+        return [query]
+    vector = np.asarray(query)
+    if vector.ndim != 1:
+        raise InputError(f"query is a string or one vector; its shape is {vector.shape}. See search_many.")
+    return vector[None]
+
+
 def check_ids(ids: Iterable[str], *, blank: str = "allow") -> list[str]:
     """A list of ids; with ``blank="refuse"`` each must also be fit to be stored."""
     if isinstance(ids, str) or not isinstance(ids, Iterable):
@@ -118,11 +132,19 @@ def unit_rows(
     return matrix
 
 
-def check_count(k: Any) -> int:
-    """``k``, the number of hits asked for."""
+def check_count(k: Any, name: str = "k") -> int:
+    """A number of hits asked for."""
     if isinstance(k, bool) or not isinstance(k, int | np.integer) or k < 1:
-        raise InputError(f"k is the number of hits, an integer of at least 1, not {k!r}.")
+        raise InputError(f"{name} is the number of hits, an integer of at least 1, not {k!r}.")
     return int(k)
+
+
+def check_share(value: Any, name: str) -> float:
+    """A number from 0 to 1."""
+    real = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
+    if not real or not 0 <= value <= 1:
+        raise InputError(f"{name} is a number from 0 to 1, not {value!r}.")
+    return float(value)
 
 
 def _new_ids(count: int) -> list[str]:

@@ -167,23 +167,23 @@ def check_encoder(manifest: Manifest, encoder: TextEncoder, path: Path) -> None:
         for part in sorted(mine.keys() | theirs.keys())
         if mine.get(part) != theirs.get(part)
     ]
-    if manifest.dimension != encoder.dimension:
-        differences.append(f"dimension: index has {manifest.dimension}, encoder has {encoder.dimension}")
+    differences += _dimensions(manifest, encoder)
     if not differences and manifest.fingerprint != encoder.fingerprint:
         differences.append(
             f"fingerprint: index has {manifest.fingerprint}, encoder has {encoder.fingerprint}"
         )
-    if not differences and dict(manifest.runtime) != dict(encoder.runtime):
-        differences = _probe_differences(manifest, encoder)
-    if differences:
-        listed = "\n".join(f"  {difference}" for difference in differences)
-        raise IndexMismatchError(
-            f"The index in {path} was built with another encoder ({manifest.model}, this "
-            f"is {encoder.model_name}):\n{listed}\nOpen it with that encoder, or build the index again."
-        )
+    _refuse(manifest, encoder, path, differences)
+    if dict(manifest.runtime) != dict(encoder.runtime):
+        check_probes(manifest, encoder, path)
 
 
-def _probe_differences(manifest: Manifest, encoder: TextEncoder) -> list[str]:
+def check_probes(manifest: Manifest, encoder: TextEncoder, path: Path) -> None:
+    """Refuse an encoder whose vectors of the probe texts are not the stored ones, whatever it says it is.
+
+    Raises:
+        IndexMismatchError: If a vector's cosine to the stored one is below ``PROBE_COSINE``.
+    """
+    _refuse(manifest, encoder, path, _dimensions(manifest, encoder))
     query, document = encode_probes(encoder, manifest.probe_texts)
     differences = []
     for role, new, stored in (
@@ -196,7 +196,22 @@ def _probe_differences(manifest: Manifest, encoder: TextEncoder) -> list[str]:
                 f"{role} probes: lowest cosine {lowest:.4f}, at least {PROBE_COSINE} is needed "
                 f"(runtime: index has {_words(manifest.runtime)}, encoder has {_words(encoder.runtime)})"
             )
-    return differences
+    _refuse(manifest, encoder, path, differences)
+
+
+def _dimensions(manifest: Manifest, encoder: TextEncoder) -> list[str]:
+    if manifest.dimension == encoder.dimension:
+        return []
+    return [f"dimension: index has {manifest.dimension}, encoder has {encoder.dimension}"]
+
+
+def _refuse(manifest: Manifest, encoder: TextEncoder, path: Path, differences: list[str]) -> None:
+    if differences:
+        listed = "\n".join(f"  {difference}" for difference in differences)
+        raise IndexMismatchError(
+            f"The index in {path} was built with another encoder ({manifest.model}, this "
+            f"is {encoder.model_name}):\n{listed}\nOpen it with that encoder, or build the index again."
+        )
 
 
 def _words(parts: Mapping[str, str]) -> str:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -15,30 +13,12 @@ import numpy.typing as npt
 from youtu_st.errors import InputError
 from youtu_st.index import inputs
 from youtu_st.index.directory import IndexDirectory, check_vacant, create_directory
-from youtu_st.index.documents import Row
-from youtu_st.index.filters import Filter, compile_filter
-from youtu_st.index.manifest import Manifest, check_encoder, read_manifest
+from youtu_st.index.diversity import most_diverse
+from youtu_st.index.filters import Compiled, Filter, compile_filter
+from youtu_st.index.manifest import Manifest, check_encoder, check_probes, read_manifest
+from youtu_st.index.results import Document, Hit
 from youtu_st.index.vectors import VectorTable
 from youtu_st.protocol import TextEncoder, Vectors
-
-
-@dataclass(frozen=True, slots=True)
-class Document:
-    """A stored document."""
-
-    id: str
-    text: str
-    metadata: dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Hit:
-    """A document found; ``score`` is the cosine of its vector and the query's, higher is better."""
-
-    id: str
-    score: float
-    text: str
-    metadata: dict[str, Any]
 
 
 class VectorIndex:
@@ -107,6 +87,17 @@ class VectorIndex:
     def manifest(self) -> Manifest:
         """What the index was built with."""
         return self._directory.manifest
+
+    def check(self, encoder: TextEncoder) -> None:
+        """Refuse an encoder whose vectors of the manifest's probe texts are not the index's.
+
+        For a framework's embedding object, of which nothing but its vectors is known; ``open`` compares names
+        and fingerprints first.
+
+        Raises:
+            IndexMismatchError: If a vector's cosine to the index's own is below 0.999.
+        """
+        check_probes(self.manifest, encoder, self.path)
 
     def close(self) -> None:
         """Close the index: a writer tidies up, and lets others write. Nothing is lost without it."""
@@ -193,6 +184,7 @@ class VectorIndex:
         k: int = 5,
         filter: Filter | None = None,
         *,
+        ids: Iterable[str] | None = None,
         instruction: str | None = None,
     ) -> list[Hit]:
         """The ``k`` documents nearest to a query, best first; fewer only where fewer match.
@@ -201,20 +193,14 @@ class VectorIndex:
             query: A question, or a vector of shape ``(dimension,)``, of any length but zero.
             k: Number of hits.
             filter: A condition on metadata, such as ``{"lang": "zh", "year": {"$gte": 2020}}``.
+            ids: The only documents that may be found, as far as they match; unknown ids are not an error.
             instruction: Another instruction than the encoder's own, for a question.
 
         Raises:
-            InputError: If the query or ``k`` is wrong.
+            InputError: If the query, ``k`` or ``ids`` is wrong.
             FilterError: If the filter is malformed.
         """
-        if isinstance(query, str):
-            return self.search_many([query], k, filter, instruction=instruction)[0]
-        vector = np.asarray(query)
-        if vector.ndim != 1:
-            raise InputError(
-                f"query is a string or one vector; its shape is {vector.shape}. See search_many."
-            )
-        return self.search_many(vector[None], k, filter, instruction=instruction)[0]
+        return self.search_many(inputs.alone(query), k, filter, ids=ids, instruction=instruction)[0]
 
     def search_many(
         self,
@@ -222,16 +208,54 @@ class VectorIndex:
         k: int = 5,
         filter: Filter | None = None,
         *,
+        ids: Iterable[str] | None = None,
         instruction: str | Sequence[str] | None = None,
     ) -> list[list[Hit]]:
         """Search for several queries at once: questions, or a matrix of shape ``(n, dimension)``."""
-        k, condition = inputs.check_count(k), compile_filter(filter)
+        k, confined = inputs.check_count(k), _confinement(filter, ids)
         vectors = self._query_vectors(queries, instruction)
         with self._directory.reading() as (documents, table):
-            allowed = documents.matching(condition) if filter else None
-            found = table.search(vectors, k, allowed)
+            found = table.search(vectors, k, documents.allowed(*confined))
             rows = documents.rows({key for hits in found for _, key in hits})
-        return [[_hit(rows[key], score) for score, key in hits] for hits in found]
+        return [[Hit.of(rows[key], score) for score, key in hits] for hits in found]
+
+    def search_diverse(
+        self,
+        query: str | npt.ArrayLike,
+        k: int = 5,
+        *,
+        fetch_k: int = 20,
+        lambda_mult: float = 0.5,
+        filter: Filter | None = None,
+        ids: Iterable[str] | None = None,
+        instruction: str | None = None,
+    ) -> list[Hit]:
+        """Documents near the query and not near each other: maximal marginal relevance, in the order chosen.
+
+        See :func:`youtu_st.index.diversity.most_diverse`. Scores are cosines to the query, as in ``search``.
+
+        Args:
+            query: As for ``search``.
+            k: Number of hits.
+            fetch_k: How many of the nearest documents to choose from; at least ``k`` are.
+            lambda_mult: From 0 (only diversity) to 1 (only relevance).
+            filter: As for ``search``.
+            ids: As for ``search``.
+            instruction: As for ``search``.
+
+        Raises:
+            InputError: If an argument is wrong.
+            VectorIndexError: If this kind of FAISS index cannot give its vectors back.
+        """
+        k, fetch_k = inputs.check_count(k), inputs.check_count(fetch_k, "fetch_k")
+        share, confined = inputs.check_share(lambda_mult, "lambda_mult"), _confinement(filter, ids)
+        vectors = self._query_vectors(inputs.alone(query), instruction)
+        with self._directory.reading() as (documents, table):
+            (found,) = table.search(vectors, max(k, fetch_k), documents.allowed(*confined))
+            candidates = table.reconstruct(np.array([key for _, key in found], dtype=np.int64))
+            chosen = [found[i] for i in most_diverse(vectors[0], candidates, k, lambda_mult=share)]
+            rows = documents.rows([key for _, key in chosen])
+        return [Hit.of(rows[key], score) for score, key in chosen]
 
     def _query_vectors(self, queries: Any, instruction: str | Sequence[str] | None) -> Vectors:
         if not hasattr(queries, "__len__"):
@@ -253,7 +277,7 @@ class VectorIndex:
         with self._directory.reading() as (documents, _):
             keys = documents.keys_of(wanted)
             rows = documents.rows(keys.values())
-        return [_document(rows[keys[id]]) if id in keys else None for id in wanted]
+        return [Document.of(rows[keys[id]]) if id in keys else None for id in wanted]
 
     def ids(self, filter: Filter | None = None) -> list[str]:
         """The ids of all documents that match, in the order they were added."""
@@ -285,9 +309,8 @@ class VectorIndex:
             return table.alive_count
 
 
-def _hit(row: Row, score: float) -> Hit:
-    return Hit(row.id, score, row.text, json.loads(row.metadata))
-
-
-def _document(row: Row) -> Document:
-    return Document(row.id, row.text, json.loads(row.metadata))
+def _confinement(
+    filter: Filter | None, ids: Iterable[str] | None
+) -> tuple[Compiled | None, list[str] | None]:
+    """What a search is confined to, checked; None where it is not."""
+    return compile_filter(filter) if filter else None, None if ids is None else inputs.check_ids(ids)
