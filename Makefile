@@ -3,8 +3,10 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 READY = $(VENV)/.ready
+STANDARD = tests/adapters/langchain/test_langchain_standard_embeddings.py \
+	tests/adapters/langchain/test_langchain_standard_store.py
 
-.PHONY: demo test lint bench clean
+.PHONY: demo test lint bench notebooks clean
 .DEFAULT_GOAL := demo
 
 $(READY): pyproject.toml constraints.txt
@@ -16,16 +18,21 @@ $(READY): pyproject.toml constraints.txt
 demo: $(READY)  ## search this project's own documentation
 	@BIN=$(BIN) sh ./demo.sh
 
-test: $(READY)  ## the whole suite
-	$(BIN)/python -m pytest
+test: $(READY)  ## the whole suite: LangChain's own tests one by one, then ours
+	$(BIN)/python -m pytest $(STANDARD) --verbose
+	$(BIN)/python -m pytest $(STANDARD:%=--ignore=%)
 
 lint: $(READY)  ## style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: $(READY)  ## the index beside raw FAISS and SQLite
+bench: $(READY)  ## the index beside raw FAISS and SQLite, the adapters beside the stock classes
 	$(BIN)/python benchmarks/index.py
+	$(BIN)/python benchmarks/adapters.py
+
+notebooks: $(READY)  ## run them, and write them back with their outputs
+	$(BIN)/python notebooks/run.py
 
 clean:  ## everything that the other targets made
 	rm -rf $(VENV) .demo .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist
