@@ -1,0 +1,39 @@
+"""Stored documents as LangChain's, and what LangChain's may hold."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from langchain_core.documents import Document
+
+from youtu_st.errors import InputError
+from youtu_st.index import Document as StoredDocument
+from youtu_st.index import Hit, is_record, without_records
+
+Scored = list[tuple[Document, float]]
+
+
+def langchain_document(stored: Hit | StoredDocument) -> Document:
+    """A stored document as LangChain's; what other frameworks keep in it for themselves is left out."""
+    return Document(id=stored.id, page_content=stored.text, metadata=without_records(stored.metadata))
+
+
+def scored(hits: list[Hit]) -> Scored:
+    """The documents found, with their cosines."""
+    return [(langchain_document(hit), hit.score) for hit in hits]
+
+
+def refuse_records(metadatas: Sequence[dict[str, Any] | None]) -> None:
+    """Refuse metadata that would be stored, and left out where the document is read.
+
+    Raises:
+        InputError: Naming the position and the key.
+    """
+    for position, metadata in enumerate(metadatas):
+        names = [name for name in metadata or () if isinstance(name, str) and is_record(name)]
+        if names:
+            raise InputError(
+                f"metadata {position} has the key {names[0]!r}: a key between two and two underscores is a "
+                "framework's own, and is not given back; choose another name"
+            )

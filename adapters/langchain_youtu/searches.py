@@ -1,0 +1,79 @@
+"""What LangChain's searches have in common: their keywords, and relevance."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from youtu_st.index import Hit, VectorIndex
+from youtu_st.index.filters import Filter, compile_filter
+from youtu_st.index.inputs import check_count, check_share
+
+
+def relevance(cosine: float) -> float:
+    """From 0 to 1: (1 + cosine) / 2. A cosine that rounding has put beyond 1 or -1 counts as that."""
+    return min(1.0, max(0.0, (1 + cosine) / 2))
+
+
+def refuse(unknown: Mapping[str, Any], *allowed: str) -> None:
+    """Raise for keywords that nobody reads.
+
+    Raises:
+        TypeError: Naming them, and those that are allowed.
+    """
+    if unknown:
+        names = ", ".join(map(repr, unknown))
+        raise TypeError(f"unknown keyword {names}: allowed here are {', '.join(allowed)}")
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """What is asked for, beside the question."""
+
+    k: int
+    fetch_k: int
+    lambda_mult: float
+    filter: Filter | None = None
+    score_threshold: float | None = None
+
+    @classmethod
+    def of(cls, k: int, options: Mapping[str, Any], fetch_k: int = 20, lambda_mult: float = 0.5) -> Search:
+        """From the arguments of a search, checked before the question is encoded.
+
+        Raises:
+            InputError: If a number is out of range.
+            FilterError: If the filter is malformed.
+            TypeError: For an unknown keyword.
+        """
+        known = ("filter", "score_threshold")
+        refuse({name: value for name, value in options.items() if name not in known}, *known)
+        share = check_share(lambda_mult, "lambda_mult")
+        search = cls(check_count(k), check_count(fetch_k, "fetch_k"), share, **options)
+        compile_filter(search.filter)
+        if search.score_threshold is not None:
+            check_share(search.score_threshold, "score_threshold")
+        return search
+
+    def near(self, index: VectorIndex, vector: list[float]) -> list[Hit]:
+        """The nearest documents, best first."""
+        return self._relevant(index.search(vector, self.k, self.filter))
+
+    def diverse(self, index: VectorIndex, vector: list[float]) -> list[Hit]:
+        """Documents that are near and unlike each other, chosen among those that are relevant enough."""
+        ids = None
+        if self.score_threshold is not None:
+            fetched = index.search(vector, max(self.k, self.fetch_k), self.filter)
+            ids = [hit.id for hit in self._relevant(fetched)]
+        return index.search_diverse(
+            vector,
+            self.k,
+            fetch_k=self.fetch_k,
+            lambda_mult=self.lambda_mult,
+            filter=self.filter,
+            ids=ids,
+        )
+
+    def _relevant(self, hits: list[Hit]) -> list[Hit]:
+        least = self.score_threshold
+        return hits if least is None else [hit for hit in hits if relevance(hit.score) >= least]

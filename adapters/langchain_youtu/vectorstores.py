@@ -1,0 +1,330 @@
+"""YoutuVectorStore: a :class:`youtu_st.index.VectorIndex` as LangChain's ``VectorStore``."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import tempfile
+import uuid
+import weakref
+from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from langchain_core.documents import Document
+from langchain_core.embeddings import Embeddings
+from langchain_core.vectorstores import VectorStore
+from typing_extensions import Self
+
+from langchain_youtu.documents import Scored, langchain_document, refuse_records, scored
+from langchain_youtu.encoders import EmbeddingsEncoder, embedding_for, encoder_for, one_of, same
+from langchain_youtu.searches import Search, refuse, relevance
+from youtu_st.encoder import Encoder
+from youtu_st.errors import InputError
+from youtu_st.index import VectorIndex, read_manifest
+from youtu_st.protocol import TextEncoder
+
+
+class YoutuVectorStore(VectorStore):
+    """Documents in a :class:`~youtu_st.index.VectorIndex`: on disk, found by cosine, without pickle.
+
+    Every search takes ``filter`` (a dictionary, see ``docs/index-format.md``) and ``score_threshold``, the
+    least relevance from 0 to 1, where relevance is (1 + cosine) / 2. Any other keyword is a ``TypeError``.
+
+        >>> store = YoutuVectorStore.create("planets", encoder=encoder)
+        >>> ids = store.add_texts(["Mars is red.", "Venus is hot."], [{"n": 4}, {"n": 2}])
+        >>> store.similarity_search("Which planet is red?", k=1, filter={"n": {"$gt": 1}})
+
+    Args:
+        index: An open index, or the directory of one.
+        encoder: What opens the directory. Default: the model that its manifest names.
+        embedding: Any LangChain ``Embeddings`` instead; it also encodes the questions. Documents are always
+            encoded by the index's encoder, and for an open index the two must agree.
+
+    Raises:
+        InputError: If both are given, or one is not what it should be.
+        IndexNotFoundError: If there is no index in the directory: see :meth:`create`.
+        IndexMismatchError: If the index was built with another encoder.
+        YoutuError: As for :meth:`youtu_st.index.VectorIndex.open`.
+    """
+
+    def __init__(
+        self,
+        index: VectorIndex | str | Path,
+        *,
+        encoder: TextEncoder | None = None,
+        embedding: Embeddings | None = None,
+    ) -> None:
+        embedding = one_of(encoder, embedding)
+        wanted = None if embedding is None else encoder_for(embedding)
+        if isinstance(index, VectorIndex):
+            if wanted is not None and not same(wanted, index.encoder):
+                index.check(wanted)
+        elif isinstance(index, str | Path):
+            index = _opened(index, wanted)
+        else:
+            raise InputError(
+                f"index must be a VectorIndex or its directory, not {type(index).__name__}; to make one call "
+                "YoutuVectorStore.create"
+            )
+        self._index = index
+        self._embedding = embedding_for(index.encoder) if embedding is None else embedding
+        self._remove: weakref.finalize[..., Self] | None = None  # of what is temporary
+
+    @classmethod
+    def create(
+        cls,
+        path: str | Path,
+        *,
+        encoder: TextEncoder | None = None,
+        embedding: Embeddings | None = None,
+        factory: str = "Flat",
+    ) -> Self:
+        """Make an empty index in a new or empty directory.
+
+        Args:
+            path: The directory.
+            encoder: What encodes, or
+            embedding: any LangChain ``Embeddings``.
+            factory: A FAISS factory string, see :meth:`youtu_st.index.VectorIndex.create`.
+
+        Raises:
+            InputError: If neither or both of ``encoder`` and ``embedding`` are given.
+            IndexExistsError: If the directory holds anything.
+        """
+        embedding = one_of(encoder, embedding)
+        if embedding is None:
+            raise InputError("a new index needs encoder=, or embedding=, such as YoutuEmbeddings()")
+        return cls(VectorIndex.create(path, encoder_for(embedding), factory), embedding=embedding)
+
+    @classmethod
+    def from_texts(
+        cls,
+        texts: Iterable[str],
+        embedding: Embeddings,
+        metadatas: Sequence[dict[str, Any] | None] | None = None,
+        *,
+        ids: Sequence[str | None] | None = None,
+        path: str | Path | None = None,
+        factory: str = "Flat",
+        **unknown: Any,
+    ) -> Self:
+        """Make an index of some texts; an error leaves nothing behind.
+
+        Args:
+            texts: As for :meth:`add_texts`, and so are ``metadatas`` and ``ids``.
+            embedding: Any LangChain ``Embeddings``.
+            metadatas: A dictionary for each text.
+            ids: An id for each text.
+            path: A new or empty directory. None: a temporary one, which is removed when the store is closed,
+                when nothing refers to it any more, or when the process ends.
+            factory: A FAISS factory string.
+            **unknown: None is known.
+
+        Raises:
+            YoutuError: As for :meth:`create` and :meth:`add_texts`.
+            TypeError: For an unknown keyword.
+        """
+        refuse(unknown, "ids", "path", "factory")
+        with ExitStack() as undo:  # on any error
+            if path is None:
+                where = undo.enter_context(tempfile.TemporaryDirectory(prefix="youtu-index-"))
+                store = cls.create(where, embedding=embedding, factory=factory)
+            else:
+                store = cls.create(path, embedding=embedding, factory=factory)
+                undo.callback(shutil.rmtree, path)  # it was vacant: all of it was made here
+            undo.callback(store.index.close)
+            store.add_texts(texts, metadatas, ids=ids)
+            undone = undo.pop_all()
+        if path is None:
+            store._remove = weakref.finalize(store, undone.close)
+        return store
+
+    @property
+    def index(self) -> VectorIndex:
+        """The index."""
+        return self._index
+
+    @property
+    def embeddings(self) -> Embeddings:
+        """What encodes the questions."""
+        return self._embedding
+
+    def close(self) -> None:
+        """Close the index, also one that was handed in open; a temporary one is removed."""
+        self._index.close()
+        if self._remove is not None:
+            self._remove()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self._index!r}, {type(self._embedding).__name__})"
+
+    # -- documents ---------------------------------------------------------------------------------------
+
+    def add_texts(
+        self,
+        texts: Iterable[str],
+        metadatas: Sequence[dict[str, Any] | None] | None = None,
+        *,
+        ids: Sequence[str | None] | None = None,
+        batch_size: int | None = None,
+        **unknown: Any,
+    ) -> list[str]:
+        """Add texts, all or none of them, unaltered. A text with an id that is there replaces its document.
+
+        Args:
+            texts: None may be blank.
+            metadatas: A dictionary of JSON values for each.
+            ids: An id for each; one is made where it is None.
+            batch_size: Taken, since LangChain's indexing passes it, and without effect: encoders plan their
+                own batches.
+            **unknown: None is known.
+
+        Returns:
+            The id of each text.
+
+        Raises:
+            InputError: If an argument is wrong: the message has the position.
+            IndexLockedError: If another object or process is writing to the index.
+            TypeError: For an unknown keyword.
+        """
+        refuse(unknown, "ids", "batch_size")
+        if isinstance(metadatas, list | tuple):
+            refuse_records(metadatas)
+        given: Any = ids  # what else may be wrong with them the index knows
+        if isinstance(ids, list | tuple):
+            given = [uuid.uuid4().hex if id is None else id for id in ids]
+        return self._index.add(texts, given, metadatas)
+
+    def delete(self, ids: Sequence[str] | None = None, **unknown: Any) -> bool:
+        """Delete documents; unknown ids are not an error.
+
+        Args:
+            ids: Which; None, as LangChain has it, is all of them.
+            **unknown: None is known.
+
+        Returns:
+            True.
+        """
+        refuse(unknown, "ids")
+        self._index.delete(self._index.ids() if ids is None else ids)
+        return True
+
+    def get_by_ids(self, ids: Sequence[str], /) -> list[Document]:
+        """The documents that there are, in the order of their ids."""
+        return [langchain_document(stored) for stored in self._index.get(ids) if stored is not None]
+
+    # -- searches ----------------------------------------------------------------------------------------
+
+    def similarity_search(self, query: str, k: int = 4, **options: Any) -> list[Document]:
+        """The ``k`` documents nearest to a question, best first.
+
+        Args:
+            query: The question.
+            k: Number of documents.
+            **options: ``filter`` and ``score_threshold``.
+
+        Raises:
+            InputError: If an argument is wrong.
+            FilterError: If the filter is malformed.
+            TypeError: For an unknown keyword.
+        """
+        return [found for found, _ in self.similarity_search_with_score(query, k, **options)]
+
+    async def asimilarity_search(self, query: str, k: int = 4, **options: Any) -> list[Document]:
+        """As :meth:`similarity_search`, without blocking the event loop."""
+        return [found for found, _ in await self.asimilarity_search_with_score(query, k, **options)]
+
+    def similarity_search_with_score(self, query: str, k: int = 4, **options: Any) -> Scored:
+        """As :meth:`similarity_search`, with cosines."""
+        search = Search.of(k, options)
+        return scored(search.near(self._index, self._embedding.embed_query(query)))
+
+    async def asimilarity_search_with_score(self, query: str, k: int = 4, **options: Any) -> Scored:
+        """As :meth:`similarity_search_with_score`, without blocking the event loop."""
+        search = Search.of(k, options)
+        vector = await self._embedding.aembed_query(query)
+        return scored(await asyncio.to_thread(search.near, self._index, vector))
+
+    def similarity_search_with_relevance_scores(self, query: str, k: int = 4, **options: Any) -> Scored:
+        """As :meth:`similarity_search`, with relevances from 0 to 1, which are (1 + cosine) / 2."""
+        found = self.similarity_search_with_score(query, k, **options)
+        return [(document, relevance(cosine)) for document, cosine in found]
+
+    async def asimilarity_search_with_relevance_scores(
+        self, query: str, k: int = 4, **options: Any
+    ) -> Scored:
+        """As :meth:`similarity_search_with_relevance_scores`, without blocking the event loop."""
+        found = await self.asimilarity_search_with_score(query, k, **options)
+        return [(document, relevance(cosine)) for document, cosine in found]
+
+    def similarity_search_by_vector(
+        self, embedding: list[float], k: int = 4, **options: Any
+    ) -> list[Document]:
+        """As :meth:`similarity_search`, for a question's vector, of any length but zero."""
+        return [langchain_document(hit) for hit in Search.of(k, options).near(self._index, embedding)]
+
+    def max_marginal_relevance_search(
+        self, query: str, k: int = 4, fetch_k: int = 20, lambda_mult: float = 0.5, **options: Any
+    ) -> list[Document]:
+        """Documents near a question and not near each other, in the order chosen.
+
+        Args:
+            query: The question.
+            k: Number of documents.
+            fetch_k: How many of the nearest to choose from; at least ``k`` are.
+            lambda_mult: From 0 (only diversity) to 1 (only relevance).
+            **options: ``filter`` and ``score_threshold``; only documents that relevant are chosen from.
+
+        Raises:
+            InputError: If an argument is wrong.
+            FilterError: If the filter is malformed.
+            TypeError: For an unknown keyword.
+        """
+        search = Search.of(k, options, fetch_k, lambda_mult)
+        hits = search.diverse(self._index, self._embedding.embed_query(query))
+        return [langchain_document(hit) for hit in hits]
+
+    async def amax_marginal_relevance_search(
+        self, query: str, k: int = 4, fetch_k: int = 20, lambda_mult: float = 0.5, **options: Any
+    ) -> list[Document]:
+        """As :meth:`max_marginal_relevance_search`, without blocking the event loop."""
+        search = Search.of(k, options, fetch_k, lambda_mult)
+        vector = await self._embedding.aembed_query(query)
+        hits = await asyncio.to_thread(search.diverse, self._index, vector)
+        return [langchain_document(hit) for hit in hits]
+
+    def max_marginal_relevance_search_by_vector(
+        self,
+        embedding: list[float],
+        k: int = 4,
+        fetch_k: int = 20,
+        lambda_mult: float = 0.5,
+        **options: Any,
+    ) -> list[Document]:
+        """As :meth:`max_marginal_relevance_search`, for a question's vector."""
+        search = Search.of(k, options, fetch_k, lambda_mult)
+        return [langchain_document(hit) for hit in search.diverse(self._index, embedding)]
+
+
+def _opened(path: str | Path, encoder: TextEncoder | None) -> VectorIndex:
+    if encoder is None:
+        return VectorIndex.open(path, Encoder.shared(read_manifest(path).model))
+    index = VectorIndex.open(path, encoder)
+    if isinstance(encoder, EmbeddingsEncoder):  # its name says little of its vectors
+        try:
+            index.check(encoder)
+        except BaseException:
+            index.close()
+            raise
+    return index

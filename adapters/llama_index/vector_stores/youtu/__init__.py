@@ -1,0 +1,11 @@
+"""youtu-st in LlamaIndex: a vector store on disk that deletes, filters and replaces."""
+
+from __future__ import annotations
+
+from youtu_st.errors import require
+
+require("llama_index.core", "llama-index")
+
+from llama_index.vector_stores.youtu.base import YoutuVectorStore  # noqa: E402
+
+__all__ = ["YoutuVectorStore"]

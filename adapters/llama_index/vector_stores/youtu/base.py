@@ -1,0 +1,321 @@
+"""YoutuVectorStore: a VectorIndex as LlamaIndex's vector store."""
+
+from __future__ import annotations
+
+import asyncio
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from llama_index.core.bridge.pydantic import PrivateAttr
+from llama_index.core.schema import BaseNode, MetadataMode
+from llama_index.core.vector_stores.types import (
+    BasePydanticVectorStore,
+    MetadataFilters,
+    VectorStoreQuery,
+    VectorStoreQueryMode,
+    VectorStoreQueryResult,
+)
+
+import youtu_st
+from llama_index.vector_stores.youtu.embeddings import METADATA_WARNING, check_embedding
+from llama_index.vector_stores.youtu.filters import in_documents, to_filter
+from llama_index.vector_stores.youtu.nodes import to_document, to_node
+from youtu_st.errors import InputError
+from youtu_st.index import VectorIndex, read_manifest
+from youtu_st.protocol import TextEncoder
+
+_FETCH = 20
+
+
+class YoutuVectorStore(BasePydanticVectorStore):
+    """Nodes in a :class:`youtu_st.index.VectorIndex`: whole, on disk, found by the vectors of its encoder.
+
+    Each change is on disk when the call has returned. Similarities are cosines. Nodes that another tool has
+    put into the index (the command, LangChain) are found too, as text nodes.
+
+        >>> store = YoutuVectorStore("my.index")
+        >>> index = VectorStoreIndex.from_vector_store(store, embed_model=embed_model)
+
+    Args:
+        index: An open index, or the path of one.
+        encoder: What opens the index at a path; by default the process's shared encoder of the index's model.
+            For an open index, its vectors must be those of the index's own encoder.
+        embed_metadata: Whether a node's vector is that of its text with its metadata before it, as LlamaIndex
+            makes it (``MetadataMode.EMBED``). By default it is that of the text alone.
+
+    Raises:
+        IndexNotFoundError: If there is no index at the path: :meth:`create` makes one.
+        IndexMismatchError: If the index was built with another encoder.
+    """
+
+    stores_text: bool = True
+    embed_metadata: bool = False
+
+    _index: VectorIndex = PrivateAttr()
+    _checked: bool = PrivateAttr(default=False)
+    _warned: bool = PrivateAttr(default=False)
+
+    # No __len__: LlamaIndex asks `if vector_store`, and an empty one would not be taken for a store.
+
+    def __init__(
+        self,
+        index: VectorIndex | str | Path,
+        *,
+        encoder: TextEncoder | None = None,
+        embed_metadata: bool = False,
+    ) -> None:
+        super().__init__(stores_text=True)
+        self.embed_metadata = embed_metadata
+        if isinstance(index, VectorIndex):
+            if encoder is not None and encoder is not index.encoder:
+                index.check(encoder)
+            self._index = index
+        else:
+            if encoder is None:
+                encoder = youtu_st.Encoder.shared(read_manifest(index).model)
+            self._index = VectorIndex.open(index, encoder)
+
+    @classmethod
+    def create(
+        cls, path: str | Path, encoder: TextEncoder, *, factory: str = "Flat", embed_metadata: bool = False
+    ) -> YoutuVectorStore:
+        """A store over a new index: see :meth:`youtu_st.index.VectorIndex.create`.
+
+        Raises:
+            IndexExistsError: If the directory holds an index or anything else.
+            InputError: If the factory string cannot be used.
+        """
+        return cls(VectorIndex.create(path, encoder, factory), embed_metadata=embed_metadata)
+
+    @classmethod
+    def class_name(cls) -> str:
+        """The name by which LlamaIndex knows the class."""
+        return "YoutuVectorStore"
+
+    @property
+    def index(self) -> VectorIndex:
+        """The index that holds the nodes."""
+        return self._index
+
+    @property
+    def client(self) -> VectorIndex:
+        """The index, under LlamaIndex's name."""
+        return self._index
+
+    def close(self) -> None:
+        """Close the index, so that others may write to it. Nothing is lost without it."""
+        self._index.close()
+
+    def persist(self, persist_path: str = "", fs: Any = None) -> None:
+        """Does nothing: when :meth:`add` has returned, the nodes are on disk, in the index's directory."""
+
+    def __repr__(self) -> str:
+        return f"YoutuVectorStore({self._index!r})"
+
+    __str__ = __repr__
+
+    # -- writing -----------------------------------------------------------------------------------------
+
+    def add(self, nodes: Sequence[BaseNode], **kwargs: Any) -> list[str]:
+        """Add nodes, all or none of them; a node with the id of a stored one replaces it.
+
+        A node without an embedding gets its vector from the index's encoder, and so does one whose embedding
+        was made with metadata, unless the store was made with ``embed_metadata``.
+
+        Args:
+            nodes: Nodes with a text; where an id comes twice, the last one counts.
+            **kwargs: Options of other stores; there are none here.
+
+        Returns:
+            Their ids.
+
+        Raises:
+            InputError: If a node cannot be stored: the message names it.
+            IndexMismatchError: If the embeddings are not of the index's encoder.
+            IndexLockedError: If somebody else is writing.
+        """
+        documents = [to_document(node) for node in nodes]
+        texts = [document.text for document in documents]
+        return self._index.add(
+            texts,
+            [document.id for document in documents],
+            [document.metadata for document in documents],
+            vectors=self._vectors(nodes, texts),
+        )
+
+    def _vectors(self, nodes: Sequence[BaseNode], texts: list[str]) -> list[Any] | None:
+        """A vector for each node; None where the index is to encode all texts itself."""
+        pasted = [node.get_content(MetadataMode.EMBED) for node in nodes]
+        given = [i for i, node in enumerate(nodes) if node.embedding is not None]
+        fit = [i for i in given if self.embed_metadata or pasted[i] == texts[i]]
+        if given and not self._checked:
+            check_embedding(nodes[(fit or given)[0]], self._index, with_metadata=self.embed_metadata)
+            self._checked = True
+        if len(fit) < len(given) and not self._warned:
+            self._warned = True
+            warnings.warn(METADATA_WARNING, UserWarning, stacklevel=3)
+        if not fit and not self.embed_metadata:
+            return None
+        self._index.add([])  # takes the write lock before the encoder's work, which may take hours
+        rows: list[Any] = [node.embedding for node in nodes]
+        rest = sorted(set(range(len(nodes))) - set(fit))
+        if rest:
+            contents = pasted if self.embed_metadata else texts
+            encoded = self._index.encoder.encode_document([contents[i] for i in rest])
+            for i, row in zip(rest, encoded, strict=True):
+                rows[i] = row
+        return rows
+
+    def delete(self, ref_doc_id: str, **delete_kwargs: Any) -> None:
+        """Delete all nodes of a source document; none is not an error.
+
+        Args:
+            ref_doc_id: The document's id; for what another tool has stored, its ``source``.
+            **delete_kwargs: Options of other stores; there are none here.
+
+        Raises:
+            InputError: If the id is not a string.
+            IndexLockedError: If somebody else is writing.
+        """
+        if not isinstance(ref_doc_id, str):
+            raise InputError(f"ref_doc_id is the id of a document, a string, not {ref_doc_id!r}.")
+        nodes = self.get_nodes(self._index.ids(in_documents([ref_doc_id])))
+        # A source that is a list matches the filter by one of its elements, and is no ref_doc_id.
+        self._index.delete([node.node_id for node in nodes if node.ref_doc_id == ref_doc_id])
+
+    def delete_nodes(
+        self,
+        node_ids: list[str] | None = None,
+        filters: MetadataFilters | None = None,
+        **delete_kwargs: Any,
+    ) -> None:
+        """Delete the nodes with some ids, or that match filters; where both are given, both must hold.
+
+        Args:
+            node_ids: Ids; unknown ones are not an error.
+            filters: Conditions on metadata.
+            **delete_kwargs: Options of other stores; there are none here.
+
+        Raises:
+            InputError: If neither says anything, which would mean all nodes.
+            FilterError: If a filter cannot be used.
+            IndexLockedError: If somebody else is writing.
+        """
+        condition = to_filter(filters)
+        if node_ids is None and not condition:
+            raise InputError("delete_nodes takes node_ids or filters. To delete all nodes, use clear().")
+        self._index.delete(self._ids(node_ids, condition))
+
+    def clear(self) -> None:
+        """Delete all nodes.
+
+        Raises:
+            IndexLockedError: If somebody else is writing.
+        """
+        self._index.delete(self._index.ids())
+
+    # -- reading -----------------------------------------------------------------------------------------
+
+    def get_nodes(
+        self, node_ids: list[str] | None = None, filters: MetadataFilters | None = None
+    ) -> list[BaseNode]:
+        """Nodes by id, by filters, or, where both are given, by both; all where neither is. No embeddings.
+
+        Returns:
+            In the order of ``node_ids``, without unknown ones; otherwise in the order they were added.
+
+        Raises:
+            FilterError: If a filter cannot be used.
+        """
+        found = self._index.get(self._ids(node_ids, to_filter(filters)))
+        return [to_node(document) for document in found if document is not None]
+
+    def _ids(self, node_ids: list[str] | None, condition: dict[str, Any]) -> list[str]:
+        if node_ids is not None and not condition:
+            return node_ids
+        matching = self._index.ids(condition)
+        if node_ids is None:
+            return matching
+        allowed = set(matching)
+        return [id for id in node_ids if id in allowed]
+
+    def query(self, query: VectorStoreQuery, **kwargs: Any) -> VectorStoreQueryResult:
+        """The nodes nearest to a query.
+
+        Args:
+            query: Its embedding, or else its text, through the index's encoder. ``filters``, ``node_ids`` and
+                ``doc_ids`` restrict what may be found; an empty list does not. ``mode`` is ``default`` (best
+                first) or ``mmr``, which trades relevance for variety.
+            **kwargs: ``mmr_threshold``, from 0 (most varied) to 1 (relevance alone), 0.5 by default; it goes
+                before the query's own.
+
+        Returns:
+            Nodes, ids, and similarities: cosines, in both modes.
+
+        Raises:
+            InputError: If the query, its mode or an option is wrong: the message says what is allowed.
+            FilterError: If a filter cannot be used.
+        """
+        question = query.query_str if query.query_embedding is None else query.query_embedding
+        if question is None:
+            raise InputError("The query has neither query_embedding nor query_str: give one of them.")
+        threshold = kwargs.pop("mmr_threshold", query.mmr_threshold)
+        if kwargs:
+            raise InputError(f"A query has no option {next(iter(kwargs))!r}, only mmr_threshold.")
+        condition = to_filter(query.filters)
+        if query.doc_ids:
+            condition = {"$and": [condition, in_documents(query.doc_ids)]}
+        k, ids = query.similarity_top_k, query.node_ids or None
+        if query.mode == VectorStoreQueryMode.DEFAULT:
+            hits = self._index.search(question, k, condition, ids=ids)
+        elif query.mode == VectorStoreQueryMode.MMR:
+            hits = self._index.search_diverse(
+                question,
+                k,
+                fetch_k=max(_FETCH, 4 * k),
+                lambda_mult=0.5 if threshold is None else threshold,
+                filter=condition,
+                ids=ids,
+            )
+        else:
+            raise InputError(f"The query modes here are default and mmr, not {query.mode!r}.")
+        return VectorStoreQueryResult(
+            nodes=[to_node(hit) for hit in hits],
+            similarities=[hit.score for hit in hits],
+            ids=[hit.id for hit in hits],
+        )
+
+    # -- without blocking the event loop -----------------------------------------------------------------
+
+    async def async_add(self, nodes: Sequence[BaseNode], **kwargs: Any) -> list[str]:
+        """:meth:`add` in a thread."""
+        return await asyncio.to_thread(self.add, nodes, **kwargs)
+
+    async def adelete(self, ref_doc_id: str, **delete_kwargs: Any) -> None:
+        """:meth:`delete` in a thread."""
+        await asyncio.to_thread(self.delete, ref_doc_id, **delete_kwargs)
+
+    async def adelete_nodes(
+        self,
+        node_ids: list[str] | None = None,
+        filters: MetadataFilters | None = None,
+        **delete_kwargs: Any,
+    ) -> None:
+        """:meth:`delete_nodes` in a thread."""
+        await asyncio.to_thread(self.delete_nodes, node_ids, filters, **delete_kwargs)
+
+    async def aclear(self) -> None:
+        """:meth:`clear` in a thread."""
+        await asyncio.to_thread(self.clear)
+
+    async def aget_nodes(
+        self, node_ids: list[str] | None = None, filters: MetadataFilters | None = None
+    ) -> list[BaseNode]:
+        """:meth:`get_nodes` in a thread."""
+        return await asyncio.to_thread(self.get_nodes, node_ids, filters)
+
+    async def aquery(self, query: VectorStoreQuery, **kwargs: Any) -> VectorStoreQueryResult:
+        """:meth:`query` in a thread."""
+        return await asyncio.to_thread(self.query, query, **kwargs)

@@ -1,0 +1,74 @@
+"""LlamaIndex's metadata filters as filters of the index."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from llama_index.core.vector_stores.types import (
+    FilterCondition,
+    FilterOperator,
+    MetadataFilter,
+    MetadataFilters,
+)
+
+from llama_index.vector_stores.youtu.nodes import RECORD
+from youtu_st.errors import FilterError
+
+_ONE = {
+    FilterOperator.EQ: "$eq",
+    FilterOperator.NE: "$ne",
+    FilterOperator.GT: "$gt",
+    FilterOperator.GTE: "$gte",
+    FilterOperator.LT: "$lt",
+    FilterOperator.LTE: "$lte",
+    FilterOperator.CONTAINS: "$eq",  # a field that is a list equals each of its elements
+}
+_LIST = {FilterOperator.IN: "$in", FilterOperator.NIN: "$nin", FilterOperator.ANY: "$in"}
+_OPERATORS = ", ".join(one.value for one in (*_ONE, *_LIST, FilterOperator.ALL, FilterOperator.IS_EMPTY))
+
+
+def to_filter(filters: MetadataFilters | None) -> dict[str, Any]:
+    """The same condition in the language of :meth:`youtu_st.index.VectorIndex.search`.
+
+    Fields are compared as there: a dot in a key leads into a nested field, and a field that is a list matches
+    where one of its elements does.
+
+    Args:
+        filters: Conditions, which may be nested; None, and an empty list of them, match everything.
+
+    Raises:
+        FilterError: If an operator or its value cannot be used: the message names what is allowed.
+    """
+    if filters is None or not filters.filters:
+        return {}
+    parts = [to_filter(p) if isinstance(p, MetadataFilters) else _condition(p) for p in filters.filters]
+    if filters.condition == FilterCondition.OR:
+        return {"$or": parts}
+    if filters.condition == FilterCondition.NOT:  # none of them
+        return {"$not": {"$or": parts}}
+    return {"$and": parts}
+
+
+def in_documents(document_ids: Sequence[str]) -> dict[str, Any]:
+    """A filter for the nodes of some source documents: those whose ``ref_doc_id`` is one of the ids."""
+    ids = {"$in": list(document_ids)}
+    # Without a record it was another tool that wrote the document, and "source" is where it came from.
+    return {"$or": [{f"{RECORD}.document": ids}, {RECORD: None, "source": ids}]}
+
+
+def _condition(one: MetadataFilter) -> dict[str, Any]:
+    field, operator, value = one.key, one.operator, one.value
+    if operator == FilterOperator.IS_EMPTY:
+        return {"$or": [{field: {"$in": [None, ""]}}, {field: {"$size": 0}}]}
+    if operator in _ONE and isinstance(value, str | int | float):
+        return {field: {_ONE[operator]: value}}
+    if operator in _LIST and isinstance(value, list):
+        return {field: {_LIST[operator]: value}}
+    if operator == FilterOperator.ALL and isinstance(value, list):
+        return {"$and": [{field: {"$eq": item}} for item in value] or [{field: {"$ne": None}}]}
+    if operator in (*_ONE, *_LIST, FilterOperator.ALL):
+        takes = "a string or a number" if operator in _ONE else "a list"
+        hint = " For a field that is missing, use is_empty." if value is None else ""
+        raise FilterError(f"{operator.value!r} on {field!r} takes {takes}, not {value!r}.{hint}")
+    raise FilterError(f"{operator.value!r} on {field!r} cannot be used. The operators are {_OPERATORS}.")

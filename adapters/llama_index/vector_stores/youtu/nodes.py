@@ -1,0 +1,98 @@
+"""LlamaIndex's nodes as documents of the index, and back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llama_index.core.schema import (
+    BaseNode,
+    ImageDocument,
+    ImageNode,
+    IndexNode,
+    MetadataMode,
+    Node,
+    NodeRelationship,
+    ObjectType,
+    RelatedNodeInfo,
+    TextNode,
+)
+from llama_index.core.schema import Document as DocumentNode
+
+from youtu_st.errors import IndexDamagedError, InputError
+from youtu_st.index import Document, Hit, is_record, without_records
+
+RECORD = "__llama_index__"
+"""The metadata key under which a node keeps what is neither its id, its text nor its metadata."""
+
+_CLASSES: dict[str, type[BaseNode]] = {
+    kind.class_name(): kind for kind in (TextNode, DocumentNode, IndexNode, Node, ImageNode, ImageDocument)
+}
+# Stored once, beside the record; an embedding is the index's vector.
+_BESIDE: dict[str, Any] = dict.fromkeys(("id_", "embedding", "text", "metadata"), True)
+_BESIDE["text_resource"] = {"text"}
+
+
+def to_document(node: BaseNode) -> Document:
+    """What the index keeps of a node; its embedding is left out.
+
+    Args:
+        node: A node of one of LlamaIndex's own classes, with a text.
+
+    Raises:
+        InputError: If it cannot be kept whole: the message names the node and what is in the way.
+    """
+    if type(node) not in _CLASSES.values():
+        raise InputError(f"A node is of class {', '.join(_CLASSES)}, not {type(node).__name__}: {node!r:.80}")
+    name, text = f"Node {node.node_id!r}", node.get_content(MetadataMode.NONE)
+    if not text or text.isspace():
+        raise InputError(f"{name} has no text, so nothing to encode. Leave it out: {node.metadata!r:.200}")
+    reserved = [key for key in node.metadata if is_record(key)]
+    if reserved:
+        raise InputError(
+            f"{name} has the metadata key {reserved[0]!r}: names of the form __name__ are kept for the "
+            f"records of frameworks. Choose another."
+        )
+    for field in ("text_resource", "image_resource", "audio_resource", "video_resource"):
+        if getattr(getattr(node, field, None), "data", None) is not None:
+            raise InputError(
+                f"{name} holds raw bytes in its {field}, which LlamaIndex leaves out of a node's JSON. Give "
+                f"the resource a path or a url."
+            )
+    try:
+        rest = node.model_dump(mode="json", exclude=_BESIDE)
+    except ValueError as error:  # an IndexNode's obj, or metadata copied into a relationship
+        raise InputError(f"{name} cannot be written as JSON: {error}.") from error
+    record = {"type": rest.pop("class_name"), "document": node.ref_doc_id, "node": rest}
+    return Document(node.node_id, text, {**node.metadata, RECORD: record})
+
+
+def to_node(document: Document | Hit) -> BaseNode:
+    """The node that :func:`to_document` was given, or a ``TextNode`` for what another tool has stored.
+
+    Where another tool has written a string ``source`` into the metadata, that is the node's source document.
+
+    Raises:
+        IndexDamagedError: If the node's record cannot be read.
+    """
+    id, text, metadata = document.id, document.text, without_records(document.metadata)
+    if RECORD not in document.metadata:
+        return TextNode(id_=id, text=text, metadata=metadata, relationships=_source(metadata.get("source")))
+    record = document.metadata[RECORD]
+    try:
+        node = dict(record["node"])
+        if "text_resource" in node:
+            node["text_resource"] = {**node["text_resource"], "text": text}
+        else:
+            node["text"] = text
+        return _CLASSES[record["type"]].from_dict({**node, "id_": id, "metadata": metadata})
+    except (KeyError, TypeError, ValueError) as error:
+        raise IndexDamagedError(
+            f"Document {id!r} has metadata under {RECORD!r} that is no node's record ({error!r}). "
+            f"Add the document again without it."
+        ) from error
+
+
+def _source(name: Any) -> dict[NodeRelationship, Any]:
+    if not isinstance(name, str):
+        return {}
+    return {NodeRelationship.SOURCE: RelatedNodeInfo(node_id=name, node_type=ObjectType.DOCUMENT)}
