@@ -55,6 +55,24 @@ async def test_calls_that_wait_together_share_a_batch():
     ]
 
 
+async def test_a_question_does_not_wait_for_a_corpus():
+    corpus_runs, go_on = threading.Event(), threading.Event()
+
+    def encode(key, texts):
+        if len(texts) > 4:
+            corpus_runs.set()
+            assert go_on.wait(10)
+        return numbers(texts)
+
+    coalesce = Coalescer(encode, most=4)
+    corpus = asyncio.create_task(coalesce("k", [str(i) for i in range(5)]))
+    await asyncio.to_thread(corpus_runs.wait, 10)
+    assert (await asyncio.wait_for(coalesce("k", ["7"]), 5)).tolist() == [[7.0]]
+    assert not corpus.done()
+    go_on.set()
+    assert (await corpus).tolist() == [[0.0], [1.0], [2.0], [3.0], [4.0]]
+
+
 async def test_a_mistake_reaches_its_own_caller_only():
     def encode(key, texts):
         if "bad" in texts:

@@ -60,6 +60,29 @@ def test_a_missing_package_is_one_line_to_type():
     assert isinstance(caught.value, ImportError)
 
 
+@pytest.mark.parametrize(
+    ("absent", "code", "extra"),
+    [
+        ("langchain_huggingface", "from langchain_youtu import YoutuEmbeddings", "langchain"),
+        ("langchain_huggingface", "from langchain_youtu import YoutuVectorStore", "langchain"),
+        ("llama_index.core", "import llama_index.embeddings.youtu", "llama-index"),
+        ("llama_index.core", "import llama_index.vector_stores.youtu", "llama-index"),
+    ],
+)
+def test_an_adapter_without_its_framework_is_one_line_to_type(absent, code, extra):
+    code = f"""
+import sys
+sys.modules[{absent!r}] = None  # as if it were not installed
+try:
+    {code}
+except ImportError as error:
+    print(type(error).__name__, error)
+"""
+    told = run(code)
+    assert told.startswith("MissingDependencyError"), told
+    assert f'pip install "youtu-st[{extra}]"' in told
+
+
 def test_versions_agree():
     from importlib.metadata import version
 
@@ -93,7 +116,15 @@ def test_the_wheel_works_without_the_checkout(tmp_path):
     code = """
 import youtu_st, json
 assert "site-packages" in youtu_st.__file__, youtu_st.__file__
-vectors = youtu_st.Encoder("minilm").encode_query(["How is the weather?"])
+vectors = youtu_st.Encoder.shared("minilm").encode_query(["How is the weather?"])
+from langchain_youtu import YoutuEmbeddings, YoutuVectorStore
+from llama_index.embeddings.youtu import YoutuEmbedding
+from llama_index.vector_stores.youtu import YoutuVectorStore
+for row in (
+    YoutuEmbeddings(model="minilm").embed_query("How is the weather?"),
+    YoutuEmbedding("minilm").get_query_embedding("How is the weather?"),
+):
+    assert abs(row - vectors[0]).max() < 1e-6
 print(json.dumps(vectors[0].tolist()))
 """
     got = run(code, python=python, cwd=elsewhere, env=env)

@@ -32,7 +32,8 @@ class Coalescer(Generic[K]):
 
     Args:
         encode: ``encode(key, texts)`` gives one row per text. Only calls of equal keys share a batch.
-        most: Texts of a batch, unless one call brings more.
+        most: Texts of a batch. A call that brings more of its own goes by itself, so that others need not
+            wait for a whole corpus.
     """
 
     def __init__(self, encode: Callable[[K, list[str]], Vectors], *, most: int = MOST_TEXTS) -> None:
@@ -48,6 +49,8 @@ class Coalescer(Generic[K]):
         Raises:
             Exception: What ``encode`` raised for these texts; another call's mistake does not reach this one.
         """
+        if len(texts) > self._most:
+            return await asyncio.to_thread(self._encode, key, list(texts))
         request = _Request(key, list(texts))
         with self._lock:
             self._waiting.append(request)
