@@ -297,6 +297,8 @@ def test_ctrl_c_is_one_line_and_code_130(tmp_path: Path) -> None:
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
+        # A job in the background ignores the signal, and so would what it starts.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     ) as process:
         time.sleep(1.5)  # by now it waits for its standard input
         process.send_signal(signal.SIGINT)
