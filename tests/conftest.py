@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import os
+import shutil
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # nothing here may reach for a hub
+os.environ["YOUTU_ST_CACHE"] = tempfile.mkdtemp(prefix="youtu-st-cache-")  # nor write into a user's
 
 import checkpoints
 
 import youtu_st
 
 SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
+
+
+def pytest_unconfigure() -> None:
+    """Remove what the run has put into its cache."""
+    shutil.rmtree(os.environ["YOUTU_ST_CACHE"], ignore_errors=True)
 
 
 @pytest.fixture(scope="session")

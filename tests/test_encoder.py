@@ -424,7 +424,7 @@ def test_progress_is_shown_when_asked(tiny, capsys, monkeypatch):
         return real(*args, **kwargs)
 
     monkeypatch.setattr(encoder.model, "forward", slow)
-    encoder.encode_document(TEXTS * 4, show_progress=True)
+    encoder.encode_document([f"{i} {text}" for i in range(4) for text in TEXTS], show_progress=True)
     shown = capsys.readouterr().err
     assert f"/{len(TEXTS) * 4}" in shown
     assert "text/s" in shown or "s/text" in shown

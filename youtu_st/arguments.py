@@ -35,7 +35,10 @@ _FREE = ("batch_size", "show_progress_bar", "convert_to_numpy", "convert_to_tens
 _FIXED = {
     "precision": ("float32", 'quantise in the index instead: factory="SQ8"'),
     "output_value": ("sentence_embedding", "for token vectors call encoder.model.encode"),
-    "pool": (None, "one process uses all of a device; for several devices start one process for each"),
+    "pool": (
+        None,
+        'one process uses all of a device; for several pass device=["cuda:0", "cuda:1"] to Encoder',
+    ),
 }
 
 

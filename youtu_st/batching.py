@@ -3,26 +3,58 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 
-def plan(lengths: Sequence[int], max_tokens: int) -> list[list[int]]:
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Which texts go through the network together.
+
+    Attributes:
+        batches: Positions of the texts of each batch; every text exactly once.
+        tokens: Tokens of all texts.
+        padded_tokens: What the network computes: of each batch, number of texts times the longest of them.
+    """
+
+    batches: list[list[int]]
+    tokens: int
+    padded_tokens: int
+
+    @property
+    def padding_waste(self) -> float:
+        """Share of what the network computes that is padding, from 0 to 1."""
+        return padding_waste(self.tokens, self.padded_tokens)
+
+
+def plan(lengths: Sequence[int], max_tokens: int, max_padding: int | None = None) -> Plan:
     """Group texts of similar length into batches of at most ``max_tokens`` padded tokens.
 
     Args:
         lengths: Tokens of each text.
         max_tokens: Budget of a batch: number of texts times the longest of them.
+        max_padding: Padding of a batch at which the next text begins another one: what another call of the
+            network costs, in tokens. None: only the budget counts.
 
     Returns:
-        Batches of positions into ``lengths``, every position exactly once, longest texts first, so that a
-        batch that does not fit into memory shows at once. A text longer than the budget is alone.
+        Batches, longest texts first, so that one that does not fit into memory shows at once. A text longer
+        than the budget is alone.
     """
     batches: list[list[int]] = []
-    longest = 0
+    padded = longest = padding = 0
     for position in np.argsort(-np.asarray(lengths, dtype=np.int64), kind="stable").tolist():
-        if not batches or (len(batches[-1]) + 1) * longest > max_tokens:
+        length = lengths[position]
+        padding += longest - length
+        full = not batches or (len(batches[-1]) + 1) * longest > max_tokens
+        if full or (max_padding is not None and padding > max_padding):
             batches.append([])
-            longest = max(lengths[position], 1)
+            longest, padding = max(length, 1), 0
         batches[-1].append(position)
-    return batches
+        padded += longest
+    return Plan(batches, sum(lengths), padded)
+
+
+def padding_waste(tokens: int, padded_tokens: int) -> float:
+    """Share of ``padded_tokens`` that is not in ``tokens``; 0 where there are none."""
+    return 1.0 - tokens / padded_tokens if padded_tokens else 0.0

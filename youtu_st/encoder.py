@@ -2,36 +2,38 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import islice
 from pathlib import Path
-from typing import Any, ClassVar, Literal, get_args
+from typing import Any, get_args
 
 import numpy as np
 from sentence_transformers import SentenceTransformer
 from tqdm import tqdm
 
-from youtu_st import batching, checks, fingerprint
-from youtu_st.backends.torch import TorchNetwork, sound
-from youtu_st.errors import InputError, ModelLoadError, NonFiniteError
-from youtu_st.frontend import Row, frontend_for
-from youtu_st.inputs import Truncation, TruncationReport, check_rows, check_texts, one_of
-from youtu_st.loading import Dtype, load
+from youtu_st import checks, fingerprint
+from youtu_st.backends import Backend, Weights
+from youtu_st.backends.pool import Pool
+from youtu_st.device import Dtype, split_devices
+from youtu_st.device import batch_tokens as tokens_for
+from youtu_st.distinct import Distinct, read
+from youtu_st.errors import InputError
+from youtu_st.frontend import frontend_for
+from youtu_st.inputs import Truncation, TruncationReport, check_texts, one_of
+from youtu_st.loading import load
+from youtu_st.pipeline import Pipeline, Role
 from youtu_st.prompts import prompts_for
 from youtu_st.protocol import TextEncoder as TextEncoder
 from youtu_st.protocol import Vectors
-from youtu_st.shared import Shared
+from youtu_st.shared import OnePerProcess
 from youtu_st.spec import canonical_name
+from youtu_st.totals import Totals
 
-Role = Literal["query", "document"]
-Backend = Literal["torch"]
-
-BATCH_TOKENS = 4096
 BLOCK_TEXTS = 1024
+LIST_BLOCK_TEXTS = 16384
+"""Texts of a list that are tokenised and sorted together; beyond it, the next ones meanwhile."""
 
 
-class Encoder:
+class Encoder(OnePerProcess):
     """One model, one definition of the prompt and of the mask, for every framework.
 
     Safe to call from many threads. Vectors are float32 rows of unit length, in input order.
@@ -40,13 +42,17 @@ class Encoder:
         model: A name that ``youtu-st models`` lists, a directory, a hub id, a spec's YAML file, or a loaded
             ``SentenceTransformer``.
         checkpoint: Weights for a name or a YAML file, see :func:`youtu_st.load`.
-        backend: How the network runs: ``torch``.
-        dtype: ``auto``: the checkpoint's own, but float32 on a CPU; or a dtype's name.
-        device: ``cpu``, ``cuda``, ...; None: the best there is.
+        backend: What runs the network: ``torch``, or ``openvino`` (a CPU's, see :func:`youtu_st.load`).
+        weights: ``int8``: weights rounded to eight bits, with ``openvino``.
+        dtype: ``auto``: the checkpoint's own, but float32 for weights of half precision that the device has
+            no instructions for; or a dtype's name.
+        device: ``cpu``, ``cuda``, ...; None: the best there is. A list: a copy of the model on each device,
+            and batches go to whichever is free.
         truncation: What happens to texts over the maximum length: ``warn`` (cut, with one
             :class:`~youtu_st.errors.TruncationWarning` a call), ``error`` or ``ignore``.
         dimensions: Length that vectors are cut to by default, see :meth:`encode_query`.
-        batch_tokens: Padded tokens that go through the network at once.
+        batch_tokens: Padded tokens that go through the network at once; None: chosen from the device and the
+            size of the layers. Halved whenever the device has too little memory for a batch.
         trust_remote_code: Run code that the checkpoint brings.
         prompts: Prompts that replace the model's own ``query`` and ``document``, see :func:`youtu_st.load`.
         max_length: Tokens to read, if fewer than the model's maximum.
@@ -60,27 +66,29 @@ class Encoder:
         YoutuError: As for :func:`youtu_st.load`.
     """
 
-    _shared: ClassVar[Shared[Encoder]] = Shared()
-
     def __init__(
         self,
         model: str | Path | SentenceTransformer,
         *,
         checkpoint: str | Path | None = None,
         backend: Backend = "torch",
+        weights: Weights | None = None,
         dtype: Dtype = "auto",
-        device: str | None = None,
+        device: str | Sequence[str] | None = None,
         truncation: Truncation = "warn",
         dimensions: int | None = None,
-        batch_tokens: int = BATCH_TOKENS,
+        batch_tokens: int | None = None,
         trust_remote_code: bool = False,
         prompts: Mapping[str, str] | None = None,
         max_length: int | None = None,
         model_kwargs: Mapping[str, Any] | None = None,
         hub: Mapping[str, Any] | None = None,
     ) -> None:
+        first, others = split_devices(device)
         to_load = {
             "checkpoint": checkpoint,
+            "backend": backend,
+            "weights": weights,
             "device": device,
             "dtype": dtype,
             "trust_remote_code": trust_remote_code,
@@ -93,10 +101,12 @@ class Encoder:
         one_of("backend", backend, get_args(Backend))
         one_of("dtype", dtype, get_args(Dtype))
         one_of("truncation", truncation, get_args(Truncation))
-        if isinstance(batch_tokens, bool) or not isinstance(batch_tokens, int) or batch_tokens < 1:
-            raise InputError(f"batch_tokens must be an int of at least 1, not {batch_tokens!r}")
+        if others and backend != "torch":
+            raise InputError(f"several devices are for backend='torch'; {backend} uses all of the processor")
+        if batch_tokens is not None:
+            _check_count("batch_tokens", batch_tokens)
         if isinstance(model, SentenceTransformer):
-            given = [name for name, value in to_load.items() if value not in (None, "auto", False)]
+            given = [name for name, value in to_load.items() if value not in (None, "auto", False, "torch")]
             if given:
                 raise InputError(
                     f"{', '.join(given)}: for a model to be loaded, and this one is; move or cast it with "
@@ -111,14 +121,15 @@ class Encoder:
                 f"not {type(model).__name__}"
             )
         else:
-            self.model = load(model, **to_load)  # type: ignore[arg-type]
+            self.model = load(model, **{**to_load, "device": first})  # type: ignore[arg-type]
             self._name = canonical_name(model)
-            runs = {"truncation": truncation, "batch_tokens": batch_tokens, "backend": backend}
-            self._settings = {"model": self._name, **to_load, **runs, "dimensions": dimensions}
+            runs = {"truncation": truncation, "batch_tokens": batch_tokens, "dimensions": dimensions}
+            self._settings = {"model": self._name, **to_load, **runs}
         self.truncation = truncation
-        self.batch_tokens = batch_tokens
-        self._network = TorchNetwork(self.model)
-        self._frontend = frontend_for(self.model)
+        pool = Pool(self.model, others)
+        if batch_tokens is None:
+            batch_tokens = tokens_for(self.model.device, self.model[0])
+        self._pipeline = Pipeline(frontend_for(self.model), pool, batch_tokens)
         self._dimension = self.model.get_embedding_dimension() or 0
         self._allowed = sorted({*getattr(self.model[0], "matryoshka_dimensions", ()), self._dimension})
         self._dimension = self._size(dimensions)
@@ -131,26 +142,24 @@ class Encoder:
             model: As for :class:`Encoder`.
             **settings: As for :class:`Encoder`.
         """
-        given = inspect.signature(cls).bind(model, **settings)
-        given.apply_defaults()
-        rest = tuple((name, str(value)) for name, value in given.arguments.items() if name != "model")
-        if isinstance(model, SentenceTransformer):
-            return cls._shared.get((id(model), rest), lambda: cls(model, **settings), keep=False)
-        return cls._shared.get((canonical_name(model), rest), lambda: cls(model, **settings))
+        loaded = isinstance(model, SentenceTransformer)
+        key = id(model) if isinstance(model, SentenceTransformer) else canonical_name(model)
+        return cls._one(key, {"model": model, **settings}, keep=not loaded)
 
-    def __copy__(self) -> Encoder:
-        return self
+    @classmethod
+    def fastest(cls, model: str | Path, **settings: Any) -> Encoder:
+        """The encoder in the fastest backend and dtype that keep its vectors on this machine.
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> Encoder:
-        return self  # frameworks copy their settings freely; weights are there once
+        Measured on first use, which loads the model once for each way, and remembered:
+        see :func:`youtu_st.fast.fastest`.
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        if self._settings is None:
-            raise InputError(
-                "an encoder of a loaded SentenceTransformer cannot be pickled: save the model with "
-                "save_pretrained, and make the encoder from its directory"
-            )
-        return _attach, (self._settings, self.fingerprint)
+        Args:
+            model: A name, a directory, a hub id or a YAML file.
+            **settings: As for :class:`Encoder`, but for ``backend``, ``dtype`` and ``weights``.
+        """
+        from youtu_st.fast import load_fastest  # it makes encoders itself
+
+        return load_fastest(model, settings)[0]
 
     @property
     def model_name(self) -> str:
@@ -184,15 +193,36 @@ class Encoder:
 
     @property
     def runtime(self) -> dict[str, str]:
-        """How it runs: ``backend``, ``dtype``, ``device``. Changes the last digits of a vector only."""
-        dtype = str(self._network.dtype).removeprefix("torch.")
-        return {"backend": self._network.name, "dtype": dtype, "device": self.model.device.type}
+        """How it runs: ``backend``, ``dtype``, ``device``, and ``weights`` where they are rounded.
+
+        Changes the last digits of a vector only.
+        """
+        network = getattr(self.model[0], "model", None)
+        parts = {
+            "backend": getattr(network, "backend", "torch"),
+            "dtype": str(getattr(network, "dtype", self.model.dtype)).removeprefix("torch."),
+            "device": self.model.device.type,
+        }
+        weights = getattr(network, "weights", None)
+        return {**parts, "weights": weights} if weights else parts
+
+    @property
+    def batch_tokens(self) -> int:
+        """Padded tokens that go through the network at once."""
+        return self._pipeline.batch_tokens
+
+    @property
+    def totals(self) -> Totals:
+        """What this encoder has done so far: texts, tokens, batches, and how much of it was padding."""
+        return self._pipeline.counter.totals
 
     def __repr__(self) -> str:
         how = self.runtime
+        backend = f"{how['backend']} with {how['weights']} weights" if "weights" in how else how["backend"]
+        devices = ", ".join(str(network.device) for network in self._pipeline.pool.networks)
         return (
             f"Encoder({self.model_name!r}, {self.dimension} dimensions, {self.max_length} tokens, "
-            f"{how['dtype']} on {how['device']}, {how['backend']}, fingerprint {self.fingerprint})"
+            f"{how['dtype']} on {devices}, {backend}, fingerprint {self.fingerprint})"
         )
 
     def encode_query(
@@ -259,7 +289,7 @@ class Encoder:
         Raises:
             InputError: As for :meth:`encode_query`; positions count from the first text.
         """
-        return self._blocks(texts, "document", None, self._size(dimensions), block_size, show_progress, total)
+        return self._stream(texts, "document", None, self._size(dimensions), block_size, show_progress, total)
 
     def iter_encode_query(
         self,
@@ -273,7 +303,7 @@ class Encoder:
     ) -> Iterator[Vectors]:
         """Encode queries as :meth:`iter_encode_document` does documents, with one instruction for all."""
         size = self._size(dimensions)
-        return self._blocks(texts, "query", instruction, size, block_size, show_progress, total)
+        return self._stream(texts, "query", instruction, size, block_size, show_progress, total)
 
     def similarity(self, queries: Vectors, documents: Vectors) -> Vectors:
         """Cosine of each query with each document.
@@ -290,17 +320,18 @@ class Encoder:
     def _all(
         self, texts: Sequence[str], role: Role, instruction: Any, size: int, show_progress: bool
     ) -> Vectors:
-        check_texts(texts)
-        rows = self._frontend.tokenize(texts, prompts_for(self.model, role, instruction, len(texts)))
-        check_rows(rows)
+        checked = check_texts(texts)
+        distinct = Distinct.of(checked, prompts_for(self.model, role, instruction, len(checked)))
         report = TruncationReport(self.truncation, self.max_length)
-        report.add(rows)
-        with tqdm(total=len(texts), unit="text", delay=2, disable=not show_progress) as progress:
-            vectors = self._run(rows, role, size, progress)
+        vectors = np.empty((len(distinct), size), dtype=np.float32)
+        blocks = distinct.blocks(LIST_BLOCK_TEXTS)
+        with _bar(len(checked), show_progress) as progress:
+            for _ in self._pipeline.run(blocks, role, size, report, progress, into=vectors):
+                pass
         report.warn(stacklevel=3)
-        return vectors
+        return distinct.repeat(vectors)
 
-    def _blocks(
+    def _stream(
         self,
         texts: Iterable[str],
         role: Role,
@@ -312,47 +343,19 @@ class Encoder:
     ) -> Iterator[Vectors]:
         if isinstance(texts, (str, bytes)) or not isinstance(texts, Iterable):
             raise InputError(f"texts must be an iterable of str, not {type(texts).__name__}")
-        if isinstance(block_size, bool) or not isinstance(block_size, int) or block_size < 1:
-            raise InputError(f"block_size must be an int of at least 1, not {block_size!r}")
-        prompt = prompts_for(self.model, role, instruction, 1)
+        _check_count("block_size", block_size)
+        blocks = read(texts, prompts_for(self.model, role, instruction, 1)[0], block_size)
 
         # A function of its own, so that wrong arguments are an error at the call, not at the first block.
-        def blocks(remaining: Iterator[str]) -> Iterator[Vectors]:
+        def run() -> Iterator[Vectors]:
             report = TruncationReport(self.truncation, self.max_length)
             try:
-                with tqdm(total=total, unit="text", delay=2, disable=not show_progress) as progress:
-                    while block := list(islice(remaining, block_size)):
-                        first = report.seen
-                        check_texts(block, first=first)
-                        rows = self._frontend.tokenize(block, prompt * len(block))
-                        check_rows(rows, first=first)
-                        report.add(rows)
-                        yield self._run(rows, role, size, progress, first=first)
+                with _bar(total, show_progress) as progress:
+                    yield from self._pipeline.run(blocks, role, size, report, progress)
             finally:
                 report.warn(stacklevel=2)
 
-        return blocks(iter(texts))
-
-    def _run(self, rows: Sequence[Row], role: Role, size: int, progress: Any, *, first: int = 0) -> Vectors:
-        vectors = np.empty((len(rows), size), dtype=np.float32)
-        for group in self._frontend.groups(rows):
-            for batch in batching.plan([len(rows[i]) for i in group], self.batch_tokens):
-                positions = [group[i] for i in batch]
-                vectors[positions] = self._batch([rows[i] for i in positions], role, size)
-                broken = [i for i in positions if not sound(vectors[i : i + 1])[0]]
-                if broken:
-                    raise NonFiniteError(
-                        f"text {first + min(broken)} gave a vector that is not finite or zero, in float32 "
-                        "too: the checkpoint's weights are damaged, or do not fit its architecture"
-                    )
-                progress.update(len(positions))
-        return vectors
-
-    def _batch(self, rows: Sequence[Row], role: Role, size: int) -> Vectors:
-        def alone(i: int) -> dict[str, Any]:
-            return self._frontend.collate([rows[i]], role)
-
-        return self._network.vectors(self._frontend.collate(rows, role), role, size, alone)
+        return run()
 
     def _size(self, dimensions: int | None) -> int:
         if dimensions is None:
@@ -365,12 +368,10 @@ class Encoder:
         return dimensions
 
 
-def _attach(settings: dict[str, Any], fingerprint: str) -> Encoder:
-    """What unpickling calls: this process's one encoder for these settings."""
-    encoder = Encoder.shared(**settings)
-    if encoder.fingerprint != fingerprint:
-        raise ModelLoadError(
-            f"the encoder was pickled with the fingerprint {fingerprint}, and {settings['model']!r} has "
-            f"{encoder.fingerprint} here: the model there is another"
-        )
-    return encoder
+def _check_count(name: str, value: object) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise InputError(f"{name} must be an int of at least 1, not {value!r}")
+
+
+def _bar(total: int | None, show: bool) -> tqdm[Any]:
+    return tqdm(total=total, unit="text", delay=2, disable=not show)

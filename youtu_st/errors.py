@@ -34,6 +34,10 @@ class NonFiniteError(YoutuError, ArithmeticError):
     """The network gave a vector that is NaN, infinite or zero, in float32 too."""
 
 
+class OutOfMemoryError(YoutuError, MemoryError):
+    """One text alone is more than the device's memory holds: the message names it."""
+
+
 class MissingDependencyError(YoutuError, ImportError):
     """An optional feature needs a package that is not installed: the message is the line to type."""
 
@@ -86,3 +90,14 @@ def require(module: str, extra: str) -> ModuleType:
             f"This needs the package {module.split('.')[0]!r}. Install it with: "
             f'pip install "youtu-st[{extra}]"'
         ) from error
+
+
+def in_one_line(what: str, error: Exception) -> str:
+    """What went wrong, and the beginning of the reason that another library gives."""
+    reason = " ".join(str(error).split()) or type(error).__name__
+    if "trust_remote_code" in reason:
+        reason = (
+            "it brings its own code, which runs only with trust_remote_code=True "
+            "(--trust-remote-code on the command line)"
+        )
+    return f"{what}: {reason[:200]}"

@@ -14,6 +14,9 @@ from youtu_st import tokenization
 from youtu_st.modules import InstructionTransformer
 from youtu_st.tokenization import TokenizedText
 
+LEAST_GROUP = 8
+"""Texts that share a prompt, from which on they are a batch of their own in a causal network."""
+
 
 class Row(Protocol):
     """A tokenised text: how long it is, how long it was before it was cut, and whether it is blank."""
@@ -29,14 +32,28 @@ class Row(Protocol):
     def __len__(self) -> int: ...
 
 
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Rows that may share a batch.
+
+    Attributes:
+        positions: Which rows.
+        padded: Whether the network computes padding between them: not where they share a prompt that is
+            computed once, as their own tokens then go in one line.
+    """
+
+    positions: list[int]
+    padded: bool = True
+
+
 class Frontend(Protocol):
     """What stands between texts and the network."""
 
     def tokenize(self, texts: Sequence[str], prompts: Sequence[str]) -> Sequence[Row]:
         """Tokenise each text after its prompt; one row per text, in order."""
 
-    def groups(self, rows: Sequence[Row]) -> list[list[int]]:
-        """Positions of the rows that may share a batch."""
+    def groups(self, rows: Sequence[Row]) -> list[Group]:
+        """The rows that may share a batch; every row once."""
 
     def collate(self, rows: Sequence[Any], role: str) -> dict[str, Any]:
         """One padded batch."""
@@ -59,9 +76,18 @@ class InstructionFrontend:
         """Tokenise each text after its prompt; one row per text, in order."""
         return self._transformer.tokenize_texts(texts, prompts)
 
-    def groups(self, rows: Sequence[Row]) -> list[list[int]]:
-        """All together: each row carries its own mask."""
-        return [list(range(len(rows)))]
+    def groups(self, rows: Sequence[Any]) -> list[Group]:
+        """All together: each row carries its own mask. In a causal network, those of a prompt share it."""
+        if not self._transformer.reuses_prefixes:
+            return [Group(list(range(len(rows))))]
+        groups = [
+            Group(positions, padded=not prompt)
+            for prompt, positions in _by_prompt(rows).items()
+            if len(positions) >= LEAST_GROUP
+        ]
+        taken = {position for group in groups for position in group.positions}
+        rest = [position for position in range(len(rows)) if position not in taken]
+        return [*groups, Group(rest)] if rest else groups
 
     def collate(self, rows: Sequence[TokenizedText], role: str) -> dict[str, Any]:
         """One padded batch."""
@@ -98,18 +124,15 @@ class StockFrontend:
         if not isinstance(tokenizer, PreTrainedTokenizerBase) or limit is None:
             return [StockRow(text, prompt, len(text), len(text)) for text, prompt in pairs]
         with self._lock:
-            lengths = [tokenization.count(tokenizer, prompt + text) for text, prompt in pairs]
+            lengths = tokenization.counts(tokenizer, [prompt + text for text, prompt in pairs])
         return [
             StockRow(text, prompt, min(length, limit), length)
             for (text, prompt), length in zip(pairs, lengths, strict=True)
         ]
 
-    def groups(self, rows: Sequence[Any]) -> list[list[int]]:
-        """Positions by prompt: a stock model knows one prompt per batch."""
-        by_prompt: dict[str, list[int]] = {}
-        for position, row in enumerate(rows):
-            by_prompt.setdefault(row.prompt, []).append(position)
-        return list(by_prompt.values())
+    def groups(self, rows: Sequence[Any]) -> list[Group]:
+        """Those of a prompt: a stock model knows one prompt per batch."""
+        return [Group(positions) for positions in _by_prompt(rows).values()]
 
     def collate(self, rows: Sequence[StockRow], role: str) -> dict[str, Any]:
         """One padded batch."""
@@ -117,3 +140,10 @@ class StockFrontend:
             return self._model.preprocess(
                 [row.text for row in rows], prompt=rows[0].prompt or None, task=role
             )
+
+
+def _by_prompt(rows: Sequence[Any]) -> dict[str, list[int]]:
+    positions: dict[str, list[int]] = {}
+    for position, row in enumerate(rows):
+        positions.setdefault(row.prompt, []).append(position)
+    return positions

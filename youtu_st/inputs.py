@@ -60,13 +60,17 @@ def check_texts(texts: object, *, noun: str = "text", first: int = 0) -> list[st
     return checked
 
 
-def check_rows(rows: Sequence[Row], *, first: int = 0) -> None:
+def check_rows(rows: Sequence[Row], positions: Sequence[int]) -> None:
     """Raise if a text left no token of its own: its vector would be that of the prompt.
+
+    Args:
+        rows: Tokenised texts.
+        positions: Where each of them stands in what the caller passed.
 
     Raises:
         InputError: Naming the position.
     """
-    for position, row in enumerate(rows, start=first):
+    for position, row in zip(positions, rows, strict=True):
         if row.is_blank:
             raise InputError(f"text {position} is nothing to this model: none of its tokens is content")
 
@@ -87,18 +91,23 @@ class TruncationReport:
         self.first: tuple[int, int] = (0, 0)
         self.longest = 0
 
-    def add(self, rows: Sequence[Row]) -> None:
+    def add(self, rows: Sequence[Row], positions: Sequence[int], counts: Sequence[int]) -> None:
         """Take note of a block of tokenised texts.
+
+        Args:
+            rows: Tokenised texts, each of them once.
+            positions: Where each of them stands first in what the caller passed; ascending.
+            counts: How often each of them occurs there.
 
         Raises:
             InputError: Under ``error``, naming the first text that is too long.
         """
-        for position, row in enumerate(rows, start=self.seen):
+        for position, count, row in zip(positions, counts, rows, strict=True):
             if row.full_length > len(row):
                 self.first = self.first if self.cut else (position, row.full_length)
-                self.cut += 1
+                self.cut += count
                 self.longest = max(self.longest, row.full_length)
-        self.seen += len(rows)
+        self.seen += sum(counts)
         if self.cut and self.policy == "error":
             raise InputError(
                 f"text {self.first[0]} has {self.first[1]} tokens with its prompt, and the model reads "

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import inspect
 import threading
 import weakref
-from collections.abc import Callable, Hashable, MutableMapping
-from typing import Generic, TypeVar
+from collections.abc import Callable, Hashable, Mapping, MutableMapping
+from typing import Any, ClassVar, Generic, TypeVar
+
+from youtu_st.errors import InputError, ModelLoadError
 
 T = TypeVar("T")
+S = TypeVar("S", bound="OnePerProcess")
 
 
 class Shared(Generic[T]):
@@ -35,3 +39,53 @@ class Shared(Generic[T]):
             if value is None:
                 value = values[key] = make()
             return value
+
+
+class OnePerProcess:
+    """An object with weights: shared within a process, and pickled as the settings that it is made from."""
+
+    _shared: ClassVar[Shared[Any]] = Shared()
+    _settings: dict[str, Any] | None
+
+    @property
+    def fingerprint(self) -> str:
+        """Says which weights and rules these are."""
+        raise TypeError(f"{type(self).__name__} has no fingerprint")
+
+    @classmethod
+    def _one(cls: type[S], key: Hashable, arguments: Mapping[str, Any], *, keep: bool) -> S:
+        """The object for these arguments of the constructor; ``key`` stands for the first of them."""
+        given = inspect.signature(cls).bind(**arguments)
+        given.apply_defaults()
+        rest = tuple((name, str(value)) for name, value in list(given.arguments.items())[1:])
+        made: S = cls._shared.get((cls, key, rest), lambda: cls(**arguments), keep=keep)
+        return made
+
+    def __copy__(self: S) -> S:
+        return self
+
+    def __deepcopy__(self: S, memo: dict[int, Any]) -> S:
+        return self  # frameworks copy their settings freely; weights are there once
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        if self._settings is None:
+            raise InputError(
+                "an encoder of a loaded SentenceTransformer cannot be pickled: save the model with "
+                "save_pretrained, and make the encoder from its directory"
+            )
+        return attach, (type(self), self._settings, self.fingerprint)
+
+
+def attach(kind: Any, settings: dict[str, Any], fingerprint: str) -> Any:
+    """What unpickling calls: this process's one object for these settings.
+
+    Raises:
+        ModelLoadError: If the model there is another than the one that was pickled.
+    """
+    made = kind.shared(**settings)
+    if made.fingerprint != fingerprint:
+        raise ModelLoadError(
+            f"the encoder was pickled with the fingerprint {fingerprint}, and {settings['model']!r} has "
+            f"{made.fingerprint} here: the model there is another"
+        )
+    return made

@@ -24,6 +24,7 @@ class TokenizedText:
         type_ids: Segment ids for networks that take them, else None.
         full_length: Tokens before truncation; greater than ``len(ids)`` where the text was cut.
         is_blank: Whether no token is content, but for those that the tokenizer added.
+        prompt: What it was put after.
     """
 
     ids: npt.NDArray[np.int32]
@@ -31,6 +32,7 @@ class TokenizedText:
     type_ids: npt.NDArray[np.int32] | None
     full_length: int
     is_blank: bool
+    prompt: str
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -113,19 +115,30 @@ def tokenize(
                 type_ids=segment,
                 full_length=len(ids),
                 is_blank=not content[np.array(special) == 0].any(),
+                prompt=prompt,
             ),
             special,
             limit,
         )
-        for ids, content, segment, special in zip(
-            encoded["input_ids"], contents, types, encoded["special_tokens_mask"], strict=True
+        for ids, content, segment, special, prompt in zip(
+            encoded["input_ids"], contents, types, encoded["special_tokens_mask"], prompts, strict=True
         )
     ]
 
 
 def count(tokenizer: Any, text: str) -> int:
     """Number of ids that the tokenizer gives for a text, special tokens included."""
-    return len(tokenizer(text, padding=False, truncation=False, verbose=False)["input_ids"])
+    return counts(tokenizer, [text])[0]
+
+
+def counts(tokenizer: Any, texts: Sequence[str]) -> list[int]:
+    """Number of ids that the tokenizer gives for each text, special tokens included."""
+    if not texts:
+        return []
+    encoded = tokenizer(
+        list(texts), padding=False, truncation=False, return_attention_mask=False, verbose=False
+    )
+    return [len(ids) for ids in encoded["input_ids"]]
 
 
 def _cut(row: TokenizedText, special: Sequence[int], limit: int) -> TokenizedText:

@@ -33,7 +33,7 @@ class YoutuEmbeddings(HuggingFaceEmbeddings):
         encode_kwargs: Arguments of ``encode`` for documents; one that would change a vector is an error.
         query_encode_kwargs: Likewise for queries.
         cache_folder: Where downloads are kept.
-        multi_process: Taken, and without effect: one process uses all of a device.
+        multi_process: Taken, and without effect: several devices are ``model_kwargs={"device": [...]}``.
         show_progress: Show a progress bar on long work.
         **kwargs: More of ``model_kwargs``.
 

@@ -1,1 +1,6 @@
-"""Ways to run the network: features in, unit vectors out."""
+"""Ways to run the network."""
+
+from typing import Literal
+
+Backend = Literal["torch", "openvino"]
+Weights = Literal["int8"]

@@ -114,6 +114,7 @@ def test_the_saved_prompts_are_not_overwritten(tiny):
         {"normalize": True, "embed_batch_size": 2},
         {"normalize": False},  # the model scales its vectors itself
         {"parallel_process": True, "target_devices": ["cpu"]},
+        {"device": "cpu", "target_devices": ["cpu"]},
         {"max_length": 512, "device": "cpu", "trust_remote_code": True, "show_progress_bar": True},
         {"cache_folder": "somewhere", "revision": "main", "num_workers": 3},
         {"model_kwargs": {"torch_dtype": "float32"}, "tokenizer_kwargs": {"padding_side": "left"}},
@@ -141,7 +142,6 @@ def test_a_maximum_length_is_the_encoders(tiny):
     [
         ({"pooling": "cls"}, "pooling is gone"),
         ({"model": "x"}, r"pass encoder=Encoder\(model\)"),
-        ({"target_devices": ["cuda:0", "cuda:1"]}, "one encoder runs on one device, not on cuda:0, cuda:1"),
         ({"max_length": 513}, "reads at most 512"),
         ({"prompts": {"text": "x"}}, "query, document, not 'text'"),
         ({"config_kwargs": {"x": 1}}, r"encoder=Encoder\(SentenceTransformer"),

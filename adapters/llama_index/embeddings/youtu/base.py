@@ -51,8 +51,8 @@ class YoutuEmbedding(HuggingFaceEmbedding):
         trust_remote_code: Run code that the checkpoint brings.
         device: ``cpu``, ``cuda``, ...; None: the best there is.
         callback_manager: LlamaIndex's.
-        parallel_process: Taken, and without effect: one process uses all of a device.
-        target_devices: One device at most.
+        parallel_process: Taken, and without effect: ``target_devices`` alone says where it runs.
+        target_devices: Devices that batches are spread over, with ``device``.
         show_progress_bar: Show a progress bar on long work.
         num_workers: Concurrent batches of the asynchronous methods.
         embeddings_cache: A key-value store; queries, texts and models have collections of their own in it.
@@ -106,7 +106,7 @@ class YoutuEmbedding(HuggingFaceEmbedding):
         given = {
             "cache_folder": cache_folder,
             "trust_remote_code": trust_remote_code or None,
-            "device": _one_device(device, target_devices),
+            "device": _devices(device, target_devices),
             "max_length": max_length,
             **model_kwargs,
         }
@@ -270,11 +270,7 @@ def _filled(nodes: Sequence[BaseNode], embeddings: Sequence[Embedding]) -> Seque
     return nodes
 
 
-def _one_device(device: str | None, target_devices: list[str] | None) -> str | None:
-    named = sorted({*(target_devices or []), *([device] if device else [])})
-    if len(named) > 1:
-        raise InputError(
-            f"one encoder runs on one device, not on {', '.join(named)}: pass device=, and encode from one "
-            "process for each device"
-        )
-    return named[0] if named else None
+def _devices(device: str | None, target_devices: list[str] | None) -> str | list[str] | None:
+    """One device as its name; several as a list."""
+    named = list(dict.fromkeys([*([device] if device else []), *(target_devices or [])]))
+    return named if len(named) > 1 else next(iter(named), None)

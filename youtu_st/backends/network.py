@@ -1,10 +1,12 @@
-"""The network as PyTorch runs it."""
+"""A model on one device: features in, unit vectors out, whatever runs the network inside it."""
 
 from __future__ import annotations
 
 import copy
+import re
 import threading
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,16 +18,16 @@ from sentence_transformers.util import batch_to_device
 from youtu_st.protocol import Vectors
 
 Features = dict[str, Any]
+# PyTorch has a class for this on CUDA only; on a CPU, on MPS and in OpenVINO it is a RuntimeError.
+_NO_MEMORY = re.compile(r"out of memory|can't allocate memory|not enough memory|bad_alloc", re.IGNORECASE)
 
 
-class TorchNetwork:
+class Network:
     """Runs one model, one batch at a time, and never hands out a broken vector without a second look.
 
     Args:
         model: The model; its weights are shared, not copied.
     """
-
-    name = "torch"
 
     def __init__(self, model: SentenceTransformer) -> None:
         self.model = model
@@ -33,9 +35,9 @@ class TorchNetwork:
         self._lock = threading.Lock()
 
     @property
-    def dtype(self) -> torch.dtype:
-        """Dtype of the weights."""
-        return self.model.dtype or torch.float32
+    def device(self) -> torch.device:
+        """Where it runs."""
+        return self.model.device
 
     def vectors(
         self, features: Features, role: str, dimension: int, alone: Callable[[int], Features]
@@ -51,14 +53,18 @@ class TorchNetwork:
         Returns:
             Shape ``(n, dimension)``, float32, unit rows. A row that is not finite or zero was computed once
             more, alone and in float32, and may still be so: see :func:`sound`.
+
+        Raises:
+            MemoryError: If the device has too little memory for the batch.
         """
         with self._lock:
-            vectors = _run(self.model, features, role, dimension)
+            vectors = _within_memory(partial(_run, self.model, features, role, dimension))
             bad = np.flatnonzero(~sound(vectors))
             if len(bad):
-                exact = self.model if self.dtype == torch.float32 else copy.deepcopy(self.model).float()
+                exact = self.model if self.model.dtype == torch.float32 else copy.deepcopy(self.model).float()
                 for i in bad:
-                    vectors[i] = _run(exact, alone(int(i)), role, dimension)[0]
+                    row = alone(int(i))
+                    vectors[i] = _within_memory(partial(_run, exact, row, role, dimension))[0]
         return vectors
 
 
@@ -73,3 +79,16 @@ def _run(model: SentenceTransformer, features: Features, role: str, dimension: i
         output = model(batch_to_device(features, model.device), task=role)["sentence_embedding"]
         vectors = torch.nn.functional.normalize(output.float()[:, :dimension], dim=1)
     return np.ascontiguousarray(vectors.cpu().numpy())
+
+
+def _within_memory(run: Callable[[], Vectors]) -> Vectors:
+    try:
+        return run()
+    except (MemoryError, RuntimeError) as error:
+        if not isinstance(error, (MemoryError, torch.OutOfMemoryError)) and not _NO_MEMORY.search(str(error)):
+            raise
+        reason = " ".join(str(error).split())[:200]
+    # Outside of the handler, where nothing holds on to the tensors of the failed run any more.
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    raise MemoryError(reason)

@@ -1,0 +1,50 @@
+"""One step ahead: the next item is prepared in a thread while the caller works on the last."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import NoReturn, TypeVar
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+def ahead(items: Iterable[T], prepare: Callable[[T], R]) -> Iterator[R]:
+    """``map(prepare, items)``, with the next one under way while the caller holds the last.
+
+    Items are read in the caller's own thread, as a file or a database cursor may want it, at most two before
+    the one that the caller holds. An error, of reading or of preparing, comes when its item would.
+
+    Args:
+        items: Any iterable.
+        prepare: What to do with each, one at a time; in another thread where there is more than one item.
+    """
+    remaining = iter(items)
+
+    def take() -> Callable[[], R] | None:
+        try:
+            return partial(prepare, next(remaining))
+        except StopIteration:
+            return None
+        except Exception as error:
+            return partial(_fail, error)
+
+    first, following = take(), take()
+    if first is None:
+        return
+    if following is None:
+        yield first()
+        return
+    with ThreadPoolExecutor(1, thread_name_prefix="youtu-st-ahead") as thread:
+        current = thread.submit(first)
+        while following is not None:
+            upcoming = thread.submit(following)
+            yield current.result()
+            current, following = upcoming, take()
+        yield current.result()
+
+
+def _fail(error: Exception) -> NoReturn:
+    raise error

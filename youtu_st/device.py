@@ -1,0 +1,113 @@
+"""What a device computes natively, and how much goes through it at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any, Literal
+
+import torch
+from sentence_transformers.util import get_device_name
+
+from youtu_st.errors import InputError, ModelLoadError
+
+Dtype = Literal["auto", "checkpoint", "float32", "bfloat16", "float16"]
+
+HALF = (torch.bfloat16, torch.float16)
+_CPU_FLAGS = {
+    torch.bfloat16: ("avx512_bf16", "amx_bf16", "arm_bf16", "bf16"),
+    torch.float16: ("avx512_fp16", "amx_fp16"),
+}
+
+
+@lru_cache(maxsize=32)
+def is_native(dtype: torch.dtype, device: str) -> bool:
+    """Whether a device has instructions for a dtype; where it has none, a dtype of half the size is slower.
+
+    Args:
+        dtype: Any dtype; float32 is native everywhere.
+        device: ``cpu``, ``cuda:1``, ...
+    """
+    kind = torch.device(device).type
+    if dtype not in HALF:
+        return True
+    if kind == "cpu":
+        capabilities = _cpu_capabilities()
+        return any(capabilities.get(flag) for flag in _CPU_FLAGS[dtype])
+    if kind == "cuda" and dtype == torch.bfloat16:
+        with torch.cuda.device(device):
+            return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    return True
+
+
+def _cpu_capabilities() -> dict[str, Any]:
+    """The instruction sets of this machine's processor; empty where this PyTorch cannot tell."""
+    read: Any = getattr(torch.cpu, "get_capabilities", None)
+    return dict(read()) if read is not None else {}
+
+
+def batch_tokens(device: torch.device, first: Any) -> int:
+    """Padded tokens that go through the network at once, where the user says nothing.
+
+    On a CPU about a thousand for each core: a product of matrices is as fast as it gets by then, and what it
+    works on still lies in the caches. On a GPU as many as fill it, as far as half of its free memory goes,
+    which is reckoned from what a layer holds at once.
+
+    Args:
+        device: Where the network runs.
+        first: A model's first module, for the size of its layers.
+    """
+    if device.type == "cpu":
+        return min(max(1024 * torch.get_num_threads(), 2048), 16384)
+    if device.type != "cuda":
+        return 8192
+    config = getattr(first, "config", None)
+    hidden: int = getattr(config, "hidden_size", None) or 1024
+    inner: int = getattr(config, "intermediate_size", None) or 4 * hidden
+    free, _ = torch.cuda.mem_get_info(device)
+    fitting = int(free / 2 / (4 * (8 * hidden + 3 * inner)))
+    return min(max(1 << (fitting.bit_length() - 1), 2048), 65536)
+
+
+def available(device: str | None) -> str:
+    """A device that is there: the one that is asked for, or the best.
+
+    Raises:
+        ModelLoadError: If it is no device, or not there.
+    """
+    device = device or get_device_name()
+    try:
+        kind = torch.device(device)
+    except RuntimeError as error:
+        raise ModelLoadError(f"device must be cpu, cuda, cuda:1, mps or the like, not {device!r}") from error
+    there = {"cuda": (kind.index or 0) < torch.cuda.device_count(), "mps": torch.backends.mps.is_available()}
+    if not there.get(kind.type, True):
+        raise ModelLoadError(f"device {device!r} is not there: this PyTorch sees none; use device='cpu'")
+    return device
+
+
+def dtype_to_load(dtype: Dtype, device: str) -> torch.dtype | str:
+    """What transformers is asked for.
+
+    float16 is cast to after loading, when the fingerprint of the checkpoint's own values has been taken.
+    """
+    if dtype in ("checkpoint", "float16"):
+        return "auto"
+    if dtype == "auto":  # float32 at once where anything shorter would be cast back
+        return "auto" if any(is_native(half, device) for half in HALF) else torch.float32
+    named: torch.dtype = getattr(torch, dtype)
+    return named
+
+
+def split_devices(device: str | Sequence[str] | None) -> tuple[str | None, list[str]]:
+    """The device that carries the model, and those that get a copy of it.
+
+    Raises:
+        InputError: If it is neither a name nor a list of names.
+    """
+    if device is None or isinstance(device, str):
+        return device, []
+    devices = list(device) if isinstance(device, Sequence) else []
+    if not devices or not all(isinstance(one, str) for one in devices):
+        raise InputError(f"device must be a name, or a list of names, not {device!r}")
+    return devices[0], devices[1:]
