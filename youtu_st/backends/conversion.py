@@ -1,0 +1,324 @@
+"""From a transformers module to an OpenVINO graph: converted once, checked, and kept on disk."""
+
+from __future__ import annotations
+
+import gc
+import hashlib
+import inspect
+import io
+import json
+import logging
+import os
+import shutil
+import tempfile
+import warnings
+import zlib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, redirect_stdout
+from pathlib import Path
+from typing import Any
+
+import torch
+import transformers
+from filelock import FileLock
+from sentence_transformers import SentenceTransformer
+from sentence_transformers.base.modules import Transformer
+from torch import Tensor
+from transformers.integrations.sdpa_attention import sdpa_attention_forward
+from transformers.masking_utils import sdpa_mask
+
+from youtu_st import checks, fingerprint
+from youtu_st.backends import Weights
+from youtu_st.backends.openvino import GRAPH, Graph, OpenVINONetwork, dtype_for, package
+from youtu_st.cache import cache_directory
+from youtu_st.errors import ModelLoadError, YoutuError
+from youtu_st.modules import InstructionTransformer
+
+FORMAT = 1
+"""Of what is written here; another number makes every older entry of the cache a stranger."""
+
+TOLERANCE = 1e-3
+"""Largest difference from PyTorch's hidden states, relative to the largest of them, both in float32."""
+
+_BIN = "model.bin"
+_ATTENTION = "youtu-st-converted"
+_ENTRY = "entry.json"
+_TEXT = {"method": "forward", "method_output_name": "last_hidden_state"}
+# What a configuration says of its own file rather than of the network.
+_NOISE = {
+    "_name_or_path",
+    "architectures",
+    "auto_map",
+    "dtype",
+    "tokenizer_class",
+    "torch_dtype",
+    "use_cache",
+}
+_log = logging.getLogger("youtu_st")
+
+Batch = dict[str, Tensor]
+
+
+def convert_network(model: SentenceTransformer, *, dtype: str, weights: Weights | None) -> None:
+    """Put an :class:`OpenVINONetwork` in the place of a model's transformers module, and let that go.
+
+    The graph is read from the cache; where it is not there, it is made, compared with PyTorch, and kept.
+
+    Args:
+        model: As it was loaded: on the CPU, in the checkpoint's own dtype.
+        dtype: ``auto``, ``checkpoint`` or a dtype's name: what to compute in.
+        weights: ``int8`` to round the weights to 8 bits; None: as they are.
+
+    Raises:
+        ModelLoadError: If the model's first module is no ``Transformer`` that reads text, its network cannot
+            be converted or then differs from PyTorch, or the cache cannot be written.
+    """
+    transformer = _transformer(model)
+    config, name = transformer.model.config, type(transformer.model).__name__
+    precision = dtype_for(dtype, transformer.model.dtype)
+    digest = fingerprint.weights_digest(model)
+    target = cache_directory() / "openvino" / f"{digest}-{_key(transformer, weights)}"
+    try:
+        graph = _kept(target, precision)
+        if graph is None:
+            with _locked(target):
+                graph = _kept(target, precision)  # by another process, meanwhile
+                if graph is None:
+                    _make(transformer, target, weights)
+                    graph = Graph(target)
+        transformer.model = OpenVINONetwork(graph, config, dtype=precision, weights=weights)
+        graph.compile(precision)
+    except YoutuError:
+        raise
+    except OSError as error:
+        raise ModelLoadError(
+            f"cannot keep the converted network in {target.parent}: {error}. "
+            "The environment variable YOUTU_ST_CACHE names another directory"
+        ) from error
+    except (RuntimeError, ValueError, TypeError) as error:  # what tracing and converting raise
+        reason = " ".join(str(error).split())[:200]
+        raise ModelLoadError(f"OpenVINO cannot convert {name}: {reason}") from error
+    fingerprint.remember_weights(model, digest)
+
+
+def _transformer(model: SentenceTransformer) -> Any:
+    first: Any = model[0]
+    if not isinstance(first, Transformer) or dict(first.modality_config.get("text") or {}) != _TEXT:
+        raise ModelLoadError(
+            f"backend 'openvino' runs the network of a Transformer that reads text, and this model begins "
+            f"with {type(first).__name__}: use backend='torch'"
+        )
+    if getattr(first.model.config, "output_hidden_states", False):
+        raise ModelLoadError("backend 'openvino' gives the last layer only, and this model reads all of them")
+    # Read from the network, which is about to go: which side its texts are padded on.
+    getattr(first, "_counts_positions_from_the_left", None)
+    return first
+
+
+def _key(transformer: Any, weights: Weights | None) -> str:
+    """Over all that decides the graph; prompts and lengths do not, so they cost no further copy.
+
+    Every byte of the weights counts, at the speed of a checksum: the fingerprint samples them, and an edited
+    row of an embedding must not be answered from a graph without it.
+    """
+    network = transformer.model
+    code = sorted(Path(inspect.getfile(type(network))).parent.glob("*.py"))
+    config = {key: value for key, value in network.config.to_dict().items() if key not in _NOISE}
+    tensors = [[name, str(value.dtype), _checksum(value)] for name, value in network.state_dict().items()]
+    parts = {
+        "format": FORMAT,
+        "config": config,
+        "attention": getattr(transformer, "attention", None),
+        "code": [zlib.crc32(path.read_bytes()) for path in code],  # a checkpoint may bring its own
+        "tensors": tensors,
+        "weights": weights,
+        "versions": _versions(),
+    }
+    return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:16]
+
+
+def _versions() -> dict[str, str]:
+    converter = package("openvino").__version__
+    return {"openvino": converter, "torch": torch.__version__, "transformers": transformers.__version__}
+
+
+def _checksum(tensor: Tensor) -> int:
+    return zlib.crc32(tensor.detach().contiguous().reshape(-1).view(torch.uint8).numpy().data)
+
+
+def _kept(directory: Path, dtype: torch.dtype) -> Graph | None:
+    """The graph in a directory of the cache, compiled; None where there is none that works."""
+    try:
+        entry = json.loads((directory / _ENTRY).read_text(encoding="utf-8"))
+        found = {"format": FORMAT, "files": _files(directory)}
+        if {**entry, **found} != entry:
+            raise ValueError("its files are not those that were written")
+        graph = Graph(directory)
+        graph.compile(dtype)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (OSError, ValueError, TypeError, ModelLoadError) as error:
+        _log.warning("%s is damaged and is made again: %s", directory, error)
+        return None
+    return graph
+
+
+def _files(directory: Path) -> dict[str, list[int]]:
+    """Size and checksum of the graph, and the size of its weights."""
+    graph = (directory / GRAPH).read_bytes()
+    return {GRAPH: [len(graph), zlib.crc32(graph)], _BIN: [(directory / _BIN).stat().st_size]}
+
+
+@contextmanager
+def _locked(target: Path) -> Iterator[None]:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(target.with_suffix(".lock")):
+        yield
+
+
+def _make(transformer: Any, target: Path, weights: Weights | None) -> None:
+    """Convert, compare with PyTorch, round if asked to, and move into place at once.
+
+    PyTorch's weights are let go as soon as the graph is written, before OpenVINO reads it.
+    """
+    _log.info("converting %s for OpenVINO into %s", type(transformer.model).__name__, target)
+    config = transformer.model.config
+    scratch = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
+    try:
+        transformer.model.float()
+        if isinstance(transformer, InstructionTransformer):
+            checks.check_attention(transformer)
+        expected = [(batch, _hidden(transformer.model, batch)) for batch in _probes(transformer.model)]
+        _write(_trace(transformer.model), scratch)
+        transformer.model = OpenVINONetwork(Graph(scratch), config, dtype=torch.float32)
+        gc.collect()  # a traced network holds references to itself
+        difference = _compare(transformer.model, expected)
+        transformer.model = torch.nn.Identity()
+        if weights == "int8":
+            _write(_rounded(scratch), scratch)
+        entry = {
+            "format": FORMAT,
+            "files": _files(scratch),
+            "network": config.model_type,
+            "weights": weights,
+            "largest_difference": difference,
+            **_versions(),
+        }
+        (scratch / _ENTRY).write_text(json.dumps(entry, indent=2), encoding="utf-8")
+        shutil.rmtree(target, ignore_errors=True)
+        os.replace(scratch, target)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+class _Hidden(torch.nn.Module):
+    """Tensors in, one tensor out: what a trace can follow."""
+
+    def __init__(self, network: torch.nn.Module, takes_types: bool) -> None:
+        super().__init__()
+        self.network = network
+        self.takes_types = takes_types
+
+    def forward(
+        self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor | None = None
+    ) -> Tensor:
+        types = {"token_type_ids": token_type_ids} if self.takes_types else {}
+        output = self.network(input_ids=input_ids, attention_mask=attention_mask, **types)
+        hidden: Tensor = output.last_hidden_state
+        return hidden
+
+
+def _trace(network: Any) -> Any:
+    """The OpenVINO model of a network, any batch by any length; it shares the network's memory."""
+    takes_types = "token_type_ids" in inspect.signature(network.forward).parameters
+    batch = _probes(network)[0]
+    if takes_types:
+        batch = {**batch, "token_type_ids": torch.zeros_like(batch["input_ids"])}
+    network.config.use_cache = False  # no keys and values among the outputs
+    transformers.AttentionInterface.register(_ATTENTION, sdpa_attention_forward)
+    transformers.AttentionMaskInterface.register(_ATTENTION, _mask)
+    network.set_attn_implementation(_ATTENTION)
+    with _quiet(), torch.inference_mode():
+        return package("openvino").convert_model(_Hidden(network, takes_types), example_input=batch)
+
+
+def _mask(*args: Any, **kwargs: Any) -> Tensor | None:
+    """The host's mask, but a position that sees nothing sees everything.
+
+    Under causal attention that is the padding before a text. PyTorch gives such a position zeros, OpenVINO
+    gives it NaN, which the next layer would hand on to the text.
+    """
+    mask = sdpa_mask(*args, **kwargs)
+    return None if mask is None else mask | ~mask.any(dim=-1, keepdim=True)
+
+
+def _probes(network: Any) -> list[Batch]:
+    """Small batches of several shapes, padded on either side."""
+    count = network.get_input_embeddings().weight.shape[0]
+    batches = []
+    for lengths, left in (((7, 4), False), ((1,), False), ((9, 1, 5), True), ((30, 12), False)):
+        mask = torch.zeros(len(lengths), max(lengths), dtype=torch.int64)
+        for row, length in enumerate(lengths):
+            mask[row, -length:] = 1
+        mask = mask if left else mask.flip(1)
+        ids = (torch.arange(mask.numel()).reshape(mask.shape) * 7919 + 11) % count  # any ids will do
+        batches.append({"input_ids": ids, "attention_mask": mask})
+    return batches
+
+
+def _hidden(network: Any, batch: Mapping[str, Tensor]) -> Tensor:
+    with torch.inference_mode():
+        hidden: Tensor = network(**batch).last_hidden_state
+    return hidden[batch["attention_mask"].bool()]
+
+
+def _compare(network: OpenVINONetwork, expected: list[tuple[Batch, Tensor]]) -> float:
+    """Largest difference from PyTorch's hidden states, relative to the largest of them."""
+    scale = max(float(hidden.abs().max()) for _, hidden in expected)
+    gaps = [(_hidden(network, batch) - hidden).abs().max() for batch, hidden in expected]
+    difference = float(torch.stack(gaps).max()) / scale
+    if not difference <= TOLERANCE:  # NaN too
+        raise ModelLoadError(
+            f"OpenVINO's hidden states differ from PyTorch's by {difference:.2g} of the largest, and "
+            f"{TOLERANCE:g} is allowed: this network cannot be converted; use backend='torch'"
+        )
+    return difference
+
+
+def _rounded(directory: Path) -> Any:
+    """The graph in a directory with weights of 8 bits: a scale and a zero point for each row."""
+    nncf = package("nncf")
+    level = nncf.nncf_logger.level
+    nncf.set_log_level(logging.ERROR)
+    try:
+        with redirect_stdout(io.StringIO()):  # a progress bar that has no switch
+            graph = package("openvino").Core().read_model(directory / GRAPH)
+            return nncf.compress_weights(graph, mode=nncf.CompressWeightsMode.INT8_ASYM)
+    finally:
+        nncf.set_log_level(level)
+
+
+def _write(graph: Any, directory: Path) -> None:
+    """Write a graph and its weights as they are, down to the disk, in the place of others."""
+    fresh = directory / "fresh"
+    fresh.mkdir()
+    package("openvino").save_model(graph, fresh / GRAPH, compress_to_fp16=False)
+    for name in (GRAPH, _BIN):
+        with (fresh / name).open("rb") as file:
+            os.fsync(file.fileno())
+        os.replace(fresh / name, directory / name)
+    fresh.rmdir()
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Tracing warns of every branch that it takes; whether one matters is measured afterwards."""
+    logging_of_host: Any = transformers.logging  # untyped in the host
+    verbosity = logging_of_host.get_verbosity()
+    logging_of_host.set_verbosity_error()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging_of_host.set_verbosity(verbosity)
