@@ -10,13 +10,15 @@ import numpy as np
 import torch
 from sentence_transformers.base.modules import Module, Transformer
 from torch import Tensor
+from transformers import PreTrainedModel
 
-from youtu_st import tokenization
+from youtu_st import prefix, tokenization, unpadded
 from youtu_st.errors import InputError, SpecError
 from youtu_st.spec import Attention, Boundary, PaddingSide, Pooling, SpecialTokens
 from youtu_st.tokenization import TokenizedText
 
 CONTENT_MASK = "content_mask"
+SHARED_PREFIX = "shared_prefix"
 _TEXT_ONLY = {"text": {"method": "forward", "method_output_name": "last_hidden_state"}}
 
 
@@ -125,11 +127,13 @@ class InstructionTransformer(Transformer):
         """Pad tokenised texts to one batch, on the model's padding side.
 
         Networks with a learned table of absolute positions are padded on the right whatever the side: padding
-        on the left would shift their texts.
+        on the left would shift their texts. So are rows that begin with the same tokens, where the network
+        is to compute these once.
 
         Returns:
             ``input_ids``, ``attention_mask`` and ``content_mask`` (and ``token_type_ids`` where the tokenizer
-            gives them), int64 tensors of shape ``(len(rows), longest)``; ``modality``.
+            gives them), int64 tensors of shape ``(len(rows), longest)``; ``modality``; ``shared_prefix``, the
+            number of tokens to compute once, an int, where there are any (see :mod:`youtu_st.prefix`).
         """
         tokenizer: Any = self.tokenizer
         width = max(len(row) for row in rows)
@@ -138,7 +142,8 @@ class InstructionTransformer(Transformer):
         columns |= {name: np.zeros(shape, dtype=np.int64) for name in ("attention_mask", CONTENT_MASK)}
         if rows[0].type_ids is not None:
             columns["token_type_ids"] = np.full(shape, tokenizer.pad_token_type_id, dtype=np.int64)
-        left = self.padding_side == "left" and not self._counts_positions_from_the_left
+        shared = self._shared_prefix(rows)
+        left = self.padding_side == "left" and not shared and not self._counts_positions_from_the_left
         for i, row in enumerate(rows):
             span = slice(width - len(row), width) if left else slice(0, len(row))
             columns["input_ids"][i, span] = row.ids
@@ -146,7 +151,23 @@ class InstructionTransformer(Transformer):
             columns[CONTENT_MASK][i, span] = row.content
             if row.type_ids is not None:
                 columns["token_type_ids"][i, span] = row.type_ids
-        return {**{name: torch.from_numpy(column) for name, column in columns.items()}, "modality": "text"}
+        features = {name: torch.from_numpy(column) for name, column in columns.items()}
+        return {**features, "modality": "text", **({SHARED_PREFIX: shared} if shared else {})}
+
+    def _shared_prefix(self, rows: Sequence[TokenizedText]) -> int:
+        """Tokens at the start of all rows that the network is to compute once."""
+        if self.training or rows[0].type_ids is not None or not self.reuses_prefixes:
+            return 0
+        return prefix.shared([row.ids for row in rows])
+
+    @property
+    def reuses_prefixes(self) -> bool:
+        """Whether rows that begin with the same tokens have these computed once: a causal network's."""
+        return self.attention == "causal" and self._computes_shared_tokens_once
+
+    @cached_property
+    def _computes_shared_tokens_once(self) -> bool:
+        return prefix.reuses(self.model)
 
     @cached_property
     def _counts_positions_from_the_left(self) -> bool:
@@ -189,10 +210,38 @@ class InstructionTransformer(Transformer):
         return self.collate(self.tokenize_texts(inputs, prompt, max_length=max_length))
 
     def forward(self, features: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
-        """Run the network; ``token_embeddings`` joins the features, which are not modified."""
+        """Run the network; ``token_embeddings`` joins the features, which are not modified.
+
+        Rows that begin with the same tokens have these computed once, and flash attention gets its tokens
+        without padding; either way ``token_embeddings`` has the shape of the padded batch.
+        """
         # Networks that take **kwargs would be handed the mask as well.
-        network_features = {name: value for name, value in features.items() if name != CONTENT_MASK}
-        return {**features, **super().forward(network_features, **kwargs)}
+        bookkeeping = (CONTENT_MASK, SHARED_PREFIX)
+        inputs = {name: value for name, value in features.items() if name not in bookkeeping}
+        tokens = None
+        # What else than the last layer's states is asked for comes from the host's own way.
+        if not kwargs and not getattr(self.model.config, "output_hidden_states", False):
+            if unpadded.packs(self.model):
+                tokens = self._unpadded(inputs)
+            # After flash attention: it takes no mask by which the rows of a line could share a prefix.
+            elif SHARED_PREFIX in features and self._may_reuse(inputs["input_ids"].device):
+                tokens = prefix.states(
+                    self.model, inputs["input_ids"], inputs["attention_mask"], features[SHARED_PREFIX]
+                )
+        if tokens is not None:
+            return {**features, "token_embeddings": tokens}
+        return {**features, **super().forward(inputs, **kwargs)}
+
+    def _unpadded(self, inputs: dict[str, Any]) -> Tensor:
+        packing = unpadded.Packing(inputs["attention_mask"].bool())
+        line = unpadded.pack_features(inputs, packing, unpadded.first_position(self.model))
+        return packing.unpack(super().forward(line)["token_embeddings"])
+
+    def _may_reuse(self, device: torch.device) -> bool:
+        """Whether this call may go through :func:`prefix.states`: no gradient, the network's own dtype."""
+        exact = not (self.training or torch.is_grad_enabled() or torch.is_autocast_enabled(device.type))
+        causal = getattr(self.model.config, "is_causal", True)  # may have been changed since
+        return exact and causal and isinstance(self.model, PreTrainedModel)
 
 
 class InstructionMaskedPooling(Module):
