@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import re
 import shutil
 import signal
 import subprocess
@@ -85,10 +86,15 @@ def test_encode_equals_the_encoder(run: Run, tmp_path: Path, encoder: Any, kind:
     file, out = tmp_path / f"texts{kind}", tmp_path / "vectors.npy"
     file.write_text(content, encoding="utf-8")
     result = run("encode", file, "--role", role, "--out", out)
-    assert (result.code, result.out) == (
-        0,
-        f"4 rows of 384 dimensions, model minilm, fingerprint {encoder.fingerprint} -> {out}\n",
+    said = re.fullmatch(
+        r"4 rows of 384 dimensions from (\d+) tokens and (\d+\.\d)% padding, model minilm, "
+        rf"fingerprint {encoder.fingerprint} -> {re.escape(str(out))}\n",
+        result.out,
     )
+    assert said is not None
+    lengths = [min(len(ids), 256) for ids in encoder.tokenizer(TEXTS)["input_ids"]]
+    assert (result.code, int(said[1])) == (0, sum(lengths))
+    assert 0 <= float(said[2]) <= 100 * (1 - sum(lengths) / (4 * max(lengths))) + 0.05  # as it is rounded
     assert result.err == (
         "youtu-st: warning: 1 of 4 texts were cut to the model's 256 tokens: the first is text 2 with "
         "322 tokens, the longest has 322\n"
@@ -127,7 +133,7 @@ def test_encode_reads_standard_input_and_replaces_the_file(tmp_path: Path, encod
     (tmp_path / "v.npy").write_text("old")
     result = spawn("encode", "-", "--role", "query", "--out", "v.npy", cwd=tmp_path, stdin="one\n二\nlast")
     assert (result.code, result.err) == (0, "")
-    assert result.out.startswith("3 rows of 384 dimensions, model minilm, fingerprint ")
+    assert result.out.startswith("3 rows of 384 dimensions from ")
     np.testing.assert_allclose(
         np.load(tmp_path / "v.npy"), encoder.encode_query(["one", "二", "last"]), atol=1e-6
     )
@@ -136,9 +142,9 @@ def test_encode_reads_standard_input_and_replaces_the_file(tmp_path: Path, encod
 def test_progress_appears_after_two_seconds_and_not_before(run: Run, tmp_path: Path, encoder: Any) -> None:
     text = "word " * 250
     start = time.perf_counter()
-    encoder.encode_document([text] * 16)
+    encoder.encode_document([f"{text} {n}" for n in range(16)])  # equal texts would be encoded once
     count = int(16 * 4 / (time.perf_counter() - start))  # about four seconds of work
-    (tmp_path / "long.txt").write_text(f"{text}\n" * count)
+    (tmp_path / "long.txt").write_text("".join(f"{text} {n}\n" for n in range(count)))
     (tmp_path / "short.txt").write_text("one\n")
     rest = ["--role", "document", "--out", tmp_path / "v.npy"]
     assert f"/{count} [" in run("encode", tmp_path / "long.txt", *rest).err

@@ -12,6 +12,7 @@ import typer
 
 from youtu_st.cli.console import (
     DEFAULT_MODEL,
+    Fast,
     TrustRemoteCode,
     UsageError,
     absolute_model,
@@ -46,6 +47,7 @@ def encode(
     dimensions: Annotated[
         int | None, typer.Option(metavar="N", help="Length to cut vectors to; default: the model's own.")
     ] = None,
+    fast: Fast = False,
     trust_remote_code: TrustRemoteCode = False,
 ) -> None:
     """Encode texts, one row each, to a NumPy file."""
@@ -65,7 +67,7 @@ def encode(
             texts.add(text)
         if not len(texts):
             raise UsageError(f"{file}: there are no texts in it")
-        encoder = load_encoder(model, trust_remote_code=trust_remote_code)
+        encoder = load_encoder(model, trust_remote_code=trust_remote_code, fast=fast)
         if role == "query":
             blocks = encoder.iter_encode_query(
                 texts, instruction=instruction, dimensions=dimensions, show_progress=True, total=len(texts)
@@ -77,7 +79,11 @@ def encode(
         dimension = dimensions or encoder.dimension
         write_matrix(out, blocks, (len(texts), dimension))
         rows = count(len(texts), "row")
-    typer.echo(f"{rows} of {dimension} dimensions, model {model}, fingerprint {encoder.fingerprint} -> {out}")
+    totals = encoder.totals
+    typer.echo(
+        f"{rows} of {dimension} dimensions from {count(totals.tokens, 'token')} and "
+        f"{totals.padding_waste:.1%} padding, model {model}, fingerprint {encoder.fingerprint} -> {out}"
+    )
 
 
 def write_matrix(out: Path, blocks: Iterable[Vectors], shape: tuple[int, int]) -> None:

@@ -10,6 +10,7 @@ import typer
 
 from youtu_st.cli.console import (
     DEFAULT_MODEL,
+    Fast,
     TrustRemoteCode,
     UsageError,
     absolute_model,
@@ -59,6 +60,7 @@ def build(
             metavar="N", help="Most tokens of a passage; default: what the model reads, at most 512."
         ),
     ] = None,
+    fast: Fast = False,
     trust_remote_code: TrustRemoteCode = False,
 ) -> None:
     """Index files, or bring an index up to date: only what is new is encoded."""
@@ -80,7 +82,7 @@ def build(
     if not found.files:
         raise UsageError(f"no documents found in {named}: there is no file of {' '.join(SUFFIXES)}")
     manifest = _manifest_to_update(out, factory)
-    encoder = _encoder(out, manifest, model, trust_remote_code)
+    encoder = _encoder(out, manifest, model, trust_remote_code, fast)
     splitter = Splitter(encoder.tokenizer, passage_tokens(encoder, chunk_tokens))
     with Spool() as spool:
         # Before the index is made: a file that cannot be read leaves nothing behind.
@@ -115,6 +117,7 @@ def search(
     full: Annotated[bool, typer.Option("--full", help="Show passages whole.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Show passages as JSON.")] = False,
     model: ModelOption = None,
+    fast: Fast = False,
     trust_remote_code: TrustRemoteCode = False,
 ) -> None:
     """Find the passages that answer a question."""
@@ -127,7 +130,7 @@ def search(
         raise UsageError("the question is blank")
     condition = _condition(where)
     manifest = _manifest(directory)
-    encoder = _encoder(directory, manifest, model, trust_remote_code)
+    encoder = _encoder(directory, manifest, model, trust_remote_code, fast)
     with _opened(directory, encoder) as index:
         hits = index.search(question, k, condition, instruction=instruction)
     if as_json:
@@ -198,7 +201,7 @@ def _manifest_to_update(out: Path, factory: str | None) -> Manifest | None:
 
 
 def _encoder(
-    directory: Path, manifest: Manifest | None, model: str | None, trust_remote_code: bool
+    directory: Path, manifest: Manifest | None, model: str | None, trust_remote_code: bool, fast: bool
 ) -> Encoder:
     """The model that is named, or else the one that the index was built with, or else the default."""
     name = model or (manifest.model if manifest else DEFAULT_MODEL)
@@ -210,7 +213,7 @@ def _encoder(
         raise UsageError(
             f"{directory} was built with the model {name}, which is not there: say where it is with --model"
         ) from error
-    return load_encoder(name, trust_remote_code=trust_remote_code)
+    return load_encoder(name, trust_remote_code=trust_remote_code, fast=fast)
 
 
 def _opened(directory: Path, encoder: Encoder) -> VectorIndex:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from youtu_st.cli.console import TrustRemoteCode, UsageError, absolute_model, quiet, status
+from youtu_st.cli.console import TrustRemoteCode, UsageError, absolute_model, importing, quiet, status
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -93,8 +93,9 @@ def convert(
         raise UsageError(f"{out} is not an empty directory: nothing is overwritten")
     name = absolute_model(model)
     with status(f"converting {checkpoint} ..."):
-        from youtu_st.loading import convert as write
+        with importing():
+            from youtu_st.loading import convert as write
 
-        quiet()
+            quiet()
         write(name, checkpoint=checkpoint, out=out, trust_remote_code=trust_remote_code)
     typer.echo(f"{name} -> {out}")
