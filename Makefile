@@ -27,7 +27,9 @@ lint: $(READY)  ## style and types
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: $(READY)  ## the index beside raw FAISS and SQLite, the adapters beside the stock classes
+bench: $(READY)  ## encoding, the index and the adapters, each beside its peers
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[bench]"
+	$(BIN)/python benchmarks/encode.py --json docs/encode-speed.json --plot docs/encode-speed.png
 	$(BIN)/python benchmarks/index.py
 	$(BIN)/python benchmarks/adapters.py
 

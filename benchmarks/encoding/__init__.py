@@ -1,0 +1,1 @@
+"""The parts of the encoding benchmark, `benchmarks/encode.py`."""
