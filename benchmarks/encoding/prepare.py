@@ -5,6 +5,7 @@ In a process of its own, so that none of it counts in a contestant's memory.
 
 from __future__ import annotations
 
+import json
 import sys
 import time
 from collections.abc import Sequence
@@ -92,6 +93,10 @@ def export(workload: Workload, out: Path) -> str:
     tokenizer: Any = model.tokenizer
     tokenizer.model_max_length = model.max_seq_length
     tokenizer.save_pretrained(out)
+    # fastembed cuts to the smaller of the two, and this one is of how the checkpoint was trained.
+    settings = json.loads((out / "tokenizer_config.json").read_text("utf-8"))
+    settings.pop("max_length", None)
+    (out / "tokenizer_config.json").write_text(json.dumps(settings), "utf-8")
     network.config.save_pretrained(out)
     return str(out)
 
