@@ -6,7 +6,7 @@ READY = $(VENV)/.ready
 STANDARD = tests/adapters/langchain/test_langchain_standard_embeddings.py \
 	tests/adapters/langchain/test_langchain_standard_store.py
 
-.PHONY: demo test lint bench notebooks clean
+.PHONY: demo test test-slow lint bench notebooks clean
 .DEFAULT_GOAL := demo
 
 $(READY): pyproject.toml constraints.txt
@@ -18,9 +18,12 @@ $(READY): pyproject.toml constraints.txt
 demo: $(READY)  ## search this project's own documentation
 	@BIN=$(BIN) sh ./demo.sh
 
-test: $(READY)  ## the whole suite: LangChain's own tests one by one, then ours
+test: $(READY)  ## LangChain's own tests one by one, then ours, but for those that take minutes
 	$(BIN)/python -m pytest $(STANDARD) --verbose
-	$(BIN)/python -m pytest $(STANDARD:%=--ignore=%)
+	$(BIN)/python -m pytest $(STANDARD:%=--ignore=%) -m "not slow"
+
+test-slow: $(READY)  ## those: published figures on whole data sets, a hundred kills, a benchmark from end to end
+	$(BIN)/python -m pytest -m slow
 
 lint: $(READY)  ## style and types
 	$(BIN)/ruff check .

@@ -114,7 +114,7 @@ def load(
     if dtype == "auto" and not is_native(loaded.dtype or torch.float32, device):
         loaded.float()
     computed = torch.float16 if dtype == "float16" else loaded.dtype or torch.float32
-    if not is_native(computed, device):
+    if dtype != "checkpoint" and not is_native(computed, device):
         warnings.warn(
             f"this {device} has no instructions for {computed}: it works these out in software, slower than "
             "float32; dtype='auto' avoids it",
