@@ -18,7 +18,7 @@ from youtu_st.device import batch_tokens as tokens_for
 from youtu_st.distinct import Distinct, read
 from youtu_st.errors import InputError
 from youtu_st.frontend import frontend_for
-from youtu_st.inputs import Truncation, TruncationReport, check_texts, one_of
+from youtu_st.inputs import Truncation, TruncationReport, check_count, check_texts, one_of
 from youtu_st.loading import load
 from youtu_st.pipeline import Pipeline, Role
 from youtu_st.prompts import prompts_for
@@ -104,7 +104,7 @@ class Encoder(OnePerProcess):
         if others and backend != "torch":
             raise InputError(f"several devices are for backend='torch'; {backend} uses all of the processor")
         if batch_tokens is not None:
-            _check_count("batch_tokens", batch_tokens)
+            check_count("batch_tokens", batch_tokens)
         if isinstance(model, SentenceTransformer):
             given = [name for name, value in to_load.items() if value not in (None, "auto", False, "torch")]
             if given:
@@ -142,9 +142,10 @@ class Encoder(OnePerProcess):
             model: As for :class:`Encoder`.
             **settings: As for :class:`Encoder`.
         """
-        loaded = isinstance(model, SentenceTransformer)
-        key = id(model) if isinstance(model, SentenceTransformer) else canonical_name(model)
-        return cls._one(key, {"model": model, **settings}, keep=not loaded)
+        arguments = {"model": model, **settings}
+        if isinstance(model, SentenceTransformer):
+            return cls._one(id(model), arguments, keep=False)
+        return cls._one(canonical_name(model), arguments, keep=True)
 
     @classmethod
     def fastest(cls, model: str | Path, **settings: Any) -> Encoder:
@@ -197,14 +198,7 @@ class Encoder(OnePerProcess):
 
         Changes the last digits of a vector only.
         """
-        network = getattr(self.model[0], "model", None)
-        parts = {
-            "backend": getattr(network, "backend", "torch"),
-            "dtype": str(getattr(network, "dtype", self.model.dtype)).removeprefix("torch."),
-            "device": self.model.device.type,
-        }
-        weights = getattr(network, "weights", None)
-        return {**parts, "weights": weights} if weights else parts
+        return self._pipeline.pool.networks[0].runtime
 
     @property
     def batch_tokens(self) -> int:
@@ -343,7 +337,7 @@ class Encoder(OnePerProcess):
     ) -> Iterator[Vectors]:
         if isinstance(texts, (str, bytes)) or not isinstance(texts, Iterable):
             raise InputError(f"texts must be an iterable of str, not {type(texts).__name__}")
-        _check_count("block_size", block_size)
+        check_count("block_size", block_size)
         blocks = read(texts, prompts_for(self.model, role, instruction, 1)[0], block_size)
 
         # A function of its own, so that wrong arguments are an error at the call, not at the first block.
@@ -366,11 +360,6 @@ class Encoder(OnePerProcess):
                 f"was trained for, not {dimensions!r}"
             )
         return dimensions
-
-
-def _check_count(name: str, value: object) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise InputError(f"{name} must be an int of at least 1, not {value!r}")
 
 
 def _bar(total: int | None, show: bool) -> tqdm[Any]:

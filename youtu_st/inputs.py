@@ -24,6 +24,16 @@ def one_of(what: str, value: object, allowed: Sequence[object]) -> None:
         raise InputError(f"{what} must be one of {', '.join(map(str, allowed))}, not {value!r}")
 
 
+def check_count(what: str, value: object) -> None:
+    """Raise unless ``value`` is an int of at least 1.
+
+    Raises:
+        InputError: Naming the value.
+    """
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise InputError(f"{what} must be an int of at least 1, not {value!r}")
+
+
 def check_texts(texts: object, *, noun: str = "text", first: int = 0) -> list[str]:
     """The texts as a list, if they are a list of str, none of them blank, all of them valid Unicode.
 

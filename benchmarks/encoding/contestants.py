@@ -174,7 +174,10 @@ def encoder(workload: Workload, *, reuse: bool = True, **settings: Any) -> Built
     prompt = workload.prompt
     documents: Callable[[list[str]], Any] = made.encode_document if prompt is None else made.encode_query
     if prompt is not None and not reuse:
-        documents = lambda texts: made.encode_document([prompt + text for text in texts])  # noqa: E731
+
+        def documents(texts: list[str]) -> Any:
+            return made.encode_document([prompt + text for text in texts])
+
     return Built(documents, lambda text: made.encode_query([text])[0], made.runtime["dtype"], waste)
 
 

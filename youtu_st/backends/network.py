@@ -39,6 +39,18 @@ class Network:
         """Where it runs."""
         return self.model.device
 
+    @property
+    def runtime(self) -> dict[str, str]:
+        """``backend``, ``dtype``, ``device``, and ``weights`` where they are rounded."""
+        inner = getattr(self.model[0], "model", None)  # transformers' module, or what stands in its place
+        parts = {
+            "backend": getattr(inner, "backend", "torch"),
+            "dtype": str(getattr(inner, "dtype", self.model.dtype)).removeprefix("torch."),
+            "device": self.device.type,
+        }
+        weights = getattr(inner, "weights", None)
+        return {**parts, "weights": weights} if weights else parts
+
     def vectors(
         self, features: Features, role: str, dimension: int, alone: Callable[[int], Features]
     ) -> Vectors:
