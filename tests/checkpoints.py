@@ -11,12 +11,14 @@ import yaml
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 from transformers import (
     BertConfig,
+    BertForSequenceClassification,
     BertModel,
     PreTrainedModel,
     PreTrainedTokenizerFast,
     Qwen2Config,
     Qwen2Model,
     Qwen3Config,
+    Qwen3ForCausalLM,
     Qwen3Model,
     YoutuConfig,
     YoutuModel,
@@ -111,16 +113,17 @@ TOKENIZERS = {
     "bpe-bos": lambda: byte_bpe(bos=True),
     "bpe-bos-trimmed": lambda: byte_bpe(bos=True, trim_offsets=True),
     "bpe-bos-eos": lambda: byte_bpe(bos=True, eos=True),
+    "bpe-eos": lambda: byte_bpe(eos=True),
     "wordpiece": word_piece,
 }
 
 
-def network(architecture: str, *, positions: int = 4096) -> PreTrainedModel:
+def network(architecture: str, *, positions: int = 4096, hidden: int = HIDDEN) -> PreTrainedModel:
     """A few random layers of an architecture."""
     torch.manual_seed(7)
     common: dict[str, Any] = {
         "vocab_size": VOCABULARY,
-        "hidden_size": HIDDEN,
+        "hidden_size": hidden,
         "intermediate_size": 64,
         "num_hidden_layers": 2,
         "num_attention_heads": 4,
@@ -130,7 +133,7 @@ def network(architecture: str, *, positions: int = 4096) -> PreTrainedModel:
         "eos_token_id": 2,
     }
     if architecture == "qwen2":
-        model: PreTrainedModel = Qwen2Model(Qwen2Config(**common, num_key_value_heads=2))
+        model: PreTrainedModel = Qwen2Model(Qwen2Config(**common, num_key_value_heads=2, head_dim=8))
     elif architecture == "qwen3":
         model = Qwen3Model(Qwen3Config(**common, num_key_value_heads=2, head_dim=8))
     elif architecture == "youtu":
@@ -140,10 +143,11 @@ def network(architecture: str, *, positions: int = 4096) -> PreTrainedModel:
     else:
         model = BertModel(BertConfig(**common), add_pooling_layer=False)
     # The initial scale of 0.02 leaves tokens nearly independent of one another; this couples them.
+    scale = 0.25 * (HIDDEN / hidden) ** 0.5
     with torch.no_grad():
         for name, weight in model.named_parameters():
             if weight.ndim == 2:
-                weight.normal_(0.0, 1.0 if "embed" in name else 0.25)
+                weight.normal_(0.0, 1.0 if "embed" in name else scale)
     return model.eval()
 
 
@@ -157,16 +161,33 @@ def save_checkpoint(directory: Path, architecture: str, tokenizer: str, **option
 def remote_checkpoint(directory: Path, forward: str = "") -> Path:
     """A checkpoint whose architecture transformers does not know, as the published `utu` one."""
     save_checkpoint(directory, "qwen2", "bpe-bos")
-    (directory / "modeling_tiny.py").write_text(
-        "from transformers import Qwen2Config, Qwen2Model\n"
-        "class TinyConfig(Qwen2Config):\n    model_type = 'tiny-remote'\n"
-        f"class TinyModel(Qwen2Model):\n    config_class = TinyConfig\n{forward}"
-    )
+    classes = {"AutoConfig": "TinyConfig", "AutoModel": "TinyModel"}
+    return add_code(directory, "Qwen2", classes, forward, model_type="tiny-remote")
+
+
+def add_code(
+    directory: Path, family: str, classes: dict[str, str], forward: str = "", model_type: str | None = None
+) -> Path:
+    """Give a checkpoint code of its own: classes that add ``forward`` to transformers' model of a family.
+
+    Args:
+        directory: The checkpoint.
+        family: Where transformers' classes get their names from: ``Qwen2``, ``Youtu``.
+        classes: Their names by that of the auto class: ``AutoModel``, and ``AutoConfig`` for a config of its own.
+        forward: Body of the model's class, besides the configuration it takes.
+        model_type: An architecture that transformers does not know; None: the family's.
+    """
+    config_class, code = f"{family}Config", f"from transformers import {family}Config, {family}Model\n"
+    if "AutoConfig" in classes:
+        config_class = classes["AutoConfig"]
+        code += f"class {config_class}({family}Config):\n    model_type = {model_type!r}\n"
+    code += f"class {classes['AutoModel']}({family}Model):\n    config_class = {config_class}\n{forward}"
+    (directory / "modeling_tiny.py").write_text(code)
     config = json.loads((directory / "config.json").read_text())
     config |= {
-        "model_type": "tiny-remote",
-        "architectures": ["TinyModel"],
-        "auto_map": {"AutoConfig": "modeling_tiny.TinyConfig", "AutoModel": "modeling_tiny.TinyModel"},
+        "model_type": model_type or config["model_type"],
+        "architectures": [classes["AutoModel"]],
+        "auto_map": {auto: f"modeling_tiny.{name}" for auto, name in classes.items()},
     }
     (directory / "config.json").write_text(json.dumps(config))
     return directory
@@ -194,3 +215,37 @@ def save_spec(path: Path, **changes: Any) -> Path:
     """Write a spec's YAML file."""
     path.write_text(yaml.safe_dump(spec(**changes), allow_unicode=True), encoding="utf-8")
     return path
+
+
+def reranker_checkpoint(directory: Path, *, dtype: torch.dtype = torch.float32, pad: bool = True) -> Path:
+    """A tiny Qwen3 that answers: its tokenizer knows the chat's control tokens, and ``yes`` and ``no``."""
+    tokenizer = byte_bpe().train_new_from_iterator([*CORPUS, *["yes", "no"] * 100], VOCABULARY)
+    control = ["<|im_start|>", "<|im_end|>", "<think>", "</think>"]
+    tokenizer.add_special_tokens({"additional_special_tokens": control})
+    if not pad:
+        tokenizer.pad_token = None
+    tokenizer.save_pretrained(directory)
+    heads = {"num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 8}
+    layers = {"hidden_size": HIDDEN, "intermediate_size": 64, "num_hidden_layers": 2}
+    torch.manual_seed(11)
+    model = Qwen3ForCausalLM(Qwen3Config(vocab_size=len(tokenizer), **heads, **layers))
+    with torch.no_grad():
+        for name, weight in model.named_parameters():
+            if weight.ndim == 2:
+                weight.normal_(0.0, 1.0 if "embed" in name else 0.25)
+    model.to(dtype).save_pretrained(directory)
+    return directory
+
+
+def cross_encoder_checkpoint(directory: Path, *, labels: int = 1) -> Path:
+    """A tiny BERT that classifies pairs, with one score a pair by default."""
+    torch.manual_seed(5)
+    model = BertForSequenceClassification(
+        BertConfig(**network("bert").config.to_dict() | {"num_labels": labels})
+    )
+    with torch.no_grad():
+        for weight in model.parameters():
+            weight.normal_(0.0, 0.3)
+    model.save_pretrained(directory)
+    word_piece().save_pretrained(directory)
+    return directory

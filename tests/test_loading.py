@@ -147,7 +147,9 @@ def test_weights_of_another_architecture_are_refused(checkpoint, spec_file, tmp_
     mixed = tmp_path / "mixed"
     shutil.copytree(checkpoint("youtu", "bpe-bos"), mixed)
     shutil.copy(checkpoint("bert", "wordpiece") / "model.safetensors", mixed / "model.safetensors")
-    with pytest.raises(ModelLoadError, match=r"\d+ of the \d+ weights of YoutuModel are not in .*layers\.0"):
+    with pytest.raises(
+        ModelLoadError, match=r"\d+ of the \d+ weights of YoutuModel are not in .*embed_tokens"
+    ):
         youtu_st.load(spec_file(), mixed)
 
 
@@ -169,7 +171,9 @@ def test_weights_with_the_base_models_prefix_load(checkpoint, spec_file, tmp_pat
 
 def test_wrong_ways_in(checkpoint, spec_file, tmp_path):
     raw = checkpoint("youtu", "bpe-bos")
-    with pytest.raises(ModelLoadError, match=r"has no modules\.json, .*load\('youtu-embedding', checkpoint="):
+    with pytest.raises(
+        ModelLoadError, match=r"has no modules\.json, .*load\(NAME, checkpoint=.*, youtu-embedding"
+    ):
         youtu_st.load(raw)
     with pytest.raises(ModelLoadError, match="32 dimensions, and youtu-embedding has 2048"):
         youtu_st.load("youtu-embedding", raw)

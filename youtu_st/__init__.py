@@ -38,7 +38,20 @@ _HOME = {
     "load": "youtu_st.loading",
 }
 # Submodules that read well as attributes: youtu_st.index.VectorIndex, youtu_st.spec.load_spec.
-_SUBMODULES = {"encoder", "errors", "fast", "index", "loading", "modules", "protocol", "spec"}
+_SUBMODULES = {
+    "encoder",
+    "engines",
+    "errors",
+    "fast",
+    "index",
+    "instructions",
+    "loading",
+    "modules",
+    "protocol",
+    "rerank",
+    "spec",
+    "verification",
+}
 
 __all__ = ["__version__", *sorted(_HOME)]
 

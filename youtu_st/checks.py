@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import safe_open
 from sentence_transformers import SentenceTransformer
+from sentence_transformers.base.modules import Transformer
 from transformers import PreTrainedTokenizerBase
 
 from youtu_st import tokenization
 from youtu_st.errors import ModelLoadError
 from youtu_st.modules import InstructionTransformer
 from youtu_st.prompts import ROLES, prompt_for
-from youtu_st.spec import Attention
+from youtu_st.spec import Attention, ModelSpec
 
 
-def observed_attention(transformer: InstructionTransformer) -> Attention:
+def observed_attention(transformer: Transformer) -> Attention:
     """Change the last token and see whether the first token's hidden state moves.
 
     Returns:
@@ -58,7 +60,7 @@ def check_attention(transformer: InstructionTransformer) -> None:
         )
 
 
-def check_weights(transformer: InstructionTransformer, directory: Path) -> None:
+def check_weights(transformer: Transformer, directory: Path) -> None:
     """Raise if most of the network's weights are not in the checkpoint: they would be random numbers.
 
     transformers loads a checkpoint of another architecture without an error.
@@ -66,19 +68,53 @@ def check_weights(transformer: InstructionTransformer, directory: Path) -> None:
     Raises:
         ModelLoadError: With how many are missing, and the first of them.
     """
+    names = [name for name, _ in transformer.model.named_parameters() if not name.startswith("pooler.")]
+    missing = missing_weights(names, directory)
+    if len(missing) > len(names) / 2:
+        raise ModelLoadError(
+            f"{len(missing)} of the {len(names)} weights of {type(transformer.model).__name__} are not in "
+            f"{directory} (the first: {missing[0]}): is it this model's checkpoint?"
+        )
+
+
+def missing_weights(names: Sequence[str], directory: Path) -> list[str]:
+    """Which weights are not in a checkpoint: after loading, they are random numbers.
+
+    Args:
+        names: Names of a network's parameters.
+        directory: The checkpoint; one without ``.safetensors`` files is taken to be whole.
+    """
     stored: set[str] = set()
     for path in directory.glob("*.safetensors"):
         with safe_open(path, framework="pt") as file:
             stored.update(map(_modern, file.keys()))
     # Names may carry the base model's prefix on either side, so their ends are compared.
-    ends = {".".join(name.split(".")[-n:]) for name in stored for n in range(1, name.count(".") + 2)}
-    names = [name for name, _ in transformer.model.named_parameters() if not name.startswith("pooler.")]
-    missing = [name for name in names if name not in ends and name.partition(".")[2] not in ends]
-    if stored and len(missing) > len(names) / 2:
-        raise ModelLoadError(
-            f"{len(missing)} of the {len(names)} weights of {type(transformer.model).__name__} are not in "
-            f"{directory} (the first: {missing[0]}): is it this model's checkpoint?"
-        )
+    ends = {".".join(name.split(".")[-n:]) for name in stored for n in range(2, name.count(".") + 2)}
+    return [name for name in names if stored and not (ends | stored) & {name, name.partition(".")[2]}]
+
+
+def added_tokens(tokenizer: Any) -> tuple[bool, bool]:
+    """Whether a tokenizer puts a token of its own before a text, and one after it."""
+    special = tokenizer("a", return_special_tokens_mask=True)["special_tokens_mask"]
+    return bool(special[0]), bool(special[-1])
+
+
+def check_added_tokens(tokenizer: Any, spec: ModelSpec) -> None:
+    """Raise if the tokenizer does not add the tokens that the spec says it adds, or adds others.
+
+    A model that pools its last token gives healthy-looking vectors without it, which rank badly.
+
+    Raises:
+        ModelLoadError: Naming the place and what is there.
+    """
+    for place, expected, observed in zip(
+        ("before", "after"), (spec.bos, spec.eos), added_tokens(tokenizer), strict=True
+    ):
+        if expected is not None and expected != observed:
+            raise ModelLoadError(
+                f"the tokenizer adds {'a' if observed else 'no'} token {place} a text, and {spec.name}'s "
+                f"adds {'one' if expected else 'none'}: its files are damaged, or older than the release"
+            )
 
 
 def _modern(name: str) -> str:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, Literal
 
 import torch
+from sentence_transformers import CrossEncoder, SentenceTransformer
 from sentence_transformers.util import get_device_name
 
 from youtu_st.errors import InputError, ModelLoadError
@@ -97,6 +99,29 @@ def dtype_to_load(dtype: Dtype, device: str) -> torch.dtype | str:
         return "auto" if any(is_native(half, device) for half in HALF) else torch.float32
     named: torch.dtype = getattr(torch, dtype)
     return named
+
+
+def keep_to_native(
+    model: SentenceTransformer | CrossEncoder, dtype: Dtype, device: str, *, stacklevel: int
+) -> None:
+    """Cast a model that was loaded as ``auto`` to what its device computes, and warn of what it does not.
+
+    Args:
+        model: Loaded as :func:`dtype_to_load` says.
+        dtype: What the user asked for.
+        device: Where it is.
+        stacklevel: Of the warning, counted from the caller.
+    """
+    if dtype == "auto" and not is_native(model.dtype or torch.float32, device):
+        model.float()
+    computed = torch.float16 if dtype == "float16" else model.dtype or torch.float32
+    if dtype != "checkpoint" and not is_native(computed, device):
+        warnings.warn(
+            f"this {device} has no instructions for {computed}: it works these out in software, slower than "
+            "float32; dtype='auto' avoids it",
+            UserWarning,
+            stacklevel=stacklevel + 1,
+        )
 
 
 def split_devices(device: str | Sequence[str] | None) -> tuple[str | None, list[str]]:

@@ -8,7 +8,6 @@ from typing import Any, get_args
 
 import numpy as np
 from sentence_transformers import SentenceTransformer
-from tqdm import tqdm
 
 from youtu_st import checks, fingerprint
 from youtu_st.backends import Backend, Weights
@@ -18,14 +17,15 @@ from youtu_st.device import batch_tokens as tokens_for
 from youtu_st.distinct import Distinct, read
 from youtu_st.errors import InputError
 from youtu_st.frontend import frontend_for
-from youtu_st.inputs import Truncation, TruncationReport, check_count, check_texts, one_of
+from youtu_st.inputs import Truncation, TruncationReport, check_count, check_dimensions, check_texts, one_of
 from youtu_st.loading import load
 from youtu_st.pipeline import Pipeline, Role
+from youtu_st.progress import progress_bar
 from youtu_st.prompts import prompts_for
 from youtu_st.protocol import TextEncoder as TextEncoder
 from youtu_st.protocol import Vectors
 from youtu_st.shared import OnePerProcess
-from youtu_st.spec import canonical_name
+from youtu_st.spec import canonical_name, lengths
 from youtu_st.totals import Totals
 
 BLOCK_TEXTS = 1024
@@ -131,7 +131,10 @@ class Encoder(OnePerProcess):
             batch_tokens = tokens_for(self.model.device, self.model[0])
         self._pipeline = Pipeline(frontend_for(self.model), pool, batch_tokens)
         self._dimension = self.model.get_embedding_dimension() or 0
-        self._allowed = sorted({*getattr(self.model[0], "matryoshka_dimensions", ()), self._dimension})
+        first_module: Any = self.model[0]
+        listed = getattr(first_module, "matryoshka_dimensions", ())
+        start = getattr(first_module, "matryoshka_from", None)
+        self._allowed = lengths(self._dimension, listed, start)
         self._dimension = self._size(dimensions)
 
     @classmethod
@@ -319,7 +322,7 @@ class Encoder(OnePerProcess):
         report = TruncationReport(self.truncation, self.max_length)
         vectors = np.empty((len(distinct), size), dtype=np.float32)
         blocks = distinct.blocks(LIST_BLOCK_TEXTS)
-        with _bar(len(checked), show_progress) as progress:
+        with progress_bar(len(checked), show_progress) as progress:
             for _ in self._pipeline.run(blocks, role, size, report, progress, into=vectors):
                 pass
         report.warn(stacklevel=3)
@@ -344,7 +347,7 @@ class Encoder(OnePerProcess):
         def run() -> Iterator[Vectors]:
             report = TruncationReport(self.truncation, self.max_length)
             try:
-                with _bar(total, show_progress) as progress:
+                with progress_bar(total, show_progress) as progress:
                     yield from self._pipeline.run(blocks, role, size, report, progress)
             finally:
                 report.warn(stacklevel=2)
@@ -354,13 +357,4 @@ class Encoder(OnePerProcess):
     def _size(self, dimensions: int | None) -> int:
         if dimensions is None:
             return self._dimension
-        if dimensions not in self._allowed:
-            raise InputError(
-                f"dimensions must be one of {', '.join(map(str, self._allowed))}, which {self.model_name!r} "
-                f"was trained for, not {dimensions!r}"
-            )
-        return dimensions
-
-
-def _bar(total: int | None, show: bool) -> tqdm[Any]:
-    return tqdm(total=total, unit="text", delay=2, disable=not show)
+        return check_dimensions(dimensions, self._allowed, self.model_name)

@@ -38,6 +38,10 @@ class OutOfMemoryError(YoutuError, MemoryError):
     """One text alone is more than the device's memory holds: the message names it."""
 
 
+class EngineError(YoutuError, RuntimeError):
+    """A server that encodes elsewhere cannot be reached, refuses, or answers what no such model gives."""
+
+
 class MissingDependencyError(YoutuError, ImportError):
     """An optional feature needs a package that is not installed: the message is the line to type."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Literal
 
 from youtu_st.errors import InputError, TruncationWarning
@@ -32,6 +32,24 @@ def check_count(what: str, value: object) -> None:
     """
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
         raise InputError(f"{what} must be an int of at least 1, not {value!r}")
+
+
+def check_dimensions(value: object, allowed: Sequence[int], model: str) -> int:
+    """The length that vectors are to have, if the model was trained for it.
+
+    Args:
+        value: What the caller passed.
+        allowed: Lengths that a vector of the model may have, see :func:`youtu_st.spec.lengths`.
+        model: The model's name, for the message.
+
+    Raises:
+        InputError: Naming the value and all that is allowed.
+    """
+    if isinstance(value, bool) or not isinstance(value, int) or value not in allowed:
+        some = isinstance(allowed, range) and len(allowed) > 1
+        among = f"from {allowed[0]} to {allowed[-1]}" if some else f"one of {', '.join(map(str, allowed))}"
+        raise InputError(f"dimensions must be {among}, which {model!r} was trained for, not {value!r}")
+    return value
 
 
 def check_texts(texts: object, *, noun: str = "text", first: int = 0) -> list[str]:
@@ -91,11 +109,15 @@ class TruncationReport:
     Args:
         policy: ``warn``, ``error`` or ``ignore``.
         limit: Tokens that the model reads.
+        name: What to call the text at a position.
     """
 
-    def __init__(self, policy: Truncation, limit: int | None) -> None:
+    def __init__(
+        self, policy: Truncation, limit: int | None, name: Callable[[int], str] = "text {}".format
+    ) -> None:
         self.policy = policy
         self.limit = limit
+        self.name = name
         self.seen = 0
         self.cut = 0
         self.first: tuple[int, int] = (0, 0)
@@ -120,7 +142,7 @@ class TruncationReport:
         self.seen += sum(counts)
         if self.cut and self.policy == "error":
             raise InputError(
-                f"text {self.first[0]} has {self.first[1]} tokens with its prompt, and the model reads "
+                f"{self.name(self.first[0])} has {self.first[1]} tokens with its prompt, and the model reads "
                 f"{self.limit}; split it, or pass truncation='warn' or 'ignore'"
             )
 
@@ -129,7 +151,7 @@ class TruncationReport:
         if self.cut and self.policy == "warn":
             warnings.warn(
                 f"{self.cut} of {self.seen} texts were cut to the model's {self.limit} tokens: the first is "
-                f"text {self.first[0]} with {self.first[1]} tokens, the longest has {self.longest}",
+                f"{self.name(self.first[0])} with {self.first[1]} tokens, the longest has {self.longest}",
                 TruncationWarning,
                 stacklevel=stacklevel + 1,
             )

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, get_args
 
@@ -18,7 +18,8 @@ from youtu_st import checks, fingerprint
 from youtu_st.backends import Backend, Weights
 from youtu_st.backends.conversion import convert_network
 from youtu_st.backends.openvino import dtype_for
-from youtu_st.device import Dtype, available, dtype_to_load, is_native
+from youtu_st.declaration import is_yaml
+from youtu_st.device import Dtype, available, dtype_to_load, keep_to_native
 from youtu_st.errors import InputError, ModelLoadError, UnknownModelError, YoutuError, in_one_line
 from youtu_st.inputs import one_of
 from youtu_st.modules import InstructionMaskedPooling, InstructionTransformer
@@ -26,7 +27,6 @@ from youtu_st.prompts import ROLES
 from youtu_st.spec import (
     ModelSpec,
     is_hub_id,
-    is_spec_file,
     known_models,
     load_spec,
     spec_for_hub_id,
@@ -93,17 +93,15 @@ def load(
     stored = "auto" if backend == "openvino" else dtype_to_load(dtype, device)
     network = {**(model_kwargs or {}), "dtype": stored}
     spec = resolve_spec(model, checkpoint)
-    try:
+    with readable(checkpoint or model):
         if spec is not None:
             directory = files.directory_for(spec, checkpoint, hub)
-            loaded = _from_spec(spec, directory, device, network, trust_remote_code)
+            files.verify(spec, directory)
+            loaded = assemble(spec, directory, device, network, trust_remote_code)
+            _check_assembled(loaded, spec, directory)
         else:
             directory = files.local(str(model), hub)
-            loaded = _from_directory(directory, device, network, trust_remote_code)
-    except YoutuError:
-        raise
-    except (OSError, ValueError, KeyError, ImportError, RuntimeError) as error:
-        raise ModelLoadError(in_one_line(f"cannot load {str(checkpoint or model)!r}", error)) from error
+            loaded = from_directory(directory, device, network, trust_remote_code)
     _set_prompts(loaded, prompts or {})
     _set_max_length(loaded, max_length)
     if isinstance(loaded[0], InstructionTransformer):
@@ -111,16 +109,7 @@ def load(
     if backend == "openvino":
         convert_network(loaded, dtype=dtype, weights=weights)
         return loaded.eval()
-    if dtype == "auto" and not is_native(loaded.dtype or torch.float32, device):
-        loaded.float()
-    computed = torch.float16 if dtype == "float16" else loaded.dtype or torch.float32
-    if dtype != "checkpoint" and not is_native(computed, device):
-        warnings.warn(
-            f"this {device} has no instructions for {computed}: it works these out in software, slower than "
-            "float32; dtype='auto' avoids it",
-            UserWarning,
-            stacklevel=2,
-        )
+    keep_to_native(loaded, dtype, device, stacklevel=2)
     if isinstance(loaded[0], InstructionTransformer):
         checks.check_attention(loaded[0])
     if dtype == "float16":
@@ -164,7 +153,7 @@ def resolve_spec(model: str | Path, checkpoint: str | Path | None = None) -> Mod
     Raises:
         UnknownModelError: If it is none of these, or ``checkpoint`` comes without a spec to go with it.
     """
-    if is_spec_file(model) or str(model) in known_models():
+    if is_yaml(model) or str(model) in known_models():
         return load_spec(model)
     name = str(model)
     is_directory = Path(model).expanduser().is_dir()
@@ -174,10 +163,25 @@ def resolve_spec(model: str | Path, checkpoint: str | Path | None = None) -> Mod
     return spec
 
 
-def _from_spec(
+@contextmanager
+def readable(what: str | Path) -> Iterator[None]:
+    """Say in one line of our own what the libraries below raise while they read a checkpoint.
+
+    Raises:
+        ModelLoadError: In place of their errors.
+    """
+    try:
+        yield
+    except YoutuError:
+        raise
+    except (OSError, ValueError, KeyError, ImportError, RuntimeError) as error:
+        raise ModelLoadError(in_one_line(f"cannot load {str(what)!r}", error)) from error
+
+
+def assemble(
     spec: ModelSpec, directory: Path, device: str, network: dict[str, Any], trust_remote_code: bool
 ) -> SentenceTransformer:
-    files.verify(spec, directory)
+    """The modules that a spec asks for over a raw checkpoint; nothing about it is checked here."""
     trust = {"trust_remote_code": trust_remote_code}
     transformer = InstructionTransformer(
         str(directory),
@@ -187,17 +191,12 @@ def _from_spec(
         padding_side=spec.padding_side,
         template=spec.template,
         matryoshka_dimensions=spec.matryoshka_dimensions,
+        matryoshka_from=spec.matryoshka_from,
         model_kwargs={**network, **trust},
         config_kwargs=dict(trust),
         processor_kwargs={"model_max_length": spec.max_length, **trust},
     )
-    checks.check_weights(transformer, directory)
     dimension = transformer.get_embedding_dimension()
-    if dimension != spec.dimension:
-        raise ModelLoadError(
-            f"{directory} gives vectors of {dimension} dimensions, and {spec.name} has {spec.dimension}: "
-            "is it this model's checkpoint?"
-        )
     modules: list[torch.nn.Module] = [transformer, InstructionMaskedPooling(dimension, spec.pooling)]
     if spec.normalize:
         modules.append(Normalize())
@@ -206,13 +205,31 @@ def _from_spec(
     )
 
 
-def _from_directory(
+def _check_assembled(model: SentenceTransformer, spec: ModelSpec, directory: Path) -> None:
+    transformer: Any = model[0]
+    checks.check_weights(transformer, directory)
+    checks.check_added_tokens(transformer.tokenizer, spec)
+    dimension = transformer.get_embedding_dimension()
+    if dimension != spec.dimension:
+        raise ModelLoadError(
+            f"{directory} gives vectors of {dimension} dimensions, and {spec.name} has {spec.dimension}: "
+            "is it this model's checkpoint?"
+        )
+
+
+def from_directory(
     directory: Path, device: str, network: dict[str, Any], trust_remote_code: bool
 ) -> SentenceTransformer:
+    """The modules that a directory names itself; nothing about them is checked here.
+
+    Raises:
+        ModelLoadError: If it names none.
+    """
     if not (directory / "modules.json").is_file():
         raise ModelLoadError(
             f"{directory} has no modules.json, so its prompts and pooling are not known. Say which model it "
-            f"is: load({known_models()[-1]!r}, checkpoint={str(directory)!r}), or a .yaml file of your own"
+            f"is: load(NAME, checkpoint={str(directory)!r}), NAME being one of {', '.join(known_models())}, "
+            "or a .yaml file of your own"
         )
     entries = json.loads((directory / "modules.json").read_text(encoding="utf-8"))
     types = [str(entry["type"]) for entry in entries]

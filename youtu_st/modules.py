@@ -37,6 +37,7 @@ class InstructionTransformer(Transformer):
         padding_side: ``left`` or ``right``; None leaves the tokenizer as it is.
         template: Turns a task description into a prompt; None for a model without instructions.
         matryoshka_dimensions: Shorter vector lengths that the model was trained for.
+        matryoshka_from: The shortest of them, where every length from there on is one.
         **kwargs: As for ``Transformer``.
 
     Raises:
@@ -51,6 +52,7 @@ class InstructionTransformer(Transformer):
         "padding_side",
         "template",
         "matryoshka_dimensions",
+        "matryoshka_from",
     ]
 
     def __init__(
@@ -63,6 +65,7 @@ class InstructionTransformer(Transformer):
         padding_side: PaddingSide | None = None,
         template: str | None = None,
         matryoshka_dimensions: Sequence[int] = (),
+        matryoshka_from: int | None = None,
         **kwargs: Any,
     ) -> None:
         # Text only: for a tokenizer with a chat template the host would offer conversations as well.
@@ -78,8 +81,12 @@ class InstructionTransformer(Transformer):
         self.attention = attention
         self.template = template
         self.matryoshka_dimensions = list(matryoshka_dimensions)
+        self.matryoshka_from = matryoshka_from
         if attention is not None:
             self.model.config.is_causal = attention == "causal"
+        if type(self.model).__module__.startswith("transformers."):
+            # The checkpoint's own code does not run, and is not saved: nor may what is saved name it.
+            vars(self.model.config).pop("auto_map", None)
         tokenizer: Any = self.tokenizer
         if boundary == "offsets" and not tokenizer.is_fast:
             raise SpecError(

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Mapping
-from functools import lru_cache
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from youtu_st.errors import SpecError, UnknownModelError
+from youtu_st.declaration import Declared, is_yaml, names, near, read
+from youtu_st.declaration import configs_directory as configs_directory
+from youtu_st.errors import UnknownModelError
 
 Attention = Literal["causal", "bidirectional"]
 Pooling = Literal["masked_mean", "mean", "last_token"]
@@ -22,13 +21,7 @@ PaddingSide = Literal["left", "right"]
 PLACEHOLDER = "{instruction}"
 
 
-class _Part(BaseModel):
-    """Frozen, and strict about names and types, so that a typing slip is an error and not a default."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-
-class Prompts(_Part):
+class Prompts(Declared):
     """What is put before a text, to the letter.
 
     Attributes:
@@ -40,7 +33,7 @@ class Prompts(_Part):
     document: str
 
 
-class Package(_Part):
+class Package(Declared):
     """An installable package that carries the weights, so that nothing has to be downloaded.
 
     Attributes:
@@ -54,7 +47,7 @@ class Package(_Part):
     path: str = "."
 
 
-class Example(_Part):
+class Example(Declared):
     """Published similarities, to check a checkpoint against.
 
     Attributes:
@@ -80,7 +73,25 @@ class Example(_Part):
         return self
 
 
-class ModelSpec(_Part):
+class Figure(Declared):
+    """A published score on a public data set.
+
+    Attributes:
+        task: The data set: ``stsbenchmark``, its test part.
+        metric: ``cosine_spearman``: Spearman's correlation of cosines with people's scores.
+        value: The score.
+        tolerance: Largest difference that still counts as equal.
+        source: Where it was published.
+    """
+
+    task: Literal["stsbenchmark"]
+    metric: Literal["cosine_spearman"]
+    value: float
+    tolerance: Annotated[float, Field(gt=0)]
+    source: str
+
+
+class ModelSpec(Declared):
     """What one model needs to give the vectors its authors meant.
 
     Attributes:
@@ -95,15 +106,21 @@ class ModelSpec(_Part):
         pooling: ``masked_mean`` (content tokens), ``mean`` (all attended tokens) or ``last_token``.
         boundary: Where the instruction ends: ``offsets`` or ``token_count`` (see ``docs/mask.md``).
         special_tokens: Whether tokens that the tokenizer adds count as content under ``offsets``.
+        bos: Whether the tokenizer puts a token before the text; checked when a checkpoint is loaded. None:
+            not known.
+        eos: Whether it puts one after the text, likewise.
         padding_side: Side that short rows of a batch are padded on.
         prompts: What is put before queries and documents.
         template: Turns a task description into a prompt; contains ``{instruction}``. None: the model
             takes no instructions.
+        templates: Other templates that the authors have published, by where they use them.
         normalize: Whether vectors are scaled to unit length.
         matryoshka_dimensions: Shorter lengths that the model was trained for, beside ``dimension``.
+        matryoshka_from: The shortest of them, where every length from there on is one; no list then.
         package: A package that carries the weights.
         sha256: Digest of ``model.safetensors``; other bytes are an error.
         examples: Published similarities.
+        figures: Published scores on data sets.
     """
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]*$")]
@@ -117,14 +134,19 @@ class ModelSpec(_Part):
     pooling: Pooling
     boundary: Boundary = "offsets"
     special_tokens: SpecialTokens = "exclude"
+    bos: bool | None = None
+    eos: bool | None = None
     padding_side: PaddingSide = "right"
     prompts: Prompts
     template: str | None = None
+    templates: dict[str, str] = {}
     normalize: bool = True
     matryoshka_dimensions: tuple[Annotated[int, Field(gt=0)], ...] = ()
+    matryoshka_from: Annotated[int, Field(gt=0)] | None = None
     package: Package | None = None
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
     examples: tuple[Example, ...] = ()
+    figures: tuple[Figure, ...] = ()
 
     @field_validator("template")
     @classmethod
@@ -132,6 +154,14 @@ class ModelSpec(_Part):
         if template is not None and template.count(PLACEHOLDER) != 1:
             raise ValueError(f"must contain {PLACEHOLDER} exactly once")
         return template
+
+    @field_validator("templates")
+    @classmethod
+    def _each_with_a_placeholder(cls, templates: dict[str, str]) -> dict[str, str]:
+        for name, template in templates.items():
+            if template.count(PLACEHOLDER) != 1:
+                raise ValueError(f"{name!r} must contain {PLACEHOLDER} exactly once")
+        return templates
 
     @field_validator("matryoshka_dimensions")
     @classmethod
@@ -144,7 +174,28 @@ class ModelSpec(_Part):
     def _shorter_than_full(self) -> ModelSpec:
         if self.matryoshka_dimensions and self.matryoshka_dimensions[-1] > self.dimension:
             raise ValueError(f"matryoshka_dimensions must not exceed dimension ({self.dimension})")
+        if self.matryoshka_from is not None:
+            if self.matryoshka_dimensions:
+                raise ValueError("give matryoshka_dimensions or matryoshka_from, not both")
+            if self.matryoshka_from > self.dimension:
+                raise ValueError(f"matryoshka_from must not exceed dimension ({self.dimension})")
         return self
+
+    @property
+    def lengths(self) -> Sequence[int]:
+        """Lengths that a vector may have, ascending: a range, or a list."""
+        return lengths(self.dimension, self.matryoshka_dimensions, self.matryoshka_from)
+
+
+def lengths(full: int, listed: Sequence[int] = (), start: int | None = None) -> Sequence[int]:
+    """Lengths that a vector may have, ascending.
+
+    Args:
+        full: Length of a whole vector.
+        listed: Shorter lengths, see ``matryoshka_dimensions``.
+        start: Shortest length of a range, see ``matryoshka_from``.
+    """
+    return sorted({*listed, full}) if start is None else range(start, full + 1)
 
 
 def fill(template: str, instruction: str) -> str:
@@ -152,15 +203,9 @@ def fill(template: str, instruction: str) -> str:
     return template.replace(PLACEHOLDER, instruction)
 
 
-def configs_directory() -> Path:
-    """The shipped ``configs``: inside the package where it was installed, beside it in a checkout."""
-    inside = Path(__file__).parent / "configs"
-    return inside if inside.is_dir() else Path(__file__).parent.parent / "configs"
-
-
 def known_models() -> list[str]:
     """Names of the shipped specs, sorted."""
-    return sorted(path.stem for path in (configs_directory() / "models").glob("*.yaml"))
+    return names("models")
 
 
 def load_spec(model: str | Path) -> ModelSpec:
@@ -173,17 +218,12 @@ def load_spec(model: str | Path) -> ModelSpec:
         SpecError: If the file cannot be read, or a field is wrong, missing or unknown.
         UnknownModelError: If no shipped spec has that name.
     """
-    if is_spec_file(model):
-        return _read(Path(model))
+    if is_yaml(model):
+        return read(Path(model), ModelSpec)
     name = str(model)
     if name not in known_models():
         raise UnknownModelError(unknown_model_message(name))
-    return _read(configs_directory() / "models" / f"{name}.yaml")
-
-
-def is_spec_file(model: object) -> bool:
-    """Whether ``model`` is the path of a YAML file, by its suffix."""
-    return isinstance(model, (str, Path)) and Path(model).suffix.lower() in {".yaml", ".yml"}
+    return read(configs_directory() / "models" / f"{name}.yaml", ModelSpec)
 
 
 def is_hub_id(name: str) -> bool:
@@ -191,10 +231,16 @@ def is_hub_id(name: str) -> bool:
     return name.count("/") == 1 and not name.startswith((".", "/", "~"))
 
 
-def canonical_name(model: str | Path) -> str:
-    """What stands for a model from any working directory: a name or hub id as it is, a path made whole."""
+def canonical_name(model: str | Path, known: Sequence[str] | None = None) -> str:
+    """What stands for a model from any working directory: a name or hub id as it is, a path made whole.
+
+    Args:
+        model: What a user calls it.
+        known: Names that mean no path; None: :func:`known_models`.
+    """
     name, path = str(model), Path(model).expanduser()
-    return name if name in known_models() or not path.exists() else str(path.resolve())
+    is_name = name in (known_models() if known is None else known)
+    return name if is_name or not path.exists() else str(path.resolve())
 
 
 def spec_for_hub_id(hub_id: str) -> ModelSpec | None:
@@ -206,62 +252,11 @@ def spec_for_hub_id(hub_id: str) -> ModelSpec | None:
 
 def unknown_model_message(name: str) -> str:
     """One line: the name, what is near it, and what there is."""
-    near = difflib.get_close_matches(name.lower(), known_models(), n=3, cutoff=0.4)
-    if not near and "-" in name and "/" not in name:  # sentence-transformers lets its own owner be left out
-        near = [f"sentence-transformers/{name}"]
-    hint = f" Did you mean {' or '.join(repr(match) for match in near)}?" if near else ""
+    close = near(name, known_models())
+    if not close and "-" in name and "/" not in name:  # sentence-transformers lets its own owner be left out
+        close = [f"sentence-transformers/{name}"]
+    hint = f" Did you mean {' or '.join(repr(match) for match in close)}?" if close else ""
     return (
         f"unknown model {name!r}.{hint} Known names: {', '.join(known_models())}; "
         "a directory, a hub id (owner/name) or a .yaml file work too"
     )
-
-
-@lru_cache(maxsize=64)
-def _parse(path: Path, modified: int) -> ModelSpec:
-    """Cached by the file's time of change, so that an edited file is read again."""
-    try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise SpecError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
-    if not isinstance(data, Mapping):
-        raise SpecError(f"{path}: a spec is a mapping of fields, not {type(data).__name__}")
-    try:
-        # From JSON-like data: lists become tuples, everything else stays strict.
-        return ModelSpec.model_validate(_tuples(data))
-    except ValidationError as error:
-        raise SpecError(f"{path}: {'; '.join(_explain(part) for part in error.errors())}") from error
-
-
-def _read(path: Path) -> ModelSpec:
-    try:
-        return _parse(path, path.stat().st_mtime_ns)
-    except OSError as error:
-        raise SpecError(f"{path}: cannot read the spec: {error.strerror or error}") from error
-
-
-def _tuples(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {key: _tuples(item) for key, item in value.items()}
-    return tuple(_tuples(item) for item in value) if isinstance(value, list) else value
-
-
-def _explain(problem: Any) -> str:
-    """One problem as ``field 'x': what is wrong (what is allowed)``."""
-    where = ".".join(str(part) for part in problem["loc"])
-    if problem["type"] == "extra_forbidden":
-        allowed = sorted(_fields(problem["loc"][:-1]))
-        near = difflib.get_close_matches(str(problem["loc"][-1]), allowed, n=1)
-        hint = f"did you mean {near[0]!r}? " if near else ""
-        return f"unknown field {where!r} ({hint}allowed: {', '.join(allowed)})"
-    if problem["type"] == "missing":
-        return f"missing field {where!r}"
-    message = problem["msg"].removeprefix("Value error, ")
-    field = f"field {where!r}: " if where else ""
-    return f"{field}{message[0].lower()}{message[1:]}, got {problem['input']!r}"[:500]
-
-
-def _fields(location: tuple[Any, ...]) -> set[str]:
-    """Field names of the (sub)model at ``location`` of a :class:`ModelSpec`."""
-    parts: dict[Any, type[BaseModel]] = {"prompts": Prompts, "package": Package, "examples": Example}
-    model = next((parts[part] for part in reversed(location) if part in parts), ModelSpec)
-    return set(model.model_fields)

@@ -1,0 +1,116 @@
+"""LLMEmbeddingModel against the published class, on a tiny checkpoint of the published dimension."""
+
+from __future__ import annotations
+
+import numpy as np
+import published
+import pytest
+import torch
+from checkpoints import save_checkpoint
+from published import FAMILIES, LIMIT, TEXTS
+
+from youtu_st.errors import InputError, ModelLoadError
+from youtu_st.llm_embedding import LLMEmbeddingModel
+
+SOME = TEXTS[::9]
+SPACED = "Instruction: Given a search query, retrieve passages that answer the question \nQuery: "
+
+
+@pytest.fixture(scope="module")
+def directory(tmp_path_factory):
+    return save_checkpoint(tmp_path_factory.mktemp("script"), "youtu", "bpe-bos", hidden=2048)
+
+
+@pytest.fixture(scope="module")
+def models(directory):
+    """Ours and the published one, with the same arguments, by position."""
+    return LLMEmbeddingModel(directory, 32, LIMIT, 0), published.LLMEmbeddingModel(directory, 32, LIMIT, 0)
+
+
+def same(ours: torch.Tensor, theirs: torch.Tensor) -> None:
+    assert isinstance(ours, torch.Tensor)
+    assert (ours.dtype, ours.shape) == (theirs.dtype, theirs.shape)
+    assert theirs.isfinite().all()
+    np.testing.assert_allclose(ours.cpu().numpy(), theirs.numpy(), atol=1e-5, rtol=0)
+
+
+def test_every_method_returns_what_the_published_class_returns(models):
+    ours, theirs = models
+    same(ours.encode_queries(SOME), theirs.encode_queries(SOME))
+    same(ours.encode_queries(SOME[3]), theirs.encode_queries(SOME[3]))
+    same(ours.encode_passages(SOME), theirs.encode_passages(SOME))
+    queries, passages = ours.encode_queries(SOME[:3]), ours.encode_passages(SOME)
+    scores = theirs.compute_similarity_for_vectors(queries.cpu(), passages.cpu())
+    same(ours.compute_similarity_for_vectors(queries, passages), scores)
+    for given in ((SOME[:3], SOME), (SOME[1], SOME[2])):
+        got, want = ours.compute_similarity(*given), theirs.compute_similarity(*given)
+        assert all(type(score) is float for row in got for score in row)
+        np.testing.assert_allclose(got, want, atol=1e-5, rtol=0)
+
+
+def test_attributes_are_those_of_the_published_class(models):
+    ours, theirs = models
+    for name in ("query_instruction", "doc_instruction", "batch_size", "max_length"):
+        assert getattr(ours, name) == getattr(theirs, name)
+    assert ours.device.type == ("cuda" if torch.cuda.is_available() else ours.device.type)
+    assert ours.tokenizer("a")["input_ids"] == theirs.tokenizer("a")["input_ids"]
+
+
+def test_attributes_are_read_when_they_are_needed(models, monkeypatch):
+    ours, theirs = models
+    plain = ours.encode_queries(SOME)
+    # Nor is a prompt put through a template: this one holds the words of it already.
+    for query, document in ((SPACED, "Instruction: b \nQuery:"), ("", SPACED), ("查询：", "")):
+        for model in models:
+            monkeypatch.setattr(model, "query_instruction", query)
+            monkeypatch.setattr(model, "doc_instruction", document)
+        same(ours.encode_queries(SOME), theirs.encode_queries(SOME))
+        same(ours.encode_passages(SOME), theirs.encode_passages(SOME))
+        assert (ours.encode_queries(SOME) - plain).abs().max() > 1e-3
+    for model in models:
+        monkeypatch.setattr(model, "max_length", LIMIT // 2)
+    same(ours.encode_queries(SOME), theirs.encode_queries(SOME))
+
+
+def test_encode_takes_whole_texts_with_one_instruction_or_one_each(models):
+    ours, theirs = models
+    each = [SPACED, "", "查询：", ours.query_instruction][: len(SOME)]
+    texts = [told + text for told, text in zip(each, SOME, strict=False)]
+    same(ours.encode(texts, each), theirs.encode(texts, each))
+    texts = [SPACED + text for text in SOME]
+    same(ours.encode(texts, SPACED), theirs.encode(texts, SPACED))
+
+
+def test_where_the_published_class_gives_nan_there_is_an_error(models):
+    ours, theirs = models
+    told = ours.query_instruction
+    swallowed = "The"  # "Query:The" holds the token ":The": as many as "Query:" alone
+    for text in ("", swallowed):
+        assert theirs.encode([told + text], told).isnan().all()
+        with pytest.raises(InputError, match="text 1 is (empty|nothing to this model)"):
+            ours.encode_queries([SOME[0], text])
+    with pytest.raises(InputError, match="text 0 is empty"):
+        ours.encode([told], told)
+
+
+def test_the_published_checkpoints_code_runs_where_the_user_says_so(tmp_path, models):
+    directory = FAMILIES["utu-script"].checkpoint(tmp_path / "utu", hidden=2048)
+    with pytest.raises(ModelLoadError, match="brings its own code"):
+        LLMEmbeddingModel(directory)
+    model = LLMEmbeddingModel(directory, max_length=LIMIT, trust_remote_code=True)
+    assert LLMEmbeddingModel(str(directory), trust_remote_code=True).max_length == 1024
+    same(model.encode_queries(SOME), models[1].encode_queries(SOME))
+
+
+def test_mistakes_are_told(models, directory):
+    ours, _ = models
+    with pytest.raises(InputError, match="text 1 must begin with its instruction 'y: '.*encode_queries"):
+        ours.encode(["y: a", "b"], "y: ")
+    with pytest.raises(InputError, match="2 texts need 2 instructions, or one str, not 1"):
+        ours.encode(["y: a", "b"], ["y: "])
+    with pytest.raises(InputError, match="max_length is 8192, and the network reads at most 4096"):
+        ours.max_length = 8192
+    with pytest.raises(InputError, match="batch_size must be an int of at least 1, not 0"):
+        LLMEmbeddingModel(directory, 0)
+    with pytest.raises(InputError, match="gpu_id must be an int of at least 0, not 'cuda:0'"):
+        LLMEmbeddingModel(directory, gpu_id="cuda:0")
