@@ -1,0 +1,200 @@
+"""What a verification found, for people."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from youtu_st.cli.console import count
+
+if TYPE_CHECKING:
+    from youtu_st.verification import Comparison, Examination, Finding
+    from youtu_st.verification.doctor import Sample
+    from youtu_st.verification.published import Score
+    from youtu_st.verification.subject import Subject
+
+WIDE = 200
+STYLES = {"ok": "green", "off": "bold red", "skipped": "dim"}
+NARROW = 100
+"""Columns from which on what was expected has a column of its own."""
+
+
+def print_examination(examination: Examination, *, tokens: bool) -> None:
+    """Print the checks, the published figures, sample texts token by token, and the faults last.
+
+    Args:
+        examination: What the doctor found.
+        tokens: Print the sample texts.
+    """
+    console = _console()
+    subject = examination.subject
+    console.print(Text(_about(subject), style="dim"), soft_wrap=True)
+    console.print()
+    console.print(_findings(examination.findings, wide=console.width >= NARROW))
+    if examination.scores:
+        console.print()
+        console.print(_scores(examination.scores))
+        for source in dict.fromkeys(score.source for score in examination.scores):
+            console.print(Text(f"published: {source}", style="dim"), soft_wrap=True)
+    if tokens and examination.samples:
+        console.print()
+        _print_samples(console, examination.samples)
+    console.print()
+    _print_verdict(console, examination)
+
+
+def print_comparison(comparison: Comparison, name: str, url: str) -> None:
+    """Print the cosine of each text, then the lowest, the mean, and what it looks like.
+
+    Args:
+        comparison: What was found.
+        name: The model that runs here.
+        url: Where the server is.
+    """
+    console = _console()
+    console.print(Text(f"{name} here, beside {url}", style="dim"), soft_wrap=True)
+    console.print()
+    table = _table(("role", "cosine", "length", "text"), right=("cosine", "length"))
+    lengths: Iterable[float | None] = comparison.lengths or [None] * len(comparison.texts)
+    for role, cosine, length, text in zip(
+        comparison.roles, comparison.cosines, lengths, comparison.texts, strict=True
+    ):
+        style = "" if cosine >= comparison.threshold else STYLES["off"]
+        shown = "-" if length is None else f"{length:.3f}"
+        table.add_row(role, Text(f"{cosine:.6f}", style=style), shown, _short(text, console.width - 32))
+    console.print(table)
+    console.print()
+    verdict = f"minimum {comparison.minimum:.6f}, mean {comparison.mean:.6f}: "
+    good = comparison.agrees
+    console.print(
+        Text(verdict)
+        + Text("the same vectors" if good else "other vectors", style=STYLES["ok" if good else "off"])
+    )
+    for hint in comparison.hints:
+        console.print(Text(hint))
+
+
+def _about(subject: Subject) -> str:
+    """What was examined, and against what."""
+    if subject.spec is None:
+        return f"{subject.source}, by its own settings"
+    if subject.own_modules:
+        return f"{subject.source} with its own modules, beside the spec {subject.spec.name}"
+    return f"{subject.spec.name} from {subject.source}, with the modules of its spec"
+
+
+def _console() -> Console:
+    """Piped, a row is one line, however long."""
+    return Console(width=None if sys.stdout.isatty() else WIDE, highlight=False)
+
+
+def _table(titles: Sequence[str], *, right: Sequence[str] = ()) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0))
+    for title in titles:
+        numbers = title in right
+        table.add_column(title, justify="right" if numbers else "left", no_wrap=numbers, overflow="fold")
+    return table
+
+
+def _findings(findings: Sequence[Finding], *, wide: bool) -> Table:
+    table = _table(("check", "", "found", "expected") if wide else ("check", "", "found"))
+    for finding in findings:
+        style = STYLES[finding.state]
+        row = [
+            Text(finding.check, style="bold"),
+            Text(finding.state, style=style),
+            Text(finding.found, style="dim" if finding.state == "skipped" else ""),
+        ]
+        table.add_row(*row, *([Text(finding.expected, style="dim")] if wide else []))
+    return table
+
+
+def _scores(scores: Sequence[Score]) -> Table:
+    numbers = ("found", "published", "difference")
+    table = _table(("score", *numbers), right=numbers)
+    for score in scores:
+        style = STYLES["ok" if score.agrees else "off"]
+        table.add_row(
+            _short(score.what, 60),
+            f"{score.found:.4f}",
+            f"{score.published:.4f}",
+            Text(f"{score.difference:+.5f}", style=style),
+        )
+    return table
+
+
+def _print_samples(console: Console, samples: Sequence[Sample]) -> None:
+    """As many beside each other as there is room for."""
+    tables = [_sample(sample) for sample in samples]
+    widths = [console.measure(table).maximum + 3 for table in tables]
+    for start, end in _lines(widths, console.width):
+        grid = Table.grid(padding=(0, 3, 0, 0))
+        grid.add_row(*tables[start:end])
+        console.print(grid)
+        if end < len(tables):
+            console.print()
+
+
+def _lines(widths: Sequence[int], room: int) -> Iterator[tuple[int, int]]:
+    """Where each line of tables starts and ends."""
+    start = 0
+    while start < len(widths):
+        end = start + 1
+        while end < len(widths) and sum(widths[start : end + 1]) <= room:
+            end += 1
+        yield start, end
+        start = end
+
+
+def _sample(sample: Sample) -> Table:
+    table = _table((f"{sample.role}, token", "characters", "enters"))
+    for token in sample.tokens:
+        span = f"{token.start}-{token.end}" if token.end > token.start else "added"
+        table.add_row(
+            Text(token.token, style="" if token.content else "dim"),
+            Text(span, style="dim"),
+            Text("content" if token.content else "-", style="green" if token.content else "dim"),
+        )
+    return table
+
+
+def _print_verdict(console: Console, examination: Examination) -> None:
+    findings, faults = examination.findings, examination.faults
+    passed = sum(finding.state == "ok" for finding in findings)
+    skipped = len(findings) - passed - len(faults)
+    tail = f", {skipped} skipped" if skipped else ""
+    if not faults:
+        console.print(
+            Text("all is well", style=STYLES["ok"]) + Text(f": {count(passed, 'check')} passed{tail}")
+        )
+        return
+    of = count(len(findings) - skipped, "check")
+    console.print(Text(f"{len(faults)} of {of} off", style=STYLES["off"]) + Text(tail))
+    for finding in faults:
+        console.print()
+        console.print(Text(finding.check, style="bold"))
+        for what, text in (("found", finding.found), ("expected", finding.expected), ("", finding.remedy)):
+            if text:
+                _print_part(console, what, text)
+
+
+def _print_part(console: Console, what: str, text: str) -> None:
+    """A part of a fault: wrapped on a terminal, else one line."""
+    indent = f"  {what:<10}"
+    lines = Text(text).wrap(console, max(console.width - len(indent), 20))
+    for number, line in enumerate(lines if sys.stdout.isatty() else [Text(text)]):
+        line.rstrip()
+        head = Text(indent if number == 0 else " " * len(indent), style="dim")
+        console.print(head + line, soft_wrap=True)
+
+
+def _short(text: str, width: int) -> str:
+    """The beginning of a text, line breaks written out."""
+    line = text.replace("\n", "\\n")
+    return line if len(line) <= width else line[: width - 2] + " …"

@@ -1,0 +1,113 @@
+"""What went wrong at a server, guessed by making the same mistakes here and looking which one fits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from youtu_st.protocol import TextEncoder, Vectors
+from youtu_st.verification.texts import DOCUMENTS, QUERIES
+
+EQUAL = 0.999
+"""Cosine from which on two vectors are the same, but for the dtype."""
+EXACT = 0.9999
+"""Cosine that vectors of one dtype and one way of computing reach."""
+LIKELY = 0.99
+"""Lowest cosine of a mistake that is taken for the one that was made."""
+
+Variant = tuple[str, Callable[[], Vectors]]
+"""A mistake in words, and all the fixed texts encoded with it."""
+
+
+def find_hints(reference: TextEncoder, right: Vectors, found: Vectors) -> list[str]:
+    """What the pattern of the cosines looks like.
+
+    Args:
+        reference: Makes the mistakes.
+        right: Its vectors of the fixed texts, queries first. Unit rows.
+        found: Those of the other one.
+
+    Returns:
+        The likeliest reason; nothing where the vectors are the same.
+    """
+    cosines = (right * found).sum(axis=1)
+    if cosines.min() >= EXACT:
+        return []
+    order = _order(right, found)
+    if order is not None:
+        return [order]
+    best, likeliest = max(float(cosines.min()), LIKELY), None
+    for what, vectors in _mistakes(reference):
+        lowest = float((vectors() * found).sum(axis=1).min())
+        if lowest > best:
+            best, likeliest = lowest, what
+        if lowest >= EXACT:
+            break
+    if likeliest is not None:
+        return [f"it looks like {likeliest}: with that, the lowest cosine is {best:.4f}"]
+    return _partial(cosines)
+
+
+def _order(right: Vectors, found: Vectors) -> str | None:
+    """Every vector is there, but some belong to other texts."""
+    nearest = (found @ right.T).argmax(axis=1)
+    swapped = nearest != np.arange(len(nearest))
+    all_there = sorted(nearest.tolist()) == list(range(len(nearest)))
+    if not swapped.any() or not all_there or (found * right[nearest]).sum(axis=1).min() < LIKELY:
+        return None
+    first = int(swapped.argmax())
+    return (
+        f"it looks like rows out of order: {int(swapped.sum())} vectors belong to other texts of a request, "
+        f"the first is that of text {first}, which got the one of text {int(nearest[first])}"
+    )
+
+
+def _partial(cosines: Vectors) -> list[str]:
+    """What only some of the texts tell."""
+    if cosines.min() >= LIKELY:
+        return ["it looks like a lower precision: bfloat16, float16 or rounded weights"]
+    if cosines[:-1].min() >= EQUAL:
+        return [
+            "it looks like a shorter maximum length: only the longest text is off. Raise the server's limit, "
+            "such as vLLM's --max-model-len or TEI's --max-batch-tokens"
+        ]
+    queries, documents = cosines[: len(QUERIES)], cosines[len(QUERIES) :]
+    for off, fine, name in ((queries, documents, "queries"), (documents, queries, "documents")):
+        if off.min() < EQUAL <= fine.min():
+            return [f"only {name} are off: is it another prompt than the spec's, or one that is put twice?"]
+    return ["no known mistake gives these vectors: are its weights those of the same model and release?"]
+
+
+def _mistakes(reference: TextEncoder) -> Iterator[Variant]:
+    """Mistakes that any encoder can make, then those of a model that runs here."""
+    queries, documents = reference.encode_query, reference.encode_document
+    yield (
+        "a missing prompt: queries are encoded bare",
+        lambda: np.concatenate([queries(QUERIES, instruction=""), documents(DOCUMENTS)]),
+    )
+    yield (
+        "the query prompt before documents too",
+        lambda: np.concatenate([queries(QUERIES), queries(DOCUMENTS)]),
+    )
+    yield (
+        "white space that is stripped from the texts",
+        lambda: np.concatenate([queries(_stripped(QUERIES)), documents(_stripped(DOCUMENTS))]),
+    )
+    yield (
+        "line breaks that are replaced by spaces",
+        lambda: np.concatenate([queries(_on_one_line(QUERIES)), documents(_on_one_line(DOCUMENTS))]),
+    )
+    model = getattr(reference, "model", None)
+    if model is not None:
+        from youtu_st.verification.variants import mistakes_of  # needs torch, which an engine does not
+
+        yield from mistakes_of(model, reference.dimension)
+
+
+def _stripped(texts: tuple[str, ...]) -> list[str]:
+    return [text.strip() for text in texts]
+
+
+def _on_one_line(texts: tuple[str, ...]) -> list[str]:
+    return [text.replace("\n", " ") for text in texts]

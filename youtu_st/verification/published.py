@@ -1,0 +1,162 @@
+"""Published figures, reproduced: the example of a model card, and scores on public data sets."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from sentence_transformers import SentenceTransformer
+
+from youtu_st.encoder import Encoder
+from youtu_st.errors import InputError, YoutuError
+from youtu_st.protocol import TextEncoder
+from youtu_st.spec import ModelSpec
+from youtu_st.verification.finding import Finding, judge, skipped
+
+TASKS = {"stsbenchmark": Path("stsbenchmark", "sts-test.csv")}
+"""Where the data of a task are, inside the directory of ``--data``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """A figure that was published, and what is found here.
+
+    Attributes:
+        what: What it is the figure of.
+        found: Here.
+        published: There.
+        tolerance: Largest difference that still counts as equal.
+        source: Where it was published.
+    """
+
+    what: str
+    found: float
+    published: float
+    tolerance: float
+    source: str
+
+    @property
+    def difference(self) -> float:
+        """Found less published."""
+        return self.found - self.published
+
+    @property
+    def agrees(self) -> bool:
+        """Whether the difference is within the tolerance; never for NaN."""
+        return abs(self.difference) <= self.tolerance
+
+
+def check_published(
+    model: SentenceTransformer, spec: ModelSpec, data: str | Path | None
+) -> tuple[list[Finding], list[Score]]:
+    """A spec's published examples and figures, as findings of an examination.
+
+    Args:
+        model: The model.
+        spec: Its spec.
+        data: As for :func:`run_figures`; None: figures on data sets are skipped.
+
+    Raises:
+        InputError: As for :func:`run_figures`.
+    """
+    findings: list[Finding] = []
+    scores: list[Score] = []
+    remedy = "The weights, or what the checks above say, are not what the authors published."
+    if spec.examples:
+        try:
+            scores = run_examples(Encoder(model), spec)
+            findings.append(_agreement("published example", scores, remedy))
+        except YoutuError as error:
+            findings.append(Finding("published example", "off", str(error), remedy=remedy))
+    if spec.figures and data is None:
+        names = ", ".join(str(TASKS[figure.task]) for figure in spec.figures)
+        findings.append(skipped("published figures", f"--data DIR runs them: DIR holds {names}"))
+    elif spec.figures and data is not None:
+        measured = run_figures(Encoder(model, truncation="ignore"), spec, data)
+        findings.append(_agreement("published figures", measured, remedy))
+        scores = [*scores, *measured]
+    return findings, scores
+
+
+def _agreement(check: str, scores: Sequence[Score], remedy: str) -> Finding:
+    widest = max(scores, key=lambda score: abs(score.difference) / score.tolerance)
+    found = f"largest difference {abs(widest.difference):.5f}"
+    return judge(check, all(score.agrees for score in scores), found, f"at most {widest.tolerance:g}", remedy)
+
+
+def run_examples(encoder: TextEncoder, spec: ModelSpec) -> list[Score]:
+    """The similarities of the spec's published examples, one for each query and document.
+
+    Raises:
+        YoutuError: If the model cannot encode them.
+    """
+    scores = []
+    for example in spec.examples:
+        found = encoder.encode_query(example.queries) @ encoder.encode_document(example.documents).T
+        for i, query in enumerate(example.queries):
+            for j, document in enumerate(example.documents):
+                what = f"{query} ~ {document}"
+                published = example.scores[i][j]
+                scores.append(Score(what, float(found[i, j]), published, example.tolerance, example.source))
+    return scores
+
+
+def run_figures(encoder: TextEncoder, spec: ModelSpec, data: str | Path) -> list[Score]:
+    """The spec's published figures on data sets.
+
+    Args:
+        encoder: The model.
+        spec: Its spec.
+        data: A directory of data sets: ``stsbenchmark/sts-test.csv``, as its authors publish it.
+
+    Raises:
+        InputError: If a file is not there, or not what it should be.
+    """
+    return [
+        Score(
+            f"{figure.task}, {figure.metric.replace('_', ' ')}",
+            cosine_spearman(encoder, Path(data) / TASKS[figure.task]),
+            figure.value,
+            figure.tolerance,
+            figure.source,
+        )
+        for figure in spec.figures
+    ]
+
+
+def cosine_spearman(encoder: TextEncoder, path: Path) -> float:
+    """Spearman's correlation of cosines with the scores that people gave.
+
+    Args:
+        encoder: The model; both sentences of a pair are encoded as documents.
+        path: Tab separated, no quotes: genre, file, year, id, score, sentence, sentence.
+
+    Raises:
+        InputError: If it cannot be read.
+    """
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            rows = list(csv.reader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
+        gold = [float(row[4]) for row in rows]
+        pairs = [[row[side] for row in rows] for side in (5, 6)]
+    except OSError as error:
+        raise InputError(f"{path}: {(error.strerror or str(error)).lower()}") from error
+    except (ValueError, IndexError) as error:
+        raise InputError(f"{path} is no table of scored sentence pairs: {error}") from error
+    left, right = (encoder.encode_document(sentences) for sentences in pairs)
+    return spearman((left * right).sum(axis=1), gold)
+
+
+def spearman(left: npt.ArrayLike, right: npt.ArrayLike) -> float:
+    """Spearman's rank correlation: Pearson's of the ranks, equal values sharing the mean of theirs."""
+    return float(np.corrcoef(_ranks(left), _ranks(right))[0, 1])
+
+
+def _ranks(values: npt.ArrayLike | Sequence[float]) -> npt.NDArray[np.float64]:
+    _, place, counts = np.unique(np.asarray(values), return_inverse=True, return_counts=True)
+    last = np.cumsum(counts)
+    return np.asarray((last - (counts - 1) / 2)[place])

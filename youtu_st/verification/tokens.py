@@ -1,0 +1,184 @@
+"""One text, token by token: what the network gives for each, and which of them enter the vector."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from sentence_transformers import SentenceTransformer
+from sentence_transformers.util import batch_to_device
+
+from youtu_st import tokenization
+from youtu_st.frontend import frontend_for
+from youtu_st.mask import Mask
+from youtu_st.verification.subject import Expected
+
+RULES = ("masked_mean", "mean", "last_token", "first_token", "max")
+"""The poolings that are told apart."""
+
+Doubles = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class TokenStates:
+    """A text on its way through a model, alone and without padding.
+
+    Attributes:
+        ids: Token ids.
+        states: What the network gives for each token, shape ``(tokens, dimension)``.
+        vector: What the pooling module makes of them, shape ``(dimension,)``, not scaled.
+        entered: True where changing a token's state changes the vector, shape ``(tokens,)``.
+    """
+
+    ids: tuple[int, ...]
+    states: Doubles
+    vector: Doubles
+    entered: Mask
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A token for the reader.
+
+    Attributes:
+        token: As the tokenizer writes it.
+        start: Where it begins, in characters of prompt and text.
+        end: Where it ends; equal to ``start`` for a token that the tokenizer added.
+        content: Whether it enters the vector.
+    """
+
+    token: str
+    start: int
+    end: int
+    content: bool
+
+
+def read_tokens(model: SentenceTransformer, text: str, prompt: str, role: str) -> TokenStates:
+    """Run one text through the network and the pooling module.
+
+    Which tokens enter the vector is observed, not asked for: by the gradient of the vector.
+
+    Args:
+        model: A model of a transformer, then a pooling module.
+        text: The text.
+        prompt: Put before it.
+        role: ``query`` or ``document``, for models that route by it.
+    """
+    frontend = frontend_for(model)
+    network, pooling, *_ = list(model)
+    features = batch_to_device(frontend.collate(frontend.tokenize([text], [prompt]), role), model.device)
+    with torch.no_grad():
+        features = network(features)
+    states = features["token_embeddings"].detach().float().requires_grad_()
+    with torch.enable_grad():
+        vector = pooling({**features, "token_embeddings": states})["sentence_embedding"][0]
+        # Any direction will do in which no component is left out.
+        (gradient,) = torch.autograd.grad(vector.float().cos().sum() + vector.float().sum(), states)
+    attended = features["attention_mask"][0].bool().cpu().numpy()
+    ids = features["input_ids"][0].cpu().numpy()[attended]
+    return TokenStates(
+        ids=tuple(int(i) for i in ids),
+        states=states[0].detach().double().cpu().numpy()[attended],
+        vector=vector.detach().double().cpu().numpy(),
+        entered=(gradient[0] != 0).any(dim=-1).cpu().numpy()[attended],
+    )
+
+
+def expected_content(
+    model: SentenceTransformer, expected: Expected, text: str, prompt: str, *, pooling: str
+) -> Mask:
+    """Which tokens should enter the vector.
+
+    Args:
+        model: For its tokenizer and maximum length.
+        expected: For the border of the instruction, and what holds for added tokens.
+        text: The text.
+        prompt: Put before it.
+        pooling: One of :data:`RULES`; under ``max`` no token is sure to enter.
+
+    Returns:
+        Shape ``(tokens,)``.
+    """
+    row = tokenization.tokenize(
+        model.tokenizer,
+        [text],
+        [prompt],
+        boundary=expected.boundary,
+        special_tokens=expected.special_tokens,
+        max_length=model.get_max_seq_length(),
+    )[0]
+    if pooling == "masked_mean":
+        return row.content if row.content.any() else ~row.content
+    positions = np.arange(len(row))
+    masks = {"last_token": positions == len(row) - 1, "first_token": positions == 0}
+    mask: Mask = masks.get(pooling, positions >= 0)
+    return mask
+
+
+def pooled(read: TokenStates, content: Mask) -> dict[str, Doubles]:
+    """The vector under each rule of :data:`RULES`, written out once more beside the pooling modules.
+
+    Args:
+        read: Token states.
+        content: Tokens that count under ``masked_mean``, shape ``(tokens,)``.
+    """
+    states = read.states
+    vectors = (states[content].mean(axis=0), states.mean(axis=0), states[-1], states[0], states.max(axis=0))
+    return dict(zip(RULES, vectors, strict=True))
+
+
+def cosines(left: npt.ArrayLike, right: npt.ArrayLike) -> Doubles:
+    """Cosine of each row with the one beside it, shape ``(n,)``; 0 where a row is zero."""
+    a, b = (np.asarray(rows, dtype=np.float64) for rows in (left, right))
+    lengths = np.linalg.norm(a, axis=-1) * np.linalg.norm(b, axis=-1)
+    return np.asarray((a * b).sum(axis=-1) / np.where(lengths > 0, lengths, 1))
+
+
+def observed_pooling(
+    reads: Iterable[TokenStates], contents: Iterable[Mask], *, tolerance: float
+) -> list[str]:
+    """The rules that give a model's vectors, on all of some texts.
+
+    Args:
+        reads: Token states of each text.
+        contents: Tokens that count under ``masked_mean``, for each.
+        tolerance: By how much a cosine may fall short of 1.
+    """
+    fitting = set(RULES)
+    for read, content in zip(reads, contents, strict=True):
+        candidates = pooled(read, content)
+        fitting &= {
+            rule for rule, vector in candidates.items() if cosines(vector, read.vector) >= 1 - tolerance
+        }
+    return [rule for rule in RULES if rule in fitting]
+
+
+def show_tokens(tokenizer: Any, read: TokenStates, text: str, prompt: str) -> list[Token]:
+    """The tokens of a text, for a table.
+
+    Args:
+        tokenizer: The model's.
+        read: Its token states.
+        text: The text.
+        prompt: What was put before it.
+    """
+    spans: Sequence[tuple[int, int]] = [(0, 0)] * len(read.ids)
+    if tokenizer.is_fast:
+        encoded = tokenizer(prompt + text, return_offsets_mapping=True, padding=False, truncation=False)
+        if tuple(encoded["input_ids"]) == read.ids:
+            spans = encoded["offset_mapping"]
+    return [
+        Token(_readable(tokenizer, token), start, end, bool(entered))
+        for token, (start, end), entered in zip(read.ids, spans, read.entered, strict=True)
+    ]
+
+
+def _readable(tokenizer: Any, token: int) -> str:
+    """A token's characters, white space written out; its name in the vocabulary where it is part of one."""
+    decoded = str(tokenizer.decode([token]))
+    name = tokenizer.convert_ids_to_tokens(token)
+    return str(name) if not decoded or "�" in decoded else decoded.replace("\n", "\\n").replace(" ", "·")
