@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any
 
 from sentence_transformers import SentenceTransformer
 
@@ -11,9 +11,9 @@ from youtu_st.coalescing import Coalescer
 from youtu_st.encoder import Encoder
 from youtu_st.errors import InputError
 from youtu_st.prompts import prompts_for
+from youtu_st.protocol import Role as Role
 from youtu_st.protocol import TextEncoder, Vectors
 
-Role = Literal["query", "document"]
 Rows = list[list[float]]
 
 

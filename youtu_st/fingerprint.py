@@ -6,10 +6,7 @@ of a library writes it down: no names of weights, no serialised tokenizer, no se
 
 from __future__ import annotations
 
-import hashlib
-import json
 import weakref
-from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -18,6 +15,9 @@ from sentence_transformers.base.modules import Normalize
 from tokenizers import Tokenizer
 from transformers import PreTrainedTokenizerBase
 
+from youtu_st.digest import canonical as _json
+from youtu_st.digest import digest as _digest
+from youtu_st.digest import fingerprint as fingerprint
 from youtu_st.modules import InstructionMaskedPooling, InstructionTransformer
 from youtu_st.prompts import ROLES, prompt_for
 
@@ -66,11 +66,6 @@ def identity(model: SentenceTransformer, dimension: int) -> dict[str, str]:
         "dimension": str(dimension),
         "normalize": "true",
     }
-
-
-def fingerprint(parts: Mapping[str, str]) -> str:
-    """Sixteen hexadecimal digits over the parts of :func:`identity`."""
-    return _digest(_json(dict(parts)).encode())
 
 
 def weights_digest(model: SentenceTransformer) -> str:
@@ -129,11 +124,3 @@ def _settings(module: Any) -> dict[str, Any]:
     if isinstance(module, Normalize) or not hasattr(module, "get_config_dict"):
         return {}
     return dict(module.get_config_dict())
-
-
-def _json(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, sort_keys=True)
-
-
-def _digest(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()[:16]

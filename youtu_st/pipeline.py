@@ -7,7 +7,7 @@ import threading
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -19,10 +19,9 @@ from youtu_st.distinct import Distinct
 from youtu_st.errors import NonFiniteError, OutOfMemoryError
 from youtu_st.frontend import Frontend, Group, Row
 from youtu_st.inputs import TruncationReport, check_rows
+from youtu_st.protocol import Role as Role
 from youtu_st.protocol import Vectors
 from youtu_st.totals import Counter
-
-Role = Literal["query", "document"]
 
 CALL_SHARE = 32
 """A call of the network costs about as much as a batch's budget of tokens divided by this."""

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from sentence_transformers import SentenceTransformer
-
-from youtu_st import tokenization
 from youtu_st.errors import InputError
-from youtu_st.modules import InstructionTransformer
-from youtu_st.spec import PLACEHOLDER, fill
+from youtu_st.spec import PLACEHOLDER, ModelSpec, fill
+
+if TYPE_CHECKING:  # a spec is enough for a model that runs elsewhere, and that needs no torch
+    from sentence_transformers import SentenceTransformer
 
 ROLES = ("query", "document")
 
 
-def prompt_for(model: SentenceTransformer, role: str) -> str:
+def prompt_for(model: SentenceTransformer | ModelSpec, role: str) -> str:
     """The prompt that ``encode_query`` or ``encode_document`` of this model puts before a text."""
+    if isinstance(model, ModelSpec):
+        return model.prompts.query if role == "query" else model.prompts.document
     names = ("query",) if role == "query" else ("document", "passage", "corpus")
     for name in (*names, model.default_prompt_name):
         if name is not None and name in model.prompts:
@@ -23,11 +24,11 @@ def prompt_for(model: SentenceTransformer, role: str) -> str:
     return ""
 
 
-def prompts_for(model: SentenceTransformer, role: str, instruction: Any, n: int) -> list[str]:
+def prompts_for(model: SentenceTransformer | ModelSpec, role: str, instruction: Any, n: int) -> list[str]:
     """One prompt per text.
 
     Args:
-        model: The model.
+        model: The model, or the spec of one that runs elsewhere.
         role: ``query`` or ``document``.
         instruction: One for all texts, or one per text: None is the model's own prompt, ``""`` is none, any
             other str is a task description.
@@ -49,11 +50,10 @@ def prompts_for(model: SentenceTransformer, role: str, instruction: Any, n: int)
     return [filled[one] for one in each]
 
 
-def _filled(model: SentenceTransformer, instruction: str) -> str:
+def _filled(model: SentenceTransformer | ModelSpec, instruction: str) -> str:
     if not instruction:
         return ""
-    first = model[0]
-    template = first.template if isinstance(first, InstructionTransformer) else None
+    template = model.template if isinstance(model, ModelSpec) else _template(model)
     if template is None:
         raise InputError(
             "this model takes no instructions: its spec has no template. A text to put before every query "
@@ -61,13 +61,27 @@ def _filled(model: SentenceTransformer, instruction: str) -> str:
         )
     _check_bare(instruction, template)
     prompt = fill(template, instruction)
+    if not isinstance(model, ModelSpec):
+        _check_room(model, prompt)
+    return prompt
+
+
+def _template(model: SentenceTransformer) -> str | None:
+    from youtu_st.modules import InstructionTransformer
+
+    first = model[0]
+    return first.template if isinstance(first, InstructionTransformer) else None
+
+
+def _check_room(model: SentenceTransformer, prompt: str) -> None:
+    from youtu_st import tokenization
+
     length, limit = tokenization.count(model.tokenizer, prompt), model.get_max_seq_length()
     if limit is not None and length >= limit:
         raise InputError(
             f"the instruction leaves no room for text: its prompt has {length} tokens, "
             f"and the model reads {limit}"
         )
-    return prompt
 
 
 def _check_bare(instruction: str, template: str) -> None:

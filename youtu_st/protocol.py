@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol, runtime_checkable
+from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
+
+Role = Literal["query", "document"]
 
 Vectors = npt.NDArray[np.float32]
 """Rows of unit length, shape ``(n, dimension)``, float32."""
