@@ -30,11 +30,12 @@ lint: $(READY)  ## style and types
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: $(READY)  ## encoding, the index and the adapters, each beside its peers
+bench: $(READY)  ## encoding, the index, the adapters and reranking, each beside its peers
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[bench]"
 	$(BIN)/python benchmarks/encode.py --json docs/encode-speed.json --plot docs/encode-speed.png
 	$(BIN)/python benchmarks/index.py
 	$(BIN)/python benchmarks/adapters.py
+	$(BIN)/python benchmarks/rerank.py
 
 notebooks: $(READY)  ## run them, and write them back with their outputs
 	$(BIN)/python notebooks/run.py

@@ -82,7 +82,7 @@ class InstructionFrontend:
             return [Group(list(range(len(rows))))]
         groups = [
             Group(positions, padded=not prompt)
-            for prompt, positions in _by_prompt(rows).items()
+            for prompt, positions in by_prompt(rows).items()
             if len(positions) >= LEAST_GROUP
         ]
         taken = {position for group in groups for position in group.positions}
@@ -132,7 +132,7 @@ class StockFrontend:
 
     def groups(self, rows: Sequence[Any]) -> list[Group]:
         """Those of a prompt: a stock model knows one prompt per batch."""
-        return [Group(positions) for positions in _by_prompt(rows).values()]
+        return [Group(positions) for positions in by_prompt(rows).values()]
 
     def collate(self, rows: Sequence[StockRow], role: str) -> dict[str, Any]:
         """One padded batch."""
@@ -142,7 +142,8 @@ class StockFrontend:
             )
 
 
-def _by_prompt(rows: Sequence[Any]) -> dict[str, list[int]]:
+def by_prompt(rows: Sequence[Any]) -> dict[str, list[int]]:
+    """Positions of the rows that stand after each prompt, in order."""
     positions: dict[str, list[int]] = {}
     for position, row in enumerate(rows):
         positions.setdefault(row.prompt, []).append(position)

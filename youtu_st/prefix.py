@@ -10,6 +10,7 @@ from __future__ import annotations
 import inspect
 import logging
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -80,18 +81,68 @@ def states(
     Returns:
         Shape ``(rows, width, size)``, the network's dtype, zero at padded positions.
     """
+    result: Tensor | None = None
+    for line in _computed(network, input_ids, attention_mask, shared, output, line_tokens):
+        if result is None:
+            result = line.own.new_zeros((*input_ids.shape, line.own.shape[-1]))
+            result[:, :shared] = line.first
+        result[line.rows, shared:][line.packing.attended] = line.own
+    assert result is not None  # there is at least one row
+    return result
+
+
+def last_states(
+    network: PreTrainedModel,
+    input_ids: Tensor,
+    attention_mask: Tensor,
+    shared: int,
+    *,
+    line_tokens: int | None = None,
+) -> Tensor:
+    """Of :func:`states`, the last token of each row: no more than a line is ever held in memory.
+
+    Returns:
+        Shape ``(rows, size)``, the network's dtype.
+    """
+    lines = _computed(network, input_ids, attention_mask, shared, "last_hidden_state", line_tokens)
+    return torch.cat([line.own[line.packing.lengths.cumsum(dim=0) - 1] for line in lines])
+
+
+@dataclass(frozen=True)
+class _Line:
+    """What the network gives for some rows.
+
+    Attributes:
+        rows: Which rows.
+        packing: Where their own tokens lie in the line.
+        own: Of their own tokens, ``(tokens, size)``.
+        first: Of the shared tokens, ``(shared, size)``; empty but in the first line.
+    """
+
+    rows: slice
+    packing: Packing
+    own: Tensor
+    first: Tensor
+
+
+def _computed(
+    network: PreTrainedModel,
+    input_ids: Tensor,
+    attention_mask: Tensor,
+    shared: int,
+    output: str,
+    line_tokens: int | None,
+) -> Iterator[_Line]:
     rest = attention_mask[:, shared:].bool()
     limit = line_tokens or LINE_TOKENS.get(input_ids.device.type, LINE_TOKENS_ELSEWHERE)
     lines = list(_lines(rest.sum(dim=1).tolist(), limit))
-    prefix_ids = input_ids[:1, :shared]
     cache = DynamicCache(config=network.config) if len(lines) > 1 else None
-    result: Tensor | None = None
-    for rows in lines:
+    for number, rows in enumerate(lines):
         packing = Packing(rest[rows])
         ids = packing.pack(input_ids[rows, shared:])
         positions, mask = _layout(packing, shared, network.dtype)
-        if result is None:
-            ids = torch.cat([prefix_ids, ids], dim=1)
+        if number == 0:
+            ids = torch.cat([input_ids[:1, :shared], ids], dim=1)
         else:
             positions, mask = positions[:, shared:], mask[:, :, shared:]
         computed: Tensor = network(
@@ -101,16 +152,11 @@ def states(
             past_key_values=cache,
             use_cache=cache is not None,
             return_dict=True,
-        )[output]
-        if result is None:
-            result = computed.new_zeros((*input_ids.shape, computed.shape[-1]))
-            result[:, :shared] = computed[:, :shared]
-            computed = computed[:, shared:]
-        result[rows, shared:][packing.attended] = computed[0]
+        )[output][0]
+        begin = shared if number == 0 else 0
+        yield _Line(rows, packing, own=computed[begin:], first=computed[:begin])
         if cache is not None:
-            cache.crop(-computed.shape[1])  # back to the shared tokens
-    assert result is not None  # there is at least one row
-    return result
+            cache.crop(begin - computed.shape[0])  # back to the shared tokens
 
 
 def reuses(network: object) -> bool:

@@ -70,8 +70,8 @@ class OnePerProcess:
     def __reduce__(self) -> tuple[Any, ...]:
         if self._settings is None:
             raise InputError(
-                "an encoder of a loaded SentenceTransformer cannot be pickled: save the model with "
-                "save_pretrained, and make the encoder from its directory"
+                f"{type(self).__name__} of a loaded model cannot be pickled: save the model with "
+                "save_pretrained, and make it from its directory"
             )
         return attach, (type(self), self._settings, self.fingerprint)
 

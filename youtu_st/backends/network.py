@@ -70,13 +70,13 @@ class Network:
             MemoryError: If the device has too little memory for the batch.
         """
         with self._lock:
-            vectors = _within_memory(partial(_run, self.model, features, role, dimension))
+            vectors = within_memory(partial(_run, self.model, features, role, dimension))
             bad = np.flatnonzero(~sound(vectors))
             if len(bad):
                 exact = self.model if self.model.dtype == torch.float32 else copy.deepcopy(self.model).float()
                 for i in bad:
                     row = alone(int(i))
-                    vectors[i] = _within_memory(partial(_run, exact, row, role, dimension))[0]
+                    vectors[i] = within_memory(partial(_run, exact, row, role, dimension))[0]
         return vectors
 
 
@@ -93,7 +93,12 @@ def _run(model: SentenceTransformer, features: Features, role: str, dimension: i
     return np.ascontiguousarray(vectors.cpu().numpy())
 
 
-def _within_memory(run: Callable[[], Vectors]) -> Vectors:
+def within_memory(run: Callable[[], Vectors]) -> Vectors:
+    """What ``run`` gives, or a ``MemoryError`` where a device has too little memory for it.
+
+    Raises:
+        MemoryError: Whatever the device calls that; all other errors as they are.
+    """
     try:
         return run()
     except (MemoryError, RuntimeError) as error:

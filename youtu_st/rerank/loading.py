@@ -1,0 +1,208 @@
+"""Spec and checkpoint to a ``CrossEncoder``, or any cross-encoder that sentence-transformers loads."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from sentence_transformers import CrossEncoder
+from sentence_transformers.cross_encoder.modules import LogitScore
+
+from youtu_st import checkpoint as files
+from youtu_st import checks, fingerprint
+from youtu_st.declaration import is_yaml
+from youtu_st.device import Dtype, available, dtype_to_load, keep_to_native
+from youtu_st.errors import InputError, ModelLoadError, UnknownModelError, YoutuError, in_one_line
+from youtu_st.inputs import check_count, one_of
+from youtu_st.rerank.spec import (
+    RerankerSpec,
+    known_rerankers,
+    load_reranker_spec,
+    reranker_spec_for_hub_id,
+    unknown_reranker_message,
+)
+from youtu_st.rerank.transformer import ANSWERS, FALSE, TRUE, RerankTransformer
+from youtu_st.spec import is_hub_id
+
+
+def load(
+    model: str | Path,
+    checkpoint: str | Path | None = None,
+    *,
+    device: str | None = None,
+    dtype: Dtype = "auto",
+    max_length: int | None = None,
+    trust_remote_code: bool = False,
+    hub: Mapping[str, Any] | None = None,
+) -> CrossEncoder:
+    """Load a reranker, with its whole template in place where it is a language model.
+
+    Args:
+        model: As for :class:`~youtu_st.rerank.Reranker`, but for a loaded model.
+        checkpoint: Likewise, as all that follows.
+        device: Where to run.
+        dtype: What to compute in.
+        max_length: Tokens to read of a pair.
+        trust_remote_code: Run code that the checkpoint brings.
+        hub: For downloads.
+
+    Returns:
+        A model whose ``predict`` needs no further arguments.
+
+    Raises:
+        YoutuError: As for :class:`~youtu_st.rerank.Reranker`.
+    """
+    hub = dict(hub or {})
+    for option in hub:
+        one_of("an option of hub", option, files.HUB_OPTIONS)
+    device = available(device)
+    network = {"dtype": dtype_to_load(dtype, device), "trust_remote_code": trust_remote_code}
+    spec = _resolve(model, checkpoint)
+    try:
+        if spec is not None:
+            loaded = _from_spec(spec, _directory(spec, checkpoint, hub), device, network)
+        else:
+            loaded = _from_directory(files.local(str(model), hub), device, network)
+    except YoutuError:
+        raise
+    except (OSError, ValueError, KeyError, ImportError, RuntimeError) as error:
+        raise ModelLoadError(in_one_line(f"cannot load {str(checkpoint or model)!r}", error)) from error
+    check_kind(loaded, str(model))
+    _set_max_length(loaded, max_length, spec)
+    keep_to_native(loaded, dtype, device, stacklevel=3)
+    if dtype == "float16":
+        whole: Any = loaded
+        before = fingerprint.weights_digest(whole)
+        loaded.to(torch.float16)
+        fingerprint.remember_weights(whole, before)
+    return loaded.eval()
+
+
+def check_kind(model: CrossEncoder, name: str) -> None:
+    """Raise unless a cross-encoder gives one score a pair, and a language model puts it into a template.
+
+    Raises:
+        ModelLoadError: Naming the model and what to do.
+    """
+    if model.num_labels != 1:
+        raise ModelLoadError(
+            f"{name!r} gives {model.num_labels} scores a pair, and a reranker gives one: it classifies pairs"
+        )
+    asks = any(isinstance(module, LogitScore) for module in model)
+    whole = isinstance(model[0], RerankTransformer) or getattr(model.tokenizer, "chat_template", None)
+    if asks and not whole:
+        raise ModelLoadError(_without_template(name))
+
+
+def _resolve(model: str | Path, checkpoint: str | Path | None) -> RerankerSpec | None:
+    """The spec that ``model`` stands for, or None where it is a directory or a hub id without one."""
+    if is_yaml(model) or str(model) in known_rerankers():
+        return load_reranker_spec(model)
+    name = str(model)
+    is_directory = Path(model).expanduser().is_dir()
+    spec = None if is_directory else reranker_spec_for_hub_id(name)
+    if spec is None and (checkpoint is not None or not (is_directory or is_hub_id(name))):
+        raise UnknownModelError(unknown_reranker_message(name))
+    return spec
+
+
+def _directory(spec: RerankerSpec, checkpoint: str | Path | None, hub: dict[str, Any]) -> Path:
+    if checkpoint is not None:
+        return files.local(str(checkpoint), hub)
+    try:
+        return files.local(spec.hub_id, {"revision": spec.revision, **hub})
+    except ModelLoadError as error:
+        raise ModelLoadError(f"{error}. Pass checkpoint=DIRECTORY") from error
+
+
+def _from_spec(spec: RerankerSpec, directory: Path, device: str, network: dict[str, Any]) -> CrossEncoder:
+    trust = {"trust_remote_code": network["trust_remote_code"]}
+    transformer = RerankTransformer(
+        str(directory),
+        prefix=spec.prefix,
+        body=spec.template,
+        suffix=spec.suffix,
+        instruction=spec.instruction,
+        true_token=spec.true_token,
+        false_token=spec.false_token,
+        model_kwargs=network,
+        config_kwargs=dict(trust),
+        processor_kwargs={"model_max_length": spec.max_length, **trust},
+    )
+    _check_whole(transformer.model, directory)
+    answers = LogitScore(true_token_id=TRUE, false_token_id=FALSE, module_input_name=ANSWERS)
+    model: CrossEncoder = CrossEncoder(
+        modules=[transformer, answers],
+        device=device,
+        activation_fn=torch.nn.Sigmoid(),  # of yes - no: the softmax over both
+    )
+    _check_answers(transformer)
+    return model
+
+
+def _check_whole(network: Any, directory: Path) -> None:
+    """Raise if a weight is not in the checkpoint: an encoder loads as a reranker whose head is random."""
+    missing = checks.missing_weights([name for name, _ in network.named_parameters()], directory)
+    if missing:
+        raise ModelLoadError(
+            f"{len(missing)} weights of {type(network).__name__} are not in {directory} (the first: "
+            f"{missing[0]}), and would be random: is it a reranker's checkpoint?"
+        )
+
+
+def _check_answers(transformer: RerankTransformer) -> None:
+    """Raise if the two logits are not those of the whole network: its head may do more than multiply."""
+    ids = transformer.preprocess([("a", "b")])["input_ids"].to(transformer.model.device)
+    features = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
+    with torch.inference_mode():
+        whole = transformer.model(**features, logits_to_keep=1).logits[:, -1, transformer.answer_ids].float()
+        ours = transformer(features)[ANSWERS][:, 0]
+    tolerance = 1e-3 if transformer.model.dtype == torch.float32 else 0.05
+    if not (whole - ours).abs().max() <= tolerance * whole.abs().max().clamp(min=1.0):
+        raise ModelLoadError(
+            f"the logits of {type(transformer.model).__name__} are not its last states times its output "
+            "embeddings, or are not finite: it cannot be scored here"
+        )
+
+
+def _from_directory(directory: Path, device: str, network: dict[str, Any]) -> CrossEncoder:
+    config = directory / "config.json"
+    is_raw = not (directory / "modules.json").is_file()
+    if is_raw and config.is_file():
+        architectures = json.loads(config.read_text(encoding="utf-8")).get("architectures") or [""]
+        if architectures[0].endswith("ForCausalLM"):
+            raise ModelLoadError(_without_template(str(directory)))
+    trust = network.pop("trust_remote_code")
+    model: CrossEncoder = CrossEncoder(
+        str(directory), device=device, model_kwargs=network, trust_remote_code=trust
+    )
+    if model.model is not None:  # the host makes a reranker of a saved embedding model too
+        _check_whole(model.model, directory)
+    return model
+
+
+def _without_template(name: str) -> str:
+    return (
+        f"{name} is a language model without a template for pairs, and without one its scores are almost "
+        f"random. Say which reranker it is: Reranker({known_rerankers()[0]!r}, checkpoint={name!r}), or a "
+        ".yaml file of your own"
+    )
+
+
+def _set_max_length(model: CrossEncoder, max_length: int | None, spec: RerankerSpec | None) -> None:
+    if max_length is None:
+        return
+    check_count("max_length", max_length)
+    limit = (spec.context or spec.max_length) if spec else model.max_seq_length
+    if limit is not None and max_length > limit:
+        raise InputError(f"max_length is {max_length}, and the model reads at most {limit} tokens")
+    first = model[0]
+    if isinstance(first, RerankTransformer) and max_length <= first.template_tokens:
+        raise InputError(
+            f"max_length is {max_length}, and the template takes {first.template_tokens} tokens before and "
+            "after every pair: no room for one"
+        )
+    model.max_seq_length = max_length

@@ -1,0 +1,339 @@
+"""Reranker: a query and documents in, the documents with their scores out, best first."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, get_args
+
+import numpy as np
+from sentence_transformers import CrossEncoder
+
+from youtu_st import fingerprint
+from youtu_st.device import Dtype
+from youtu_st.device import batch_tokens as tokens_for
+from youtu_st.distinct import Distinct
+from youtu_st.errors import InputError
+from youtu_st.inputs import Truncation, TruncationReport, check_count, check_texts, one_of
+from youtu_st.progress import progress_bar
+from youtu_st.protocol import Vectors
+from youtu_st.rerank.loading import check_kind, load
+from youtu_st.rerank.pairs import pairs_for
+from youtu_st.rerank.scoring import Scoring, Work
+from youtu_st.rerank.spec import known_rerankers
+from youtu_st.rerank.transformer import RerankTransformer
+from youtu_st.shared import OnePerProcess
+from youtu_st.spec import canonical_name
+
+
+@dataclass(frozen=True, slots=True)
+class Ranked:
+    """A document and how well it answers the query.
+
+    Attributes:
+        index: Its position in what the caller passed.
+        score: Higher is better; from 0 to 1, the probability of "yes", where the model is a language model.
+        document: The document.
+    """
+
+    index: int
+    score: float
+    document: str
+
+
+class Reranker(OnePerProcess):
+    """Reads a query together with each document, which is slower and more exact than comparing vectors.
+
+    Safe to call from many threads.
+
+    Args:
+        model: A name that ``youtu-st models`` lists as a reranker, a spec's YAML file, a directory or hub id
+            of any cross-encoder that sentence-transformers loads, or a loaded ``CrossEncoder``.
+        checkpoint: Weights for a name or a YAML file: a transformers directory or a hub id.
+        dtype: ``auto``: the checkpoint's own, but float32 for weights of half precision that the device has
+            no instructions for; or a dtype's name.
+        device: ``cpu``, ``cuda``, ...; None: the best there is.
+        max_length: Tokens to read of a pair, its template included. None: the model's own.
+        truncation: What happens to longer pairs: ``warn`` (the document is cut, with one
+            :class:`~youtu_st.errors.TruncationWarning` a call), ``error`` or ``ignore``.
+        batch_tokens: Padded tokens that go through the network at once; None: chosen from the device and the
+            size of the layers. Halved whenever the device has too little memory for a batch.
+        trust_remote_code: Run code that the checkpoint brings.
+        hub: Passed on to ``huggingface_hub``: ``revision``, ``cache_dir``, ``token``, ``local_files_only``.
+
+    Pickling keeps the settings: whoever unpickles them gets :meth:`shared`, not a copy of the weights.
+
+    Raises:
+        UnknownModelError: If nothing goes by that name.
+        SpecError: If the spec is wrong.
+        ModelLoadError: If the weights are absent or are not the model's, if it gives more than one score a
+            pair, or if it is a language model and nothing says which template it was trained with.
+        InputError: If an argument is none of what it may be.
+    """
+
+    def __init__(
+        self,
+        model: str | Path | CrossEncoder,
+        *,
+        checkpoint: str | Path | None = None,
+        dtype: Dtype = "auto",
+        device: str | None = None,
+        max_length: int | None = None,
+        truncation: Truncation = "warn",
+        batch_tokens: int | None = None,
+        trust_remote_code: bool = False,
+        hub: Mapping[str, Any] | None = None,
+    ) -> None:
+        to_load = {
+            "checkpoint": checkpoint,
+            "dtype": dtype,
+            "device": device,
+            "max_length": max_length,
+            "trust_remote_code": trust_remote_code,
+            "hub": hub,
+        }
+        self._settings: dict[str, Any] | None = None
+        one_of("dtype", dtype, get_args(Dtype))
+        one_of("truncation", truncation, get_args(Truncation))
+        if batch_tokens is not None:
+            check_count("batch_tokens", batch_tokens)
+        if isinstance(model, CrossEncoder):
+            given = [name for name, value in to_load.items() if value not in (None, "auto", False)]
+            if given:
+                raise InputError(
+                    f"{', '.join(given)}: for a model to be loaded, and this one is; move or cast it with "
+                    "its own .to(...), and set its own .max_seq_length"
+                )
+            self._name = str(model.model_card_data.base_model or "loaded model")
+            check_kind(model, self._name)
+            self.model = model.eval()
+        elif not isinstance(model, (str, Path)):
+            raise InputError(
+                "model must be a name, a directory, a hub id, a YAML file or a CrossEncoder, "
+                f"not {type(model).__name__}"
+            )
+        else:
+            self.model = load(model, **to_load)  # type: ignore[arg-type]
+            self._name = canonical_name(model, known_rerankers())
+            runs = {"truncation": truncation, "batch_tokens": batch_tokens}
+            self._settings = {"model": self._name, **to_load, **runs}
+        self.truncation = truncation
+        self._pairs = pairs_for(self.model)
+        budget = batch_tokens or tokens_for(self.model.device, self.model[0])
+        self._scoring = Scoring(self._pairs, budget)
+
+    @classmethod
+    def shared(cls, model: str | Path | CrossEncoder, **settings: Any) -> Reranker:
+        """The one reranker of this process for a model and settings: loaded once, whoever asks first.
+
+        Args:
+            model: As for :class:`Reranker`.
+            **settings: As for :class:`Reranker`.
+        """
+        arguments = {"model": model, **settings}
+        if isinstance(model, (str, Path)):
+            return cls._one(canonical_name(model, known_rerankers()), arguments, keep=True)
+        return cls._one(id(model), arguments, keep=False)
+
+    @property
+    def model_name(self) -> str:
+        """What this reranker was made from: a name, a hub id, or the whole path of a directory or file."""
+        return self._name
+
+    @property
+    def max_length(self) -> int | None:
+        """Tokens that the network reads of a pair, template and special tokens included."""
+        limit: int | None = self.model.max_seq_length
+        return limit
+
+    @property
+    def runtime(self) -> dict[str, str]:
+        """How it runs: ``backend``, ``dtype`` and ``device``. Changes the last digits of a score only."""
+        return {
+            "backend": self.model.get_backend(),
+            "dtype": str(self.model.dtype).removeprefix("torch."),
+            "device": self.model.device.type,
+        }
+
+    @property
+    def identity(self) -> dict[str, str]:
+        """The named parts that decide what a score means; not dtype or device."""
+        model: Any = self.model
+        first = self.model[0]
+        template = first.whole_template if isinstance(first, RerankTransformer) else None
+        return {
+            "weights": fingerprint.weights_digest(model),
+            "tokenizer": fingerprint.tokenizer_digest(model),
+            "template": repr(template or getattr(model.tokenizer, "chat_template", None)),
+            "activation": type(model.activation_fn).__name__,
+            "max_length": str(self.max_length),
+        }
+
+    @property
+    def fingerprint(self) -> str:
+        """Short and stable over :attr:`identity`: another weight or template changes it."""
+        return fingerprint.fingerprint(self.identity)
+
+    @property
+    def batch_tokens(self) -> int:
+        """Padded tokens that go through the network at once."""
+        return self._scoring.batch_tokens
+
+    def __repr__(self) -> str:
+        how = self.runtime
+        return f"Reranker({self.model_name!r}, {self.max_length} tokens, {how['dtype']} on {how['device']})"
+
+    def rank(
+        self,
+        query: str,
+        documents: Sequence[str],
+        *,
+        k: int | None = None,
+        instruction: str | None = None,
+        show_progress: bool = False,
+    ) -> list[Ranked]:
+        """The documents, best first; those of equal score in the order in which they were passed.
+
+        Args:
+            query: What the documents are to answer.
+            documents: A list of str; empty gives an empty list.
+            k: How many to give. None: all.
+            instruction: A task description. None: the model's own.
+            show_progress: Show a progress bar after two seconds.
+
+        Raises:
+            InputError: Before any work, if the query or a document is blank or no str, ``k`` is less than 1,
+                the model takes no instructions, a pair is too long under ``truncation="error"``, or the query
+                leaves no room for a document.
+            NonFiniteError: If the network gives a score that is not finite.
+            OutOfMemoryError: If one pair alone is too much for the device.
+        """
+        if not isinstance(query, str):
+            raise InputError(f"query must be a str, not {type(query).__name__}: rank_many takes several")
+        if instruction is not None and not isinstance(instruction, str):
+            raise InputError(f"instruction must be a str, not {type(instruction).__name__}")
+        asked, texts = check_texts([query], noun="query"), [check_texts(documents, noun="document")]
+        return self._rank(asked, texts, k, instruction, show_progress, "document {1}")[0]
+
+    def rank_many(
+        self,
+        queries: Sequence[str],
+        documents: Sequence[Sequence[str]],
+        *,
+        k: int | None = None,
+        instruction: str | Sequence[str | None] | None = None,
+        show_progress: bool = False,
+    ) -> list[list[Ranked]]:
+        """:meth:`rank` for several queries, each with documents of its own, in shared batches.
+
+        Args:
+            queries: A list of str.
+            documents: For each query, a list of str.
+            k: How many to give for each query. None: all.
+            instruction: One for all queries, or one per query.
+            show_progress: Show a progress bar after two seconds.
+
+        Raises:
+            InputError: As for :meth:`rank`, or if there are not as many lists as queries.
+        """
+        asked = check_texts(queries, noun="query")
+        if isinstance(documents, str) or not isinstance(documents, Sequence) or len(documents) != len(asked):
+            many = len(documents) if isinstance(documents, Sequence) else type(documents).__name__
+            raise InputError(f"{len(asked)} queries need {len(asked)} lists of documents, not {many}")
+        texts = [check_texts(each, noun=f"query {i}: document") for i, each in enumerate(documents)]
+        return self._rank(asked, texts, k, instruction, show_progress, "query {0}: document {1}")
+
+    def score(
+        self,
+        pairs: Sequence[tuple[str, str]],
+        *,
+        instruction: str | Sequence[str | None] | None = None,
+        show_progress: bool = False,
+    ) -> Vectors:
+        """The score of each pair.
+
+        Args:
+            pairs: ``(query, document)``.
+            instruction: One for all pairs, or one per pair.
+            show_progress: Show a progress bar after two seconds.
+
+        Returns:
+            Shape ``(len(pairs),)``, float32, input order.
+
+        Raises:
+            InputError: As for :meth:`rank`, or if one is no pair.
+        """
+        if isinstance(pairs, str) or not isinstance(pairs, Sequence):
+            raise InputError(f"pairs must be a list of (query, document), not {type(pairs).__name__}")
+        for position, pair in enumerate(pairs):
+            if not isinstance(pair, (tuple, list)) or len(pair) != 2:
+                raise InputError(f"pair {position} must be (query, document), not {pair!r:.60}")
+        queries = check_texts([query for query, _ in pairs], noun="query of pair")
+        documents = check_texts([document for _, document in pairs], noun="document of pair")
+        told = _each(instruction, len(pairs), "pairs")
+        name = "document of pair {}".format
+        return self._scores(queries, documents, told, name, show_progress, stacklevel=3)
+
+    def _rank(
+        self,
+        queries: Sequence[str],
+        documents: Sequence[list[str]],
+        k: int | None,
+        instruction: str | Sequence[str | None] | None,
+        show_progress: bool,
+        name: str,
+    ) -> list[list[Ranked]]:
+        if k is not None:
+            check_count("k", k)
+        told = _each(instruction, len(queries), "queries")
+        places = [(q, d) for q, texts in enumerate(documents) for d in range(len(texts))]
+        scores = self._scores(
+            [queries[q] for q, _ in places],
+            [documents[q][d] for q, d in places],
+            [told[q] for q, _ in places],
+            lambda position: name.format(*places[position]),
+            show_progress,
+            stacklevel=4,
+        )
+        ranked: list[list[Ranked]] = [[] for _ in queries]
+        for (q, d), score in zip(places, scores.tolist(), strict=True):
+            ranked[q].append(Ranked(d, score, documents[q][d]))
+        return [sorted(each, key=lambda one: -one.score)[:k] for each in ranked]  # stable on ties
+
+    def _scores(
+        self,
+        queries: Sequence[str],
+        documents: Sequence[str],
+        instructions: Sequence[str | None],
+        name: Callable[[int], str],
+        show_progress: bool,
+        *,
+        stacklevel: int,
+    ) -> Vectors:
+        pairs = Distinct.of(documents, self._pairs.heads(queries, instructions))
+        names = [name(position) for position in pairs.positions]
+        rows = self._pairs.tokenize(pairs.texts, pairs.prompts, names)
+        report = TruncationReport(self.truncation, self.max_length, name)
+        report.add(rows, pairs.positions, pairs.counts)
+        work = Work(rows, names, np.empty(len(rows), dtype=np.float32))
+        with progress_bar(len(documents), show_progress, "pair") as progress:
+            for done in self._scoring.run(work):
+                progress.update(pairs.count(done))
+        report.warn(stacklevel=stacklevel)
+        return pairs.repeat(work.scores)
+
+
+def _each(instruction: str | Sequence[str | None] | None, n: int, nouns: str) -> list[str | None]:
+    """One instruction per query or pair.
+
+    Raises:
+        InputError: If there are not ``n``, or one is not a str.
+    """
+    each = [instruction] * n if instruction is None or isinstance(instruction, str) else list(instruction)
+    if len(each) != n:
+        raise InputError(f"{n} {nouns} need {n} instructions (or one str for all), not {len(each)}")
+    for one in each:
+        if one is not None and not isinstance(one, str):
+            raise InputError(f"an instruction must be a str, not {type(one).__name__}")
+    return each

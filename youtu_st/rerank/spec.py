@@ -1,0 +1,104 @@
+"""RerankerSpec: what is known about a reranker, as data: its chat template and the tokens it answers with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, model_validator
+
+from youtu_st.declaration import Declared, configs_directory, is_yaml, names, near, read
+from youtu_st.errors import UnknownModelError
+from youtu_st.rerank.template import DOCUMENT, INSTRUCTION, QUERY
+
+
+class RerankerSpec(Declared):
+    """A language model that is asked whether a document answers a query, and says yes or no.
+
+    Attributes:
+        name: What users call it.
+        hub_id: Where the weights are published.
+        revision: Branch, tag or commit of the hub repository.
+        license: SPDX identifier, or the licence's own name.
+        architecture: Notes for readers: family, size, layers.
+        max_length: Tokens that the network is shown of a pair, by default: the published script's.
+        context: What ``max_length`` may be raised to. None: no further than it is.
+        prefix: What stands before every pair, to the letter.
+        template: The pair: contains ``{query}`` once, ``{instruction}`` once where the model takes
+            instructions, and ends with ``{document}``, so that cutting its end cuts the document.
+        suffix: What stands after every pair.
+        instruction: The model's own task description. None: the model takes no instructions.
+        true_token: The token whose probability is the score.
+        false_token: The token it is weighed against.
+    """
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]*$")]
+    hub_id: Annotated[str, Field(pattern=r"^[\w.-]+/[\w.-]+$")]
+    revision: str = "main"
+    license: str
+    architecture: str = ""
+    max_length: Annotated[int, Field(gt=0)]
+    context: Annotated[int, Field(gt=0)] | None = None
+    prefix: str
+    template: str
+    suffix: str
+    instruction: Annotated[str, Field(min_length=1)] | None = None
+    true_token: str
+    false_token: str
+
+    @model_validator(mode="after")
+    def _whole_template(self) -> RerankerSpec:
+        wanted = {QUERY: 1, DOCUMENT: 1, INSTRUCTION: int(self.instruction is not None)}
+        for placeholder, times in wanted.items():
+            if self.template.count(placeholder) != times:
+                often = "exactly once" if times else "only where there is an instruction of the model's own"
+                raise ValueError(f"template must contain {placeholder} {often}")
+        if not self.template.endswith(DOCUMENT):
+            raise ValueError(f"template must end with {DOCUMENT}; what comes after it is the suffix")
+        if self.true_token == self.false_token:
+            raise ValueError("true_token and false_token must differ")
+        if self.context is not None and self.context < self.max_length:
+            raise ValueError(f"context must be at least max_length ({self.max_length})")
+        return self
+
+
+def known_rerankers() -> list[str]:
+    """Names of the shipped specs, sorted."""
+    return names("rerankers")
+
+
+def load_reranker_spec(model: str | Path) -> RerankerSpec:
+    """Read a spec by its name, or from a user's own YAML file.
+
+    Args:
+        model: A name that :func:`known_rerankers` lists, or the path of a ``.yaml`` or ``.yml`` file.
+
+    Raises:
+        SpecError: If the file cannot be read, or a field is wrong, missing or unknown.
+        UnknownModelError: If no shipped spec has that name.
+    """
+    if is_yaml(model):
+        return read(Path(model), RerankerSpec)
+    name = str(model)
+    if name not in known_rerankers():
+        raise UnknownModelError(unknown_reranker_message(name))
+    return read(configs_directory() / "rerankers" / f"{name}.yaml", RerankerSpec)
+
+
+def reranker_spec_for_hub_id(hub_id: str) -> RerankerSpec | None:
+    """The shipped spec for a hub id or for its last part, or None, without regard to case."""
+    specs = (load_reranker_spec(name) for name in known_rerankers())
+    wanted = hub_id.lower()
+    return next((s for s in specs if wanted in (s.hub_id.lower(), s.hub_id.lower().split("/")[1])), None)
+
+
+def unknown_reranker_message(name: str) -> str:
+    """One line: the name, what is near it, and what there is."""
+    close = near(name, known_rerankers())
+    if not close and "-" in name and "/" not in name:  # sentence-transformers lets its own owner be left out
+        close = [f"cross-encoder/{name}"]
+    hint = f" Did you mean {' or '.join(repr(match) for match in close)}?" if close else ""
+    return (
+        f"unknown reranker {name!r}.{hint} Known names: {', '.join(known_rerankers())}; "
+        "a directory, a hub id (owner/name) or a .yaml file work too"
+    )

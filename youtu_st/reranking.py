@@ -1,0 +1,68 @@
+"""A reranker as frameworks call it: loaded once for all adapters, and told how many texts are wanted."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from youtu_st.errors import InputError
+from youtu_st.rerank import Ranked, Reranker
+
+DEFAULT_MODEL = "qwen3-reranker-0.6b"
+_SETTINGS = [name for name in inspect.signature(Reranker).parameters if name != "model"]
+
+
+def reranker_for(model: str | None, reranker: Reranker | None, settings: Mapping[str, Any]) -> Reranker:
+    """The reranker that is there, or this process's one for a model and settings.
+
+    Args:
+        model: As for :class:`~youtu_st.rerank.Reranker`; None: the one given, or else ``DEFAULT_MODEL``.
+        reranker: One that is loaded.
+        settings: Further arguments of ``Reranker``.
+
+    Raises:
+        InputError: If both are given, if ``reranker`` is something else, or if a setting is unknown.
+        YoutuError: As for :class:`~youtu_st.rerank.Reranker`.
+    """
+    if reranker is not None:
+        if not isinstance(reranker, Reranker):
+            raise InputError(
+                f"reranker must be a Reranker, not {type(reranker).__name__}; "
+                "for a CrossEncoder pass Reranker(model)"
+            )
+        given = [*(["model"] if model is not None else []), *settings]
+        if given:
+            raise InputError(
+                f"{', '.join(given)}: for a model to be loaded, and reranker= is loaded; pass it to Reranker"
+            )
+        return reranker
+    for name in settings:
+        if name not in _SETTINGS:
+            near = difflib.get_close_matches(name, _SETTINGS, n=1)
+            hint = f"did you mean {near[0]!r}? " if near else ""
+            raise InputError(f"{name!r} is not taken here: {hint}allowed are {', '.join(_SETTINGS)}")
+    return Reranker.shared(model or DEFAULT_MODEL, **settings)
+
+
+def check_top_n(top_n: int | None) -> None:
+    """Raise unless ``top_n`` is None, for all texts, or at least 1.
+
+    Raises:
+        InputError: Naming the value.
+    """
+    if top_n is not None and (isinstance(top_n, bool) or not isinstance(top_n, int) or top_n < 1):
+        raise InputError(f"top_n must be an int of at least 1, or None for all, not {top_n!r}")
+
+
+def best(
+    reranker: Reranker, query: str, texts: Sequence[str], *, top_n: int | None, instruction: str | None
+) -> list[Ranked]:
+    """The ``top_n`` texts that answer a query best, see :meth:`youtu_st.rerank.Reranker.rank`.
+
+    Raises:
+        InputError: If an argument is wrong: frameworks let fields be assigned to at any time.
+    """
+    check_top_n(top_n)
+    return reranker.rank(query, texts, k=top_n, instruction=instruction)
