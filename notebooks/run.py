@@ -16,7 +16,8 @@ from nbformat import NotebookNode
 
 FOLDER = Path(__file__).parent
 NOWHERE = "http://127.0.0.1:9"  # a download is an error at once
-OFFLINE = {"HF_HUB_OFFLINE": "1", "http_proxy": NOWHERE, "https_proxy": NOWHERE, "YOUTU_CHECKPOINT": ""}
+OFFLINE = {"HF_HUB_OFFLINE": "1", "http_proxy": NOWHERE, "https_proxy": NOWHERE}
+NO_WEIGHTS = {"YOUTU_CHECKPOINT": "", "RERANKER": ""}  # of the user's own: outputs are the same for everyone
 QUIET = {"HF_HUB_DISABLE_PROGRESS_BARS": "1", "PYTHONWARNINGS": "ignore:IProgress not found"}
 
 
@@ -45,7 +46,7 @@ def execute(notebook: NotebookNode, *, folder: Path = FOLDER) -> NotebookNode:
         coalesce_streams=True,
         resources={"metadata": {"path": str(folder)}},
     )
-    client.execute(env={**os.environ, **OFFLINE, **QUIET})
+    client.execute(env={**os.environ, **OFFLINE, **NO_WEIGHTS, **QUIET})
     notebook.metadata = {
         "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
         "language_info": {"name": "python"},

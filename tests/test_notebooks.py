@@ -15,6 +15,8 @@ import matplotlib.image
 import nbformat
 import numpy as np
 import pytest
+from checkpoints import cross_encoder_checkpoint
+from nbformat.v4 import new_code_cell
 
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "notebooks"
@@ -123,6 +125,40 @@ def test_a_chat_model_answers(committed, fresh):
         assert answer.strip() == (SAID if name == "02_langchain_rag" else prompt)
         assert same_sources == sources
         assert len(sources.splitlines()) == 2
+
+
+CHECK = {
+    "02_langchain_rag": "texts = [d.page_content for d in store.similarity_search(question, k=20)]",
+    "03_llamaindex_rag": "texts = [one.text for one in index.as_retriever(similarity_top_k=20).retrieve(question)]",
+}
+
+
+@pytest.mark.slow
+def test_a_reranker_chooses(committed, tmp_path):
+    """With one configured: the two best of twenty, by its scores of single pairs, are what the answer rests on."""
+    name, notebook = committed
+    assert (name in CHECK) == any(cell.id == "rerank-code" for cell in notebook.cells)
+    if name not in CHECK:
+        return
+    reranker = cross_encoder_checkpoint(tmp_path / "reranker")
+    chosen = copy.deepcopy(notebook)
+    end = [cell.id for cell in chosen.cells].index("answer-code") + 1
+    configure = f'import os\nos.environ["RERANKER"] = {str(reranker)!r}'
+    check = (
+        f"{CHECK[name]}\nfrom youtu_st.rerank import Reranker\n"
+        'scored = [(Reranker.shared(os.environ["RERANKER"]).score([(question, text)])[0], text) for text in texts]\n'
+        "for score, text in sorted(scored, reverse=True)[:2]:\n"
+        "    print(f\"{score:.3f}  {' '.join(text.split())[:70]}\")"
+    )
+    chosen.cells = [new_code_cell(configure), *chosen.cells[:end], new_code_cell(check)]
+    cells = code(RUN["execute"](chosen, folder=FOLDER))
+    by_id = {cell.id: printed(cell) for cell in cells}
+    best = [re.sub(r"^(\d\.\d{3})  \S+ +", r"\1  ", line) for line in by_id["rerank-code"].splitlines()]
+    assert best == printed(cells[-1]).splitlines()
+    sources = by_id["answer-code"].split("\n\nSources:\n")[1].splitlines()
+    assert [line.split("  ", 1)[1] for line in best] == [
+        re.sub(r"^(\d\.\d{3}  )?\S+ +", "", line) for line in sources
+    ]
 
 
 def test_the_committed_file_is_whole_and_clean(committed):

@@ -64,8 +64,10 @@ def test_a_missing_package_is_one_line_to_type():
     ("absent", "code", "extra"),
     [
         ("langchain_huggingface", "from langchain_youtu import YoutuEmbeddings", "langchain"),
+        ("langchain_huggingface", "from langchain_youtu import YoutuReranker", "langchain"),
         ("langchain_huggingface", "from langchain_youtu import YoutuVectorStore", "langchain"),
         ("llama_index.core", "import llama_index.embeddings.youtu", "llama-index"),
+        ("llama_index.core", "import llama_index.postprocessor.youtu", "llama-index"),
         ("llama_index.core", "import llama_index.vector_stores.youtu", "llama-index"),
     ],
 )
@@ -117,8 +119,9 @@ def test_the_wheel_works_without_the_checkout(tmp_path):
 import youtu_st, json
 assert "site-packages" in youtu_st.__file__, youtu_st.__file__
 vectors = youtu_st.Encoder.shared("minilm").encode_query(["How is the weather?"])
-from langchain_youtu import YoutuEmbeddings, YoutuVectorStore
+from langchain_youtu import YoutuEmbeddings, YoutuReranker, YoutuVectorStore
 from llama_index.embeddings.youtu import YoutuEmbedding
+from llama_index.postprocessor.youtu import YoutuRerank
 from llama_index.vector_stores.youtu import YoutuVectorStore
 for row in (
     YoutuEmbeddings(model="minilm").embed_query("How is the weather?"),

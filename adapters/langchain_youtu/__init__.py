@@ -1,4 +1,4 @@
-"""youtu-st in LangChain: embeddings and a vector store with the vectors of ``encode_query``."""
+"""youtu-st in LangChain: embeddings with the vectors of ``encode_query``, a vector store, a reranker."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from youtu_st.errors import require
 
 if TYPE_CHECKING:
     from langchain_youtu.embeddings import YoutuEmbeddings as YoutuEmbeddings
+    from langchain_youtu.reranker import YoutuReranker as YoutuReranker
     from langchain_youtu.vectorstores import YoutuVectorStore as YoutuVectorStore
 
-_HOME = {"YoutuEmbeddings": "embeddings", "YoutuVectorStore": "vectorstores"}
+_HOME = {"YoutuEmbeddings": "embeddings", "YoutuReranker": "reranker", "YoutuVectorStore": "vectorstores"}
 
-__all__ = ["YoutuEmbeddings", "YoutuVectorStore"]
+__all__ = ["YoutuEmbeddings", "YoutuReranker", "YoutuVectorStore"]
 
 
 def __getattr__(name: str) -> object:

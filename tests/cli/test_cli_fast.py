@@ -96,14 +96,14 @@ def test_the_choice_is_remembered(run: Run, tiny: Path, tmp_path: Path) -> None:
     assert run("encode", tmp_path / "t.txt", *rest) == Result(0, first.out, "")  # the same fingerprint
 
 
-@pytest.mark.parametrize(("built", "searched"), [([], ["--fast"]), (["--fast"], [])], ids=["plain", "fast"])
+@pytest.mark.parametrize(("built", "again"), [([], ["--fast"]), (["--fast"], [])], ids=["plain", "fast"])
 def test_an_index_opens_in_the_other_mode(
     run: Run,
     tiny: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     built: list[str],
-    searched: list[str],
+    again: list[str],
 ) -> None:
     def openvino(table: tuple[Trial, ...]) -> Trial:
         return next(trial for trial in table if trial.backend == "openvino")
@@ -111,16 +111,19 @@ def test_an_index_opens_in_the_other_mode(
     monkeypatch.setattr(fast, "best", openvino)  # whichever is faster here
     (tmp_path / "facts.jsonl").write_text(FACTS, encoding="utf-8")
     index = tmp_path / "idx"
-    made = run("index", "build", tmp_path / "facts.jsonl", "--out", index, "--model", tiny, *built)
+    build = ["index", "build", tmp_path / "facts.jsonl", "--out", index, "--model", tiny]
+    made = run(*build, *built)
     assert made.code == 0
     assert read_manifest(index).runtime["backend"] == ("openvino" if built else "torch")
-    question = "capital of France"
-    found = run("index", "search", index, question, "--json", *searched)
-    assert found.code == 0
-    assert [result.err.startswith("youtu-st: fast: openvino float32: ") for result in (made, found)] == [
+    updated = run(*build, *again)
+    assert updated.out.startswith("added 0, unchanged 2, deleted 0 ")
+    assert [result.err.startswith("youtu-st: fast: openvino float32: ") for result in (made, updated)] == [
         bool(built),
-        bool(searched),
+        bool(again),
     ]
+    question = "capital of France"
+    found = run("index", "search", index, question, "--json")
+    assert (found.code, found.err) == (0, "")
     hits = json.loads(found.out)
     plain = youtu_st.Encoder(tiny, device="cpu", dtype="float32")
     scores = plain.encode_query([question]) @ plain.encode_document([hit["text"] for hit in hits]).T

@@ -18,6 +18,8 @@ COMMANDS = [
     ["models"],
     ["convert"],
     ["encode"],
+    ["verify"],
+    ["rerank"],
     ["index"],
     ["index", "build"],
     ["index", "search"],

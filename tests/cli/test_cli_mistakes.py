@@ -9,9 +9,11 @@ from pathlib import Path
 import pytest
 from command import Result, spawn
 
+from youtu_st.spec import known_models
+
 Run = Callable[..., Result]
 
-KNOWN = "minilm, youtu-embedding; a directory, a hub id (owner/name) or a .yaml file work too"
+KNOWN = f"{', '.join(known_models())}; a directory, a hub id (owner/name) or a .yaml file work too"
 ENCODE = ["encode", "t.txt", "--role", "query", "--out", "t.npy"]
 
 # Arguments and the line; run where t.txt, blank.txt, latin.txt, t.docx, full/ and void/ are.

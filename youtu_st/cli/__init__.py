@@ -14,7 +14,7 @@ from typing import Annotated, TextIO
 import typer
 
 import youtu_st
-from youtu_st.cli import encode, index, models
+from youtu_st.cli import encode, index, models, rerank, verify
 from youtu_st.cli.console import say
 from youtu_st.errors import YoutuError
 
@@ -31,6 +31,8 @@ app = typer.Typer(
 app.command("models", epilog=models.LIST_EXAMPLE)(models.models)
 app.command("convert", epilog=models.CONVERT_EXAMPLE)(models.convert)
 app.command("encode", epilog=encode.EXAMPLE)(encode.encode)
+app.command("rerank", epilog=rerank.EXAMPLE)(rerank.rerank)
+app.command("verify", epilog=verify.EXAMPLE)(verify.verify)
 app.add_typer(index.app, name="index")
 
 

@@ -19,6 +19,7 @@ from youtu_st.cli.console import (
     say,
     status,
 )
+from youtu_st.cli.rerank import candidates, check_reranker, load_reranker, reranked
 from youtu_st.errors import IndexNotFoundError, UnknownModelError
 
 if TYPE_CHECKING:
@@ -112,12 +113,15 @@ def search(
         typer.Option("--filter", metavar="JSON", help='Condition on metadata, such as \'{"lang": "zh"}\'.'),
     ] = None,
     instruction: Annotated[
-        str | None, typer.Option(metavar="TEXT", help="What the search is for; default: the model's own.")
+        str | None, typer.Option(metavar="TEXT", help="What the search is for; default: the models' own.")
     ] = None,
     full: Annotated[bool, typer.Option("--full", help="Show passages whole.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Show passages as JSON.")] = False,
     model: ModelOption = None,
-    fast: Fast = False,
+    rerank: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="A reranker that puts the nearest passages into order."),
+    ] = None,
     trust_remote_code: TrustRemoteCode = False,
 ) -> None:
     """Find the passages that answer a question."""
@@ -130,9 +134,15 @@ def search(
         raise UsageError("the question is blank")
     condition = _condition(where)
     manifest = _manifest(directory)
-    encoder = _encoder(directory, manifest, model, trust_remote_code, fast)
+    if rerank is not None:
+        check_reranker(rerank)
+    encoder = _encoder(directory, manifest, model, trust_remote_code)
     with _opened(directory, encoder) as index:
-        hits = index.search(question, k, condition, instruction=instruction)
+        fetched = k if rerank is None else candidates(k)
+        hits = index.search(question, fetched, condition, instruction=instruction)
+    if rerank is not None and hits:
+        reranker = load_reranker(rerank, trust_remote_code=trust_remote_code)
+        hits = reranked(hits, question, reranker, k=k, instruction=instruction)
     if as_json:
         records = [
             {
@@ -201,7 +211,7 @@ def _manifest_to_update(out: Path, factory: str | None) -> Manifest | None:
 
 
 def _encoder(
-    directory: Path, manifest: Manifest | None, model: str | None, trust_remote_code: bool, fast: bool
+    directory: Path, manifest: Manifest | None, model: str | None, trust_remote_code: bool, fast: bool = False
 ) -> Encoder:
     """The model that is named, or else the one that the index was built with, or else the default."""
     name = model or (manifest.model if manifest else DEFAULT_MODEL)

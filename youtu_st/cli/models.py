@@ -15,54 +15,66 @@ from youtu_st.cli.console import TrustRemoteCode, UsageError, absolute_model, im
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from youtu_st.spec import ModelSpec
-
 LIST_EXAMPLE = "Example: youtu-st models --json"
 CONVERT_EXAMPLE = "Example: youtu-st convert youtu-embedding --checkpoint Youtu-Embedding/ --out model/"
 WIDE = 200
-TITLES = ("name", "dimension", "max length", "attention", "pooling", "licence", "hub id")
+ENCODERS = ("embedding model", "dimension", "max length", "attention", "pooling", "licence", "hub id")
+RERANKERS = ("reranker", "max length", "licence", "hub id")
 
 
 def models(
     as_json: Annotated[bool, typer.Option("--json", help="All that is known, as JSON.")] = False,
 ) -> None:
     """List the models that go by a name."""
+    from youtu_st.rerank.spec import known_rerankers, load_reranker_spec
     from youtu_st.spec import known_models, load_spec
 
-    specs = [load_spec(name) for name in known_models()]
+    encoders = [load_spec(name) for name in known_models()]
+    rerankers = [load_reranker_spec(name) for name in known_rerankers()]
     if as_json:
-        records = [spec.model_dump(mode="json", exclude={"examples"}) for spec in specs]
+        records = [
+            {"kind": kind, **spec.model_dump(mode="json", exclude={"examples"})}
+            for kind, specs in (("embedding", encoders), ("reranker", rerankers))
+            for spec in specs
+        ]
         typer.echo(json.dumps(records, ensure_ascii=False, indent=2))
-    else:
-        _print_table(specs)
+        return
+    _print_table(
+        ENCODERS,
+        [
+            (
+                spec.name,
+                f"{spec.dimension:,}",
+                f"{spec.max_length:,}",
+                spec.attention,
+                spec.pooling,
+                spec.license,
+                spec.hub_id,
+            )
+            for spec in encoders
+        ],
+    )
+    typer.echo()
+    _print_table(
+        RERANKERS, [(spec.name, f"{spec.max_length:,}", spec.license, spec.hub_id) for spec in rerankers]
+    )
 
 
-def _print_table(specs: list[ModelSpec]) -> None:
+def _print_table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print one table, or, where the terminal is too narrow, the hub ids in a second one."""
     from rich.console import Console
     from rich.measure import Measurement
 
     # Piped, a model is one line, however long.
     console = Console(width=None if sys.stdout.isatty() else WIDE)
-    rows = [
-        (
-            spec.name,
-            f"{spec.dimension:,}",
-            f"{spec.max_length:,}",
-            spec.attention,
-            spec.pooling,
-            spec.license,
-            spec.hub_id,
-        )
-        for spec in specs
-    ]
-    table = _table(TITLES, rows)
+    table = _table(titles, rows)
     needed = Measurement.get(console, console.options.update(width=WIDE), table).maximum
     if needed <= console.width:
         console.print(table)
         return
-    console.print(_table(TITLES[:-1], [row[:-1] for row in rows]))
+    console.print(_table(titles[:-1], [row[:-1] for row in rows]))
     console.print()
-    console.print(_table((TITLES[0], TITLES[-1]), [(row[0], row[-1]) for row in rows]))
+    console.print(_table((titles[0], titles[-1]), [(row[0], row[-1]) for row in rows]))
 
 
 def _table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
@@ -71,9 +83,11 @@ def _table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
 
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0))
     for title in titles:
-        right = title in ("dimension", "max length")
         table.add_column(
-            title, justify="right" if right else "left", style="bold" if title == "name" else "", no_wrap=True
+            title,
+            justify="right" if title in ("dimension", "max length") else "left",
+            style="bold" if title == titles[0] else "",
+            no_wrap=True,
         )
     for row in rows:
         table.add_row(*row)

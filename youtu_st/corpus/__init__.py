@@ -7,7 +7,7 @@ from youtu_st.corpus.files import SUFFIXES, Found, SourceFile, find_files
 from youtu_st.corpus.passages import Passage, Splitter, passage_tokens
 from youtu_st.corpus.readers import SourceDocument, read_documents, read_file
 from youtu_st.corpus.spool import Spool
-from youtu_st.corpus.texts import read_texts
+from youtu_st.corpus.texts import read_numbered_texts, read_texts
 
 __all__ = [
     "SUFFIXES",
@@ -22,6 +22,7 @@ __all__ = [
     "passage_tokens",
     "read_documents",
     "read_file",
+    "read_numbered_texts",
     "read_passages",
     "read_texts",
     "update_index",

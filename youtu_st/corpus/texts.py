@@ -20,6 +20,16 @@ def read_texts(file: str | Path) -> Iterator[str]:
         InputError: If the file is of another kind or malformed, or a text is blank: the message has the line.
         OSError: If it cannot be opened.
     """
+    return (text for _, text in read_numbered_texts(file))
+
+
+def read_numbered_texts(file: str | Path) -> Iterator[tuple[int, str]]:
+    """Read texts as :func:`read_texts` does, each with the line that it begins in, from 1.
+
+    Raises:
+        InputError: If the file is of another kind or malformed, or a text is blank: the message has the line.
+        OSError: If it cannot be opened.
+    """
     if str(file) == STANDARD_INPUT:
         yield from _texts(
             "standard input", enumerate(read_lines(sys.stdin.buffer, "standard input"), start=1)
@@ -37,8 +47,8 @@ def read_texts(file: str | Path) -> Iterator[str]:
         yield from _texts(path, ((record.line, record.text) for record in read_records(path)))
 
 
-def _texts(name: str | Path, lines: Iterable[tuple[int, str]]) -> Iterator[str]:
+def _texts(name: str | Path, lines: Iterable[tuple[int, str]]) -> Iterator[tuple[int, str]]:
     for number, text in lines:
         if not text.strip():
             raise InputError(f"{name}, line {number}: blank, so there is nothing to encode")
-        yield text.removesuffix("\n")
+        yield number, text.removesuffix("\n")

@@ -258,8 +258,9 @@ def test_cache_backed_embeddings_keep_roles_apart(embeddings, encoder):
 
 def test_nothing_imports_langchain_community():
     code = (
-        "import sys; from langchain_youtu import YoutuEmbeddings, YoutuVectorStore; "
+        "import sys; from langchain_youtu import YoutuEmbeddings, YoutuReranker, YoutuVectorStore; "
         "from llama_index.embeddings.youtu import YoutuEmbedding; "
+        "from llama_index.postprocessor.youtu import YoutuRerank; "
         "from llama_index.vector_stores.youtu import YoutuVectorStore; "
         "print(any(m.startswith('langchain_community') for m in sys.modules))"
     )
