@@ -20,7 +20,8 @@ demo: $(READY)  ## search this project's own documentation
 
 test: $(READY)  ## LangChain's own tests one by one, then ours, but for those that take minutes
 	$(BIN)/python -m pytest $(STANDARD) --verbose
-	$(BIN)/python -m pytest $(STANDARD:%=--ignore=%) -m "not slow"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal \
+		$(STANDARD:%=--ignore=%) -m "not slow"
 
 test-slow: $(READY)  ## those: published figures on whole data sets, a hundred kills, a benchmark from end to end
 	$(BIN)/python -m pytest -m slow

@@ -45,27 +45,50 @@ def test_links_lead_somewhere(page):
             assert (page.parent / target).exists(), target
 
 
+def shown(marker: str) -> str:
+    """The console block of the README after a marker."""
+    readme = (ROOT / "README.md").read_text("utf-8")
+    block = re.search(rf"<!-- {marker}.*?```console\n(.*?)^```$", readme, re.DOTALL | re.MULTILINE)
+    assert block is not None, f"the README has no block after <!-- {marker}"
+    return block[1]
+
+
+def printed(commands: list[str], capsys: pytest.CaptureFixture[str]) -> str:
+    """What commands print, each after its own line."""
+    blocks = []
+    for command in commands:
+        assert main(shlex.split(command)) == 0
+        out = re.sub(r" +$", "", capsys.readouterr().out, flags=re.MULTILINE)  # tables pad their last column
+        blocks.append(f"$ youtu-st {command}\n{out}")
+    return "\n".join(blocks)
+
+
+def assert_same_but_scores(got: str, want: str, remedy: str) -> None:
+    """Equal to the letter; scores to three decimals."""
+    score = re.compile(r"(?<=  )[01]\.\d{4,}(?=  |$)", re.MULTILINE)
+    assert score.sub("", got) == score.sub("", want), remedy
+    assert [float(x) for x in score.findall(got)] == pytest.approx(
+        [float(x) for x in score.findall(want)], abs=1e-3
+    )
+
+
 def test_the_readme_shows_what_the_demo_prints(tmp_path, monkeypatch, capsys):
-    """Its commands are those of demo.sh, and its output theirs; scores to three decimals."""
-    shown = re.search(
-        r"<!-- demo.*?```console\n(.*?)^```$",
-        (ROOT / "README.md").read_text("utf-8"),
-        re.DOTALL | re.MULTILINE,
-    )[1]
-    commands = re.findall(r"^\$ youtu-st (.*)$", shown, re.MULTILINE)
+    """Its commands are those of demo.sh, and its output theirs."""
+    want = shown("demo")
+    commands = re.findall(r"^\$ youtu-st (.*)$", want, re.MULTILINE)
     assert commands == re.findall(r"^youtu (.*)$", (ROOT / "demo.sh").read_text("utf-8"), re.MULTILINE)
     shutil.copytree(ROOT / "docs", tmp_path / "docs")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "100")
-    printed = []
-    for command in commands:
-        assert main(shlex.split(command)) == 0
-        printed.append(f"$ youtu-st {command}\n{capsys.readouterr().out}")
-    score = re.compile(r"(?<=  )0\.\d{4}(?=  )")
-    want, got = shown, "\n".join(printed)
-    assert score.sub("", got) == score.sub("", want), (
-        "paste the output of `COLUMNS=100 make demo` into README.md"
+    assert_same_but_scores(
+        printed(commands, capsys), want, "paste the output of `COLUMNS=100 make demo` into README.md"
     )
-    assert [float(x) for x in score.findall(got)] == pytest.approx(
-        [float(x) for x in score.findall(want)], abs=1e-3
-    )
+
+
+@pytest.mark.parametrize("marker", ["models", "verify"])
+def test_the_readme_shows_what_a_command_prints(marker, monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "100")
+    want = shown(marker)
+    commands = re.findall(r"^\$ youtu-st (.*)$", want, re.MULTILINE)
+    assert commands, marker
+    assert_same_but_scores(printed(commands, capsys), want, f"paste its output after <!-- {marker} -->")
