@@ -243,4 +243,4 @@ def test_a_hub_that_cannot_be_reached_is_given_up_soon(hub, client, files, tmp_p
 def test_a_hub_id_in_another_case_is_the_shipped_specs():
     for name in spec.known_models():
         shipped = spec.load_spec(name)
-        assert getattr(spec.spec_for_hub_id(shipped.hub_id.upper()), "hub_id", None) == shipped.hub_id
+        assert getattr(spec.MODELS.by_hub_id(shipped.hub_id.upper()), "hub_id", None) == shipped.hub_id

@@ -5,32 +5,17 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
+from youtu_st.catalogue import Published, is_hub_id
 from youtu_st.errors import ModelLoadError
 from youtu_st.hub import OPTIONS as HUB_OPTIONS
 from youtu_st.hub import download
-from youtu_st.spec import ModelSpec, Package, is_hub_id
+from youtu_st.spec import ModelSpec
 
-__all__ = ["HUB_OPTIONS", "WEIGHTS", "Published", "directory_for", "local", "verify"]
+__all__ = ["HUB_OPTIONS", "WEIGHTS", "directory_for", "local", "verify"]
 
 WEIGHTS = "model.safetensors"
-
-
-class Published(Protocol):
-    """What says where weights are published: the spec of a model or of a reranker."""
-
-    @property
-    def hub_id(self) -> str:
-        """The repository, ``owner/name``."""
-
-    @property
-    def revision(self) -> str:
-        """Its branch, tag or commit."""
-
-    @property
-    def package(self) -> Package | None:
-        """A package that carries them."""
 
 
 def directory_for(spec: Published, checkpoint: str | Path | None, hub: dict[str, Any]) -> Path:

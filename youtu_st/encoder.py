@@ -24,8 +24,8 @@ from youtu_st.progress import progress_bar
 from youtu_st.prompts import prompts_for
 from youtu_st.protocol import TextEncoder as TextEncoder
 from youtu_st.protocol import Vectors
-from youtu_st.shared import OnePerProcess
-from youtu_st.spec import canonical_name, lengths
+from youtu_st.shared import OnePerProcess, check_only_loaded
+from youtu_st.spec import MODELS, lengths
 from youtu_st.totals import Totals
 
 BLOCK_TEXTS = 1024
@@ -106,12 +106,8 @@ class Encoder(OnePerProcess):
         if batch_tokens is not None:
             check_count("batch_tokens", batch_tokens)
         if isinstance(model, SentenceTransformer):
-            given = [name for name, value in to_load.items() if value not in (None, "auto", False, "torch")]
-            if given:
-                raise InputError(
-                    f"{', '.join(given)}: for a model to be loaded, and this one is; move or cast it with "
-                    "its own .to(...), and set its own .prompts and .max_seq_length"
-                )
+            remedy = "move or cast it with its own .to(...), and set its own .prompts and .max_seq_length"
+            check_only_loaded(to_load, remedy)
             checks.check_prompts(model)
             self.model = model.eval()
             self._name = str(model.model_card_data.base_model or "loaded model")
@@ -122,7 +118,7 @@ class Encoder(OnePerProcess):
             )
         else:
             self.model = load(model, **{**to_load, "device": first})  # type: ignore[arg-type]
-            self._name = canonical_name(model)
+            self._name = MODELS.canonical_name(model)
             runs = {"truncation": truncation, "batch_tokens": batch_tokens, "dimensions": dimensions}
             self._settings = {"model": self._name, **to_load, **runs}
         self.truncation = truncation
@@ -148,7 +144,7 @@ class Encoder(OnePerProcess):
         arguments = {"model": model, **settings}
         if isinstance(model, SentenceTransformer):
             return cls._one(id(model), arguments, keep=False)
-        return cls._one(canonical_name(model), arguments, keep=True)
+        return cls._one(MODELS.canonical_name(model), arguments, keep=True)
 
     @classmethod
     def fastest(cls, model: str | Path, **settings: Any) -> Encoder:

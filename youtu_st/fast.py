@@ -21,7 +21,7 @@ from youtu_st.cache import cache_directory
 from youtu_st.device import Dtype, available, split_devices
 from youtu_st.encoder import Encoder
 from youtu_st.errors import InputError
-from youtu_st.spec import canonical_name
+from youtu_st.spec import MODELS
 from youtu_st.trials import Progress, Trial, candidates, run_trials
 
 MIN_COSINE = 0.9995
@@ -152,7 +152,7 @@ def _load(model: str | Path, settings: Mapping[str, Any], choice: FastChoice, te
 
 def _file(model: str | Path, settings: Mapping[str, Any], device: str) -> Path:
     """Where the choice for a model, settings, this machine and these releases is kept."""
-    parts = [canonical_name(model), settings, device, _processor(device), _versions()]
+    parts = [MODELS.canonical_name(model), settings, device, _processor(device), _versions()]
     digest = hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
     return cache_directory() / "fast" / f"{digest[:16]}.json"
 

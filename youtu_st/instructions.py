@@ -18,9 +18,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from youtu_st.catalogue import is_hub_id
 from youtu_st.declaration import Declared, configs_directory, near, read
 from youtu_st.errors import InputError
-from youtu_st.spec import ModelSpec, fill, is_hub_id, load_spec, spec_for_hub_id
+from youtu_st.spec import MODELS, ModelSpec, fill, load_spec
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +148,7 @@ def prompts(model: str, task: str, variant: str | None = None) -> dict[str, str]
 
 
 def _spec(model: str) -> ModelSpec:
-    return (spec_for_hub_id(model) if is_hub_id(model) else None) or load_spec(model)
+    return (MODELS.by_hub_id(model) if is_hub_id(model) else None) or load_spec(model)
 
 
 def _table(spec: ModelSpec) -> Table:

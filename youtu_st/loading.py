@@ -18,20 +18,12 @@ from youtu_st import checks, fingerprint
 from youtu_st.backends import Backend, Weights
 from youtu_st.backends.conversion import convert_network
 from youtu_st.backends.openvino import dtype_for
-from youtu_st.declaration import is_yaml
 from youtu_st.device import Dtype, available, dtype_to_load, keep_to_native
-from youtu_st.errors import InputError, ModelLoadError, UnknownModelError, YoutuError, in_one_line
+from youtu_st.errors import InputError, ModelLoadError, YoutuError, in_one_line
 from youtu_st.inputs import one_of
 from youtu_st.modules import InstructionMaskedPooling, InstructionTransformer
 from youtu_st.prompts import ROLES
-from youtu_st.spec import (
-    ModelSpec,
-    is_hub_id,
-    known_models,
-    load_spec,
-    spec_for_hub_id,
-    unknown_model_message,
-)
+from youtu_st.spec import MODELS, ModelSpec, known_models
 
 _OURS = "youtu_st.modules."
 
@@ -153,14 +145,7 @@ def resolve_spec(model: str | Path, checkpoint: str | Path | None = None) -> Mod
     Raises:
         UnknownModelError: If it is none of these, or ``checkpoint`` comes without a spec to go with it.
     """
-    if is_yaml(model) or str(model) in known_models():
-        return load_spec(model)
-    name = str(model)
-    is_directory = Path(model).expanduser().is_dir()
-    spec = None if is_directory else spec_for_hub_id(name)
-    if spec is None and (checkpoint is not None or not (is_directory or is_hub_id(name))):
-        raise UnknownModelError(unknown_model_message(name))
-    return spec
+    return MODELS.resolve(model, checkpoint)
 
 
 @contextmanager

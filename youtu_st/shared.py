@@ -76,6 +76,21 @@ class OnePerProcess:
         return attach, (type(self), self._settings, self.fingerprint)
 
 
+def check_only_loaded(to_load: Mapping[str, Any], remedy: str) -> None:
+    """Raise if settings for a model to be loaded come with one that is.
+
+    Args:
+        to_load: The settings, as the constructor got them.
+        remedy: What to do instead.
+
+    Raises:
+        InputError: Naming those that are not at their defaults.
+    """
+    given = [name for name, value in to_load.items() if value not in (None, "auto", False, "torch")]
+    if given:
+        raise InputError(f"{', '.join(given)}: for a model to be loaded, and this one is; {remedy}")
+
+
 def attach(kind: Any, settings: dict[str, Any], fingerprint: str) -> Any:
     """What unpickling calls: this process's one object for these settings.
 

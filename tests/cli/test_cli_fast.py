@@ -5,8 +5,6 @@ from __future__ import annotations
 import gc
 import importlib.util
 import json
-import os
-import pty
 import re
 import subprocess
 import sys
@@ -15,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from command import COMMAND, FACTS, Result
+from command import FACTS, Result, spawn_on_a_terminal
 
 import youtu_st
 from youtu_st import fast, trials
@@ -55,25 +53,9 @@ def short(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPa
 def test_a_terminal_shows_the_measurement_and_then_the_choice(run: Run, tiny: Path, tmp_path: Path) -> None:
     (tmp_path / "t.txt").write_text("\n".join(TEXTS), encoding="utf-8")
     arguments = ["encode", "t.txt", "--role", "query", "--model", str(tiny), "--fast"]
-    environment = {**os.environ, "YOUTU_ST_CACHE": str(tmp_path / "cache"), "COLUMNS": "300"}
-    primary, secondary = pty.openpty()
-    process = subprocess.Popen(
-        [str(COMMAND), *arguments, "--out", "t.npy"],
-        cwd=tmp_path,
-        stdout=subprocess.PIPE,
-        stderr=secondary,
-        env=environment,
-    )
-    os.close(secondary)
-    shown = b""
-    try:
-        while part := os.read(primary, 4096):
-            shown += part
-    except OSError:  # the other end is closed: the process is done
-        pass
-    os.close(primary)
-    assert process.wait() == 0
-    text = shown.decode()
+    environment = {"YOUTU_ST_CACHE": str(tmp_path / "cache"), "COLUMNS": "300"}
+    code, text = spawn_on_a_terminal(*arguments, "--out", "t.npy", cwd=tmp_path, **environment)
+    assert code == 0
     # The spinner is drawn a few times a second, so it may have missed one of the two.
     assert re.search(rf"measuring the fastest of \d ways to run \S+: {WAY} \.\.\.", text)
     assert re.search(CHOSEN + r"\r\n", text)

@@ -110,14 +110,15 @@ def absolute_model(model: str) -> str:
         UnknownModelError: If it is neither a known name, nor a path, nor the shape of a hub id.
         SpecError: If it is a spec's file with a mistake in it.
     """
+    from youtu_st.catalogue import is_hub_id
     from youtu_st.declaration import is_yaml
-    from youtu_st.spec import canonical_name, is_hub_id, load_spec
+    from youtu_st.spec import MODELS, load_spec
 
     path = Path(model).expanduser()
     if is_yaml(model):
         load_spec(path)
     if path.is_dir() or is_yaml(model):
-        return canonical_name(model)
+        return MODELS.canonical_name(model)
     return model if is_hub_id(model) else load_spec(model).name
 
 

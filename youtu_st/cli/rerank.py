@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -80,13 +79,9 @@ def check_reranker(model: str) -> None:
         UnknownModelError: If it is neither a known name, nor a path, nor the shape of a hub id.
         SpecError: If it is a spec's file with a mistake in it.
     """
-    from youtu_st.declaration import is_yaml
-    from youtu_st.rerank.spec import load_reranker_spec, reranker_spec_for_hub_id
-    from youtu_st.spec import is_hub_id
+    from youtu_st.rerank.spec import RERANKERS
 
-    there = Path(model).expanduser().is_dir() or is_hub_id(model) or reranker_spec_for_hub_id(model)
-    if is_yaml(model) or not there:
-        load_reranker_spec(model)
+    RERANKERS.resolve(model)
 
 
 def candidates(k: int) -> int:

@@ -15,7 +15,7 @@ from youtu_st.engines.sending import Refused
 from youtu_st.errors import EngineError, InputError, in_one_line, require
 from youtu_st.inputs import Truncation, check_count
 from youtu_st.protocol import Role, TextEncoder
-from youtu_st.spec import ModelSpec, load_spec, spec_for_hub_id
+from youtu_st.spec import MODELS, ModelSpec, load_spec
 
 openai: Any = require("openai", "cloud")
 
@@ -171,7 +171,7 @@ def _spec_for(spec: str | Path | ModelSpec | None, model: str) -> ModelSpec:
         return spec
     if spec is not None:
         return load_spec(spec)
-    found = spec_for_hub_id(model)
+    found = MODELS.by_hub_id(model)
     if found is None:
         raise InputError(
             f"no shipped spec has the hub id {model!r}: say which model it is with spec=, a name that "

@@ -13,19 +13,12 @@ from sentence_transformers.cross_encoder.modules import LogitScore
 
 from youtu_st import checkpoint as files
 from youtu_st import checks, fingerprint
-from youtu_st.declaration import is_yaml
 from youtu_st.device import Dtype, available, dtype_to_load, keep_to_native
-from youtu_st.errors import InputError, ModelLoadError, UnknownModelError, YoutuError, in_one_line
+from youtu_st.errors import InputError, ModelLoadError
 from youtu_st.inputs import check_count, one_of
-from youtu_st.rerank.spec import (
-    RerankerSpec,
-    known_rerankers,
-    load_reranker_spec,
-    reranker_spec_for_hub_id,
-    unknown_reranker_message,
-)
+from youtu_st.loading import readable
+from youtu_st.rerank.spec import RERANKERS, RerankerSpec
 from youtu_st.rerank.transformer import ANSWERS, FALSE, TRUE, RerankTransformer
-from youtu_st.spec import is_hub_id
 
 
 def load(
@@ -60,16 +53,12 @@ def load(
         one_of("an option of hub", option, files.HUB_OPTIONS)
     device = available(device)
     network = {"dtype": dtype_to_load(dtype, device), "trust_remote_code": trust_remote_code}
-    spec = _resolve(model, checkpoint)
-    try:
+    spec = RERANKERS.resolve(model, checkpoint)
+    with readable(checkpoint or model):
         if spec is not None:
-            loaded = _from_spec(spec, _directory(spec, checkpoint, hub), device, network)
+            loaded = _from_spec(spec, files.directory_for(spec, checkpoint, hub), device, network)
         else:
             loaded = _from_directory(files.local(str(model), hub), device, network)
-    except YoutuError:
-        raise
-    except (OSError, ValueError, KeyError, ImportError, RuntimeError) as error:
-        raise ModelLoadError(in_one_line(f"cannot load {str(checkpoint or model)!r}", error)) from error
     check_kind(loaded, str(model))
     _set_max_length(loaded, max_length, spec)
     keep_to_native(loaded, dtype, device, stacklevel=3)
@@ -95,27 +84,6 @@ def check_kind(model: CrossEncoder, name: str) -> None:
     whole = isinstance(model[0], RerankTransformer) or getattr(model.tokenizer, "chat_template", None)
     if asks and not whole:
         raise ModelLoadError(_without_template(name))
-
-
-def _resolve(model: str | Path, checkpoint: str | Path | None) -> RerankerSpec | None:
-    """The spec that ``model`` stands for, or None where it is a directory or a hub id without one."""
-    if is_yaml(model) or str(model) in known_rerankers():
-        return load_reranker_spec(model)
-    name = str(model)
-    is_directory = Path(model).expanduser().is_dir()
-    spec = None if is_directory else reranker_spec_for_hub_id(name)
-    if spec is None and (checkpoint is not None or not (is_directory or is_hub_id(name))):
-        raise UnknownModelError(unknown_reranker_message(name))
-    return spec
-
-
-def _directory(spec: RerankerSpec, checkpoint: str | Path | None, hub: dict[str, Any]) -> Path:
-    if checkpoint is not None:
-        return files.local(str(checkpoint), hub)
-    try:
-        return files.local(spec.hub_id, {"revision": spec.revision, **hub})
-    except ModelLoadError as error:
-        raise ModelLoadError(f"{error}. Pass checkpoint=DIRECTORY") from error
 
 
 def _from_spec(spec: RerankerSpec, directory: Path, device: str, network: dict[str, Any]) -> CrossEncoder:
@@ -187,7 +155,7 @@ def _from_directory(directory: Path, device: str, network: dict[str, Any]) -> Cr
 def _without_template(name: str) -> str:
     return (
         f"{name} is a language model without a template for pairs, and without one its scores are almost "
-        f"random. Say which reranker it is: Reranker({known_rerankers()[0]!r}, checkpoint={name!r}), or a "
+        f"random. Say which reranker it is: Reranker({RERANKERS.names()[0]!r}, checkpoint={name!r}), or a "
         ".yaml file of your own"
     )
 

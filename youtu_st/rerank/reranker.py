@@ -21,10 +21,9 @@ from youtu_st.protocol import Vectors
 from youtu_st.rerank.loading import check_kind, load
 from youtu_st.rerank.pairs import pairs_for
 from youtu_st.rerank.scoring import Scoring, Work
-from youtu_st.rerank.spec import known_rerankers
+from youtu_st.rerank.spec import RERANKERS
 from youtu_st.rerank.transformer import RerankTransformer
-from youtu_st.shared import OnePerProcess
-from youtu_st.spec import canonical_name
+from youtu_st.shared import OnePerProcess, check_only_loaded
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,12 +98,8 @@ class Reranker(OnePerProcess):
         if batch_tokens is not None:
             check_count("batch_tokens", batch_tokens)
         if isinstance(model, CrossEncoder):
-            given = [name for name, value in to_load.items() if value not in (None, "auto", False)]
-            if given:
-                raise InputError(
-                    f"{', '.join(given)}: for a model to be loaded, and this one is; move or cast it with "
-                    "its own .to(...), and set its own .max_seq_length"
-                )
+            remedy = "move or cast it with its own .to(...), and set its own .max_seq_length"
+            check_only_loaded(to_load, remedy)
             self._name = str(model.model_card_data.base_model or "loaded model")
             check_kind(model, self._name)
             self.model = model.eval()
@@ -115,7 +110,7 @@ class Reranker(OnePerProcess):
             )
         else:
             self.model = load(model, **to_load)  # type: ignore[arg-type]
-            self._name = canonical_name(model, known_rerankers())
+            self._name = RERANKERS.canonical_name(model)
             runs = {"truncation": truncation, "batch_tokens": batch_tokens}
             self._settings = {"model": self._name, **to_load, **runs}
         self.truncation = truncation
@@ -133,7 +128,7 @@ class Reranker(OnePerProcess):
         """
         arguments = {"model": model, **settings}
         if isinstance(model, (str, Path)):
-            return cls._one(canonical_name(model, known_rerankers()), arguments, keep=True)
+            return cls._one(RERANKERS.canonical_name(model), arguments, keep=True)
         return cls._one(id(model), arguments, keep=False)
 
     @property

@@ -7,20 +7,14 @@ from typing import Annotated
 
 from pydantic import Field, model_validator
 
-from youtu_st.declaration import Declared, configs_directory, is_yaml, names, near, read
-from youtu_st.errors import UnknownModelError
+from youtu_st.catalogue import Catalogue, Published
 from youtu_st.rerank.template import DOCUMENT, INSTRUCTION, QUERY
 
 
-class RerankerSpec(Declared):
+class RerankerSpec(Published):
     """A language model that is asked whether a document answers a query, and says yes or no.
 
     Attributes:
-        name: What users call it.
-        hub_id: Where the weights are published.
-        revision: Branch, tag or commit of the hub repository.
-        license: SPDX identifier, or the licence's own name.
-        architecture: Notes for readers: family, size, layers.
         max_length: Tokens that the network is shown of a pair, by default: the published script's.
         context: What ``max_length`` may be raised to. None: no further than it is.
         prefix: What stands before every pair, to the letter.
@@ -32,11 +26,6 @@ class RerankerSpec(Declared):
         false_token: The token it is weighed against.
     """
 
-    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]*$")]
-    hub_id: Annotated[str, Field(pattern=r"^[\w.-]+/[\w.-]+$")]
-    revision: str = "main"
-    license: str
-    architecture: str = ""
     max_length: Annotated[int, Field(gt=0)]
     context: Annotated[int, Field(gt=0)] | None = None
     prefix: str
@@ -62,9 +51,13 @@ class RerankerSpec(Declared):
         return self
 
 
+RERANKERS = Catalogue("rerankers", RerankerSpec, "reranker", "cross-encoder")
+"""The rerankers that go by a name."""
+
+
 def known_rerankers() -> list[str]:
     """Names of the shipped specs, sorted."""
-    return names("rerankers")
+    return RERANKERS.names()
 
 
 def load_reranker_spec(model: str | Path) -> RerankerSpec:
@@ -77,28 +70,4 @@ def load_reranker_spec(model: str | Path) -> RerankerSpec:
         SpecError: If the file cannot be read, or a field is wrong, missing or unknown.
         UnknownModelError: If no shipped spec has that name.
     """
-    if is_yaml(model):
-        return read(Path(model), RerankerSpec)
-    name = str(model)
-    if name not in known_rerankers():
-        raise UnknownModelError(unknown_reranker_message(name))
-    return read(configs_directory() / "rerankers" / f"{name}.yaml", RerankerSpec)
-
-
-def reranker_spec_for_hub_id(hub_id: str) -> RerankerSpec | None:
-    """The shipped spec for a hub id or for its last part, or None, without regard to case."""
-    specs = (load_reranker_spec(name) for name in known_rerankers())
-    wanted = hub_id.lower()
-    return next((s for s in specs if wanted in (s.hub_id.lower(), s.hub_id.lower().split("/")[1])), None)
-
-
-def unknown_reranker_message(name: str) -> str:
-    """One line: the name, what is near it, and what there is."""
-    close = near(name, known_rerankers())
-    if not close and "-" in name and "/" not in name:  # sentence-transformers lets its own owner be left out
-        close = [f"cross-encoder/{name}"]
-    hint = f" Did you mean {' or '.join(repr(match) for match in close)}?" if close else ""
-    return (
-        f"unknown reranker {name!r}.{hint} Known names: {', '.join(known_rerankers())}; "
-        "a directory, a hub id (owner/name) or a .yaml file work too"
-    )
+    return RERANKERS.load(model)
