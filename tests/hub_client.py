@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import subprocess
@@ -66,6 +67,11 @@ class Client:
         answer = self._ask({"encode": texts, "model": str(model), "settings": settings})
         return answer["error"] if "error" in answer else np.array(answer["vectors"], dtype=np.float32)
 
+    def score(self, pairs: Sequence[tuple[str, str]], model: str) -> np.ndarray | str:
+        """The scores that a reranker gives, or the error."""
+        answer = self._ask({"score": pairs, "model": model})
+        return answer["error"] if "error" in answer else np.array(answer["scores"], dtype=np.float32)
+
     def _ask(self, question: dict[str, Any]) -> dict[str, Any]:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
@@ -87,6 +93,10 @@ def answer(question: dict[str, Any]) -> dict[str, Any]:
             from youtu_st.checkpoint import local
 
             return {"directory": str(local(question["find"], question["hub"]))}
+        if "score" in question:
+            from youtu_st.rerank import Reranker
+
+            return {"scores": Reranker(question["model"]).score(question["score"]).tolist()}
         from youtu_st import Encoder
 
         encoder = Encoder(question["model"], **question["settings"])
@@ -97,6 +107,6 @@ def answer(question: dict[str, Any]) -> dict[str, Any]:
 
 if __name__ == "__main__":
     if "encodes" in sys.argv:
-        pass
+        importlib.import_module("youtu_st.encoder")
     for line in sys.stdin:
         print(json.dumps(answer(json.loads(line))), flush=True)

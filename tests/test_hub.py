@@ -13,16 +13,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from checkpoints import TEXTS, remote_checkpoint, save_spec
+from checkpoints import TEXTS, remote_checkpoint, reranker_checkpoint, save_spec
 from hub_client import Client
 from hub_server import TOKEN, Hub
 
 from youtu_st import Encoder, spec
+from youtu_st.rerank import Reranker
 
 TOKEN_LINE = "set HF_TOKEN, or pass hub={'token': ...}"
 NOT_FOUND = (
     f"there is no such directory, and no such repository on the hub, or it is private: then {TOKEN_LINE}"
 )
+PAIRS = [("Which planet is red?", text) for text in TEXTS]
 WEIGHTS = bytes(range(256)) * 400
 
 
@@ -94,6 +96,9 @@ class Published:
         error = client.encode(TEXTS, "TENCENT/youtu-embedding")
         assert "gives vectors of 32 dimensions, and youtu-embedding has 2048" in error
 
+        for name in ("qwen3-reranker-0.6b", "qwen/qwen3-reranker-0.6B"):
+            self._same("reranker", client.score(PAIRS, name))
+
     def _same(self, name: str, vectors: np.ndarray | str) -> None:
         assert not isinstance(vectors, str), vectors
         np.testing.assert_allclose(vectors, self.vectors[name], atol=1e-6)
@@ -125,6 +130,9 @@ def published(hub: Hub, checkpoint: Callable[[str, str], Path], tiny: Path, tmp_
         for name, path in directories.items()
     }
     assert np.abs(vectors["raw"] - vectors["other"]).max() > 0.1
+    reranker = reranker_checkpoint(tmp_path / "reranker")
+    hub.publish("Qwen/Qwen3-Reranker-0.6B", reranker)
+    vectors["reranker"] = Reranker("qwen3-reranker-0.6b", checkpoint=reranker).score(PAIRS)
     return Published(specs, first, vectors)
 
 

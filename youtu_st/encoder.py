@@ -24,7 +24,7 @@ from youtu_st.progress import progress_bar
 from youtu_st.prompts import prompts_for
 from youtu_st.protocol import TextEncoder as TextEncoder
 from youtu_st.protocol import Vectors
-from youtu_st.shared import OnePerProcess, check_only_loaded
+from youtu_st.shared import OnePerProcess, check_name, check_only_loaded
 from youtu_st.spec import MODELS, lengths
 from youtu_st.totals import Totals
 
@@ -111,14 +111,10 @@ class Encoder(OnePerProcess):
             checks.check_prompts(model)
             self.model = model.eval()
             self._name = str(model.model_card_data.base_model or "loaded model")
-        elif not isinstance(model, (str, Path)):
-            raise InputError(
-                "model must be a name, a directory, a hub id, a YAML file or a SentenceTransformer, "
-                f"not {type(model).__name__}"
-            )
         else:
-            self.model = load(model, **{**to_load, "device": first})  # type: ignore[arg-type]
-            self._name = MODELS.canonical_name(model)
+            name = check_name(model, "SentenceTransformer")
+            self.model = load(name, **{**to_load, "device": first})  # type: ignore[arg-type]
+            self._name = MODELS.canonical_name(name)
             runs = {"truncation": truncation, "batch_tokens": batch_tokens, "dimensions": dimensions}
             self._settings = {"model": self._name, **to_load, **runs}
         self.truncation = truncation

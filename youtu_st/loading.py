@@ -25,7 +25,7 @@ from youtu_st.modules import InstructionMaskedPooling, InstructionTransformer
 from youtu_st.prompts import ROLES
 from youtu_st.spec import MODELS, ModelSpec, known_models
 
-_OURS = "youtu_st.modules."
+_OURS = "youtu_st."
 
 
 def load(
@@ -208,7 +208,7 @@ def from_directory(
     """The modules that a directory names itself; nothing about them is checked here.
 
     Raises:
-        ModelLoadError: If it names none.
+        ModelLoadError: If it names none, or those of a reranker.
     """
     if not (directory / "modules.json").is_file():
         raise ModelLoadError(
@@ -216,25 +216,16 @@ def from_directory(
             f"is: load(NAME, checkpoint={str(directory)!r}), NAME being one of {', '.join(known_models())}, "
             "or a .yaml file of your own"
         )
-    entries = json.loads((directory / "modules.json").read_text(encoding="utf-8"))
-    types = [str(entry["type"]) for entry in entries]
-    ours = any(name.startswith(_OURS) for name in types)
-    known = all(name.startswith((_OURS, "sentence_transformers.")) for name in types)
-    if not (ours and known):  # the stock loader knows best, and asks for trust_remote_code where it must
+    modules = own_modules(directory, network, trust_remote_code)
+    if modules is None:
         return SentenceTransformer(
             str(directory), device=device, model_kwargs=network, trust_remote_code=trust_remote_code
         )
-    # The stock loader wants trust_remote_code for our own classes too; public API needs none.
-    classes: list[Any] = [import_from_string(name) for name in types]
-    modules = [
-        module.load(
-            str(directory),
-            subfolder=entry["path"],
-            trust_remote_code=trust_remote_code,
-            model_kwargs=dict(network),
+    if not any(hasattr(module, "get_embedding_dimension") for module in modules[1:]):
+        raise ModelLoadError(
+            f"{directory} is no embedding model: none of its modules pools tokens to a vector. A reranker is "
+            "opened by youtu_st.rerank.Reranker"
         )
-        for module, entry in zip(classes, entries, strict=True)
-    ]
     config = json.loads((directory / "config_sentence_transformers.json").read_text(encoding="utf-8"))
     return SentenceTransformer(
         modules=modules,
@@ -244,6 +235,34 @@ def from_directory(
         similarity_fn_name=config.get("similarity_fn_name"),
         truncate_dim=config.get("truncate_dim"),
     )
+
+
+def own_modules(
+    directory: Path, network: dict[str, Any], trust_remote_code: bool
+) -> list[torch.nn.Module] | None:
+    """The modules of a saved directory, where some are this package's and the others sentence-transformers'.
+
+    The stock loader wants trust_remote_code for our own classes too; public API needs none.
+
+    Returns:
+        None for any other directory: the stock loader knows best, and asks for trust_remote_code where it
+        must.
+    """
+    entries = json.loads((directory / "modules.json").read_text(encoding="utf-8"))
+    types = [str(entry["type"]) for entry in entries]
+    ours = any(name.startswith(_OURS) for name in types)
+    if not ours or not all(name.startswith((_OURS, "sentence_transformers.")) for name in types):
+        return None
+    classes: list[Any] = [import_from_string(name) for name in types]
+    return [
+        module.load(
+            str(directory),
+            subfolder=entry["path"],
+            trust_remote_code=trust_remote_code,
+            model_kwargs=dict(network),
+        )
+        for module, entry in zip(classes, entries, strict=True)
+    ]
 
 
 def _set_prompts(model: SentenceTransformer, prompts: Mapping[str, str]) -> None:

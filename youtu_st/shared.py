@@ -6,6 +6,7 @@ import inspect
 import threading
 import weakref
 from collections.abc import Callable, Hashable, Mapping, MutableMapping
+from pathlib import Path
 from typing import Any, ClassVar, Generic, TypeVar
 
 from youtu_st.errors import InputError, ModelLoadError
@@ -74,6 +75,24 @@ class OnePerProcess:
                 "save_pretrained, and make it from its directory"
             )
         return attach, (type(self), self._settings, self.fingerprint)
+
+
+def check_name(model: object, host: str) -> str | Path:
+    """What a model that is to be loaded is called, if that is what was passed.
+
+    Args:
+        model: What the caller passed; not a loaded model.
+        host: What to call a loaded one.
+
+    Raises:
+        InputError: Naming its type, and all that is allowed.
+    """
+    if not isinstance(model, (str, Path)):
+        raise InputError(
+            f"model must be a name, a directory, a hub id, a YAML file or a {host}, "
+            f"not {type(model).__name__}"
+        )
+    return model
 
 
 def check_only_loaded(to_load: Mapping[str, Any], remedy: str) -> None:

@@ -16,6 +16,7 @@ def run(capsys: pytest.CaptureFixture[str]) -> Callable[..., Result]:
     """``run("index", "info", "DIR")`` in this process."""
 
     def call(*arguments: object) -> Result:
+        capsys.readouterr()  # what the test itself has printed, such as a library's bar while it loads
         code = main([str(argument) for argument in arguments])
         captured = capsys.readouterr()
         return Result(code, captured.out, captured.err)

@@ -20,6 +20,7 @@ from transformers import (
     Qwen3ForCausalLM,
 )
 
+import youtu_st
 from youtu_st.errors import InputError, ModelLoadError, SpecError, TruncationWarning, UnknownModelError
 from youtu_st.rerank import Reranker, known_rerankers, load_reranker_spec
 from youtu_st.rerank.template import Template
@@ -106,11 +107,21 @@ def test_every_way_in_gives_the_same(raw, reranker, spec_file, tmp_path, monkeyp
 
 def test_a_saved_reranker_keeps_its_template(raw, reranker, tmp_path):
     reranker.model.save_pretrained(str(tmp_path / "saved"))
-    with pytest.raises(ModelLoadError, match="runs only with trust_remote_code=True"):
-        Reranker(tmp_path / "saved")
-    saved = Reranker(tmp_path / "saved", trust_remote_code=True)
+    saved = Reranker(tmp_path / "saved")  # no code of anybody else's runs
     np.testing.assert_allclose(saved.score(PAIRS), reranker.score(PAIRS), atol=1e-6)
     assert saved.fingerprint == reranker.fingerprint
+    stock = CrossEncoder(str(tmp_path / "saved"), trust_remote_code=True)
+    np.testing.assert_allclose(stock.predict(PAIRS), reranker.score(PAIRS), atol=1e-6)
+
+
+def test_an_embedding_model_is_no_reranker_and_a_reranker_no_embedding_model(tiny, reranker, tmp_path):
+    with pytest.raises(ModelLoadError, match="is an embedding model, and no reranker"):
+        Reranker(tiny)
+    reranker.model.save_pretrained(str(tmp_path / "saved"))
+    with pytest.raises(
+        ModelLoadError, match=r"is no embedding model: .* A reranker is opened by youtu_st\.rer"
+    ):
+        youtu_st.load(tmp_path / "saved")
 
 
 def test_another_template_is_another_score_and_another_fingerprint(raw, reranker, spec_file):

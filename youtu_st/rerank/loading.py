@@ -16,7 +16,7 @@ from youtu_st import checks, fingerprint
 from youtu_st.device import Dtype, available, dtype_to_load, keep_to_native
 from youtu_st.errors import InputError, ModelLoadError
 from youtu_st.inputs import check_count, one_of
-from youtu_st.loading import readable
+from youtu_st.loading import own_modules, readable
 from youtu_st.rerank.spec import RERANKERS, RerankerSpec
 from youtu_st.rerank.transformer import ANSWERS, FALSE, TRUE, RerankTransformer
 
@@ -102,12 +102,14 @@ def _from_spec(spec: RerankerSpec, directory: Path, device: str, network: dict[s
     )
     _check_whole(transformer.model, directory)
     answers = LogitScore(true_token_id=TRUE, false_token_id=FALSE, module_input_name=ANSWERS)
-    model: CrossEncoder = CrossEncoder(
-        modules=[transformer, answers],
-        device=device,
-        activation_fn=torch.nn.Sigmoid(),  # of yes - no: the softmax over both
-    )
+    model = _in_template([transformer, answers], device)
     _check_answers(transformer)
+    return model
+
+
+def _in_template(modules: list[torch.nn.Module], device: str) -> CrossEncoder:
+    # Sigmoid of yes - no: the softmax over both.
+    model: CrossEncoder = CrossEncoder(modules=modules, device=device, activation_fn=torch.nn.Sigmoid())
     return model
 
 
@@ -144,9 +146,14 @@ def _from_directory(directory: Path, device: str, network: dict[str, Any]) -> Cr
         if architectures[0].endswith("ForCausalLM"):
             raise ModelLoadError(_without_template(str(directory)))
     trust = network.pop("trust_remote_code")
-    model: CrossEncoder = CrossEncoder(
-        str(directory), device=device, model_kwargs=network, trust_remote_code=trust
-    )
+    modules = None if is_raw else own_modules(directory, network, trust)
+    model: CrossEncoder
+    if modules is None:
+        model = CrossEncoder(str(directory), device=device, model_kwargs=network, trust_remote_code=trust)
+    elif isinstance(modules[0], RerankTransformer):
+        model = _in_template(modules, device)
+    else:
+        raise ModelLoadError(f"{directory} is an embedding model, and no reranker: youtu_st.Encoder opens it")
     if model.model is not None:  # the host makes a reranker of a saved embedding model too
         _check_whole(model.model, directory)
     return model

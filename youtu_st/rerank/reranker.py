@@ -23,7 +23,7 @@ from youtu_st.rerank.pairs import pairs_for
 from youtu_st.rerank.scoring import Scoring, Work
 from youtu_st.rerank.spec import RERANKERS
 from youtu_st.rerank.transformer import RerankTransformer
-from youtu_st.shared import OnePerProcess, check_only_loaded
+from youtu_st.shared import OnePerProcess, check_name, check_only_loaded
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,14 +103,10 @@ class Reranker(OnePerProcess):
             self._name = str(model.model_card_data.base_model or "loaded model")
             check_kind(model, self._name)
             self.model = model.eval()
-        elif not isinstance(model, (str, Path)):
-            raise InputError(
-                "model must be a name, a directory, a hub id, a YAML file or a CrossEncoder, "
-                f"not {type(model).__name__}"
-            )
         else:
-            self.model = load(model, **to_load)  # type: ignore[arg-type]
-            self._name = RERANKERS.canonical_name(model)
+            name = check_name(model, "CrossEncoder")
+            self.model = load(name, **to_load)  # type: ignore[arg-type]
+            self._name = RERANKERS.canonical_name(name)
             runs = {"truncation": truncation, "batch_tokens": batch_tokens}
             self._settings = {"model": self._name, **to_load, **runs}
         self.truncation = truncation
