@@ -66,7 +66,10 @@ def test_a_terminal_shows_the_measurement_and_then_the_choice(run: Run, tiny: Pa
     assert cosines.min() >= 0.9995
 
 
-def test_the_choice_is_remembered(run: Run, tiny: Path, tmp_path: Path) -> None:
+def test_the_choice_is_remembered(
+    run: Run, tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("YOUTU_ST_CACHE", str(tmp_path / "cache"))  # nothing is remembered yet
     (tmp_path / "t.txt").write_text("\n".join(TEXTS), encoding="utf-8")
     rest = ["--role", "document", "--out", tmp_path / "t.npy", "--model", tiny]
     first = run("encode", tmp_path / "t.txt", *rest, "--fast")
