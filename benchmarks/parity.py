@@ -25,7 +25,7 @@ from transformers.utils.logging import disable_progress_bar
 import youtu_st
 from youtu_st import Encoder
 from youtu_st.llm_embedding import LLMEmbeddingModel
-from youtu_st.spec import load_spec
+from youtu_st.spec.model import load_spec
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "models.md"

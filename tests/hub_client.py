@@ -90,7 +90,7 @@ def answer(question: dict[str, Any]) -> dict[str, Any]:
 
     try:
         if "find" in question:
-            from youtu_st.checkpoint import local
+            from youtu_st.loading.checkpoint import local
 
             return {"directory": str(local(question["find"], question["hub"]))}
         if "score" in question:

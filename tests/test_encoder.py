@@ -23,8 +23,9 @@ from sentence_transformers.base.modules import Transformer
 from sentence_transformers.sentence_transformer.modules import Pooling, StaticEmbedding
 
 import youtu_st
-from youtu_st import Encoder, TextEncoder, loading
+from youtu_st import Encoder, TextEncoder
 from youtu_st.errors import InputError, ModelLoadError, NonFiniteError, TruncationWarning
+from youtu_st.loading import load
 
 
 @pytest.fixture(scope="module")
@@ -264,7 +265,7 @@ def test_sixteen_threads_get_what_one_gets(encoder):
 
 def test_shared_loads_once_also_when_eight_threads_ask_at_once(tiny, monkeypatch):
     loads = []
-    real = loading.load
+    real = load
 
     def counting(*args, **kwargs):
         loads.append(threading.get_ident())

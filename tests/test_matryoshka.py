@@ -14,7 +14,7 @@ from sentence_transformers import SentenceTransformer
 import youtu_st
 from youtu_st import Encoder
 from youtu_st.errors import InputError
-from youtu_st.spec import lengths
+from youtu_st.spec.model import lengths
 
 LAST = {"attention": "causal", "pooling": "last_token", "padding_side": "left", "matryoshka_from": 8}
 

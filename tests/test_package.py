@@ -25,7 +25,7 @@ def run(code: str, *, python: str = sys.executable, **options) -> str:
 
 @pytest.mark.parametrize(
     "code",
-    ["import youtu_st", "import youtu_st.errors, youtu_st.spec; youtu_st.spec.known_models()"],
+    ["import youtu_st", "import youtu_st.errors, youtu_st.spec.model; youtu_st.spec.model.known_models()"],
 )
 def test_importing_loads_nothing_heavy(code):
     loaded = run(f"import sys; {code}; print([m for m in {HEAVY} if m in sys.modules])")

@@ -16,7 +16,7 @@ from sentence_transformers import SentenceTransformer
 
 import youtu_st
 from youtu_st import Encoder
-from youtu_st.spec import known_models, load_spec
+from youtu_st.spec.model import known_models, load_spec
 
 SIDES = ("left", "right")
 STEP = {1: 4, 64: 1}

@@ -18,12 +18,12 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from youtu_st.encoder import Encoder as Encoder
     from youtu_st.errors import YoutuError as YoutuError
-    from youtu_st.loading import convert as convert
-    from youtu_st.loading import load as load
-    from youtu_st.modules import InstructionMaskedPooling as InstructionMaskedPooling
-    from youtu_st.modules import InstructionTransformer as InstructionTransformer
+    from youtu_st.loading.load import convert as convert
+    from youtu_st.loading.load import load as load
+    from youtu_st.modules.pooling import InstructionMaskedPooling as InstructionMaskedPooling
+    from youtu_st.modules.transformer import InstructionTransformer as InstructionTransformer
     from youtu_st.protocol import TextEncoder as TextEncoder
-    from youtu_st.spec import ModelSpec as ModelSpec
+    from youtu_st.spec.model import ModelSpec as ModelSpec
 
 __version__ = "0.1.0"
 
@@ -37,14 +37,13 @@ _HOME = {
     "convert": "youtu_st.loading",
     "load": "youtu_st.loading",
 }
-# Submodules that read well as attributes: youtu_st.index.VectorIndex, youtu_st.spec.load_spec.
+# Submodules that read well as attributes: youtu_st.index.VectorIndex, youtu_st.spec.model.load_spec.
 _SUBMODULES = {
+    "instructions",
     "encoder",
     "engines",
     "errors",
-    "fast",
     "index",
-    "instructions",
     "loading",
     "modules",
     "protocol",
@@ -52,6 +51,8 @@ _SUBMODULES = {
     "spec",
     "verification",
 }
+# Those whose short name is public, and whose room is another.
+_ELSEWHERE = {"instructions": "youtu_st.spec.instructions"}
 
 __all__ = ["__version__", *sorted(_HOME)]
 
@@ -60,7 +61,7 @@ def __getattr__(name: str) -> object:
     if name in _HOME:
         return getattr(importlib.import_module(_HOME[name]), name)
     if name in _SUBMODULES:
-        return importlib.import_module(f"youtu_st.{name}")
+        return importlib.import_module(_ELSEWHERE.get(name, f"youtu_st.{name}"))
     raise AttributeError(f"module 'youtu_st' has no attribute {name!r}")
 
 

@@ -9,24 +9,26 @@ from typing import Any, get_args
 import numpy as np
 from sentence_transformers import SentenceTransformer
 
-from youtu_st import checks, fingerprint
 from youtu_st.backends import Backend, Weights
-from youtu_st.backends.pool import Pool
-from youtu_st.device import Dtype, split_devices
-from youtu_st.device import batch_tokens as tokens_for
-from youtu_st.distinct import Distinct, read
+from youtu_st.backends.device import Dtype, split_devices
+from youtu_st.backends.device import batch_tokens as tokens_for
+from youtu_st.backends.fastest import fastest
 from youtu_st.errors import InputError
-from youtu_st.frontend import frontend_for
-from youtu_st.inputs import Truncation, TruncationReport, check_count, check_dimensions, check_texts, one_of
-from youtu_st.loading import load
-from youtu_st.pipeline import Pipeline, Role
-from youtu_st.progress import progress_bar
-from youtu_st.prompts import prompts_for
+from youtu_st.inference.batches import Totals
+from youtu_st.inference.devices import Pool
+from youtu_st.inference.pipeline import Pipeline, Role
+from youtu_st.inference.preprocess import frontend_for
+from youtu_st.inference.progress import progress_bar
+from youtu_st.inference.truncation import Truncation, TruncationReport
+from youtu_st.inference.unique import Distinct, read
+from youtu_st.inputs import check_count, check_dimensions, check_texts, one_of
+from youtu_st.loading.load import load
+from youtu_st.loading.shared import OnePerProcess, check_name, check_only_loaded
+from youtu_st.modules import checks, fingerprint
 from youtu_st.protocol import TextEncoder as TextEncoder
 from youtu_st.protocol import Vectors
-from youtu_st.shared import OnePerProcess, check_name, check_only_loaded
-from youtu_st.spec import MODELS, lengths
-from youtu_st.totals import Totals
+from youtu_st.spec.model import MODELS, lengths
+from youtu_st.spec.prompts import prompts_for
 
 BLOCK_TEXTS = 1024
 LIST_BLOCK_TEXTS = 16384
@@ -147,15 +149,13 @@ class Encoder(OnePerProcess):
         """The encoder in the fastest backend and dtype that keep its vectors on this machine.
 
         Measured on first use, which loads the model once for each way, and remembered:
-        see :func:`youtu_st.fast.fastest`.
+        see :func:`youtu_st.backends.fastest.fastest`.
 
         Args:
             model: A name, a directory, a hub id or a YAML file.
             **settings: As for :class:`Encoder`, but for ``backend``, ``dtype`` and ``weights``.
         """
-        from youtu_st.fast import load_fastest  # it makes encoders itself
-
-        return load_fastest(model, settings)[0]
+        return fastest(cls, model, settings)[0]
 
     @property
     def model_name(self) -> str:

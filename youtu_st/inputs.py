@@ -1,17 +1,15 @@
-"""Checks on what callers pass, before any work is done, and the report on what had to be cut."""
+"""Checks on what callers pass, before any work is done: one voice, one place."""
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Sequence
+from typing import Any
 
-from youtu_st.errors import InputError, TruncationWarning
+import numpy as np
+import numpy.typing as npt
 
-if TYPE_CHECKING:  # the index checks its texts here too, and loads no torch
-    from youtu_st.frontend import Row
-
-Truncation = Literal["warn", "error", "ignore"]
+from youtu_st.errors import InputError
+from youtu_st.protocol import Vectors
 
 
 def one_of(what: str, value: object, allowed: Sequence[object]) -> None:
@@ -39,7 +37,7 @@ def check_dimensions(value: object, allowed: Sequence[int], model: str) -> int:
 
     Args:
         value: What the caller passed.
-        allowed: Lengths that a vector of the model may have, see :func:`youtu_st.spec.lengths`.
+        allowed: Lengths that a vector of the model may have, see :func:`youtu_st.spec.model.lengths`.
         model: The model's name, for the message.
 
     Raises:
@@ -88,70 +86,41 @@ def check_texts(texts: object, *, noun: str = "text", first: int = 0) -> list[st
     return checked
 
 
-def check_rows(rows: Sequence[Row], positions: Sequence[int]) -> None:
-    """Raise if a text left no token of its own: its vector would be that of the prompt.
-
-    Args:
-        rows: Tokenised texts.
-        positions: Where each of them stands in what the caller passed.
+def unit_rows(
+    vectors: Any, shape: tuple[int, int], what: str, error: type[Exception] = InputError
+) -> Vectors:
+    """A contiguous float32 matrix of unit rows: checked, and normalised where a row is not of length 1.
 
     Raises:
-        InputError: Naming the position.
+        InputError: If the shape is another, or a row is not finite or is zero: the message names the row.
     """
-    for position, row in zip(positions, rows, strict=True):
-        if row.is_blank:
-            raise InputError(f"text {position} is nothing to this model: none of its tokens is content")
+    try:
+        matrix = np.ascontiguousarray(vectors, dtype=np.float32)
+    except (TypeError, ValueError) as cause:
+        raise error(f"{what} are not numbers in a matrix: {cause}.") from cause
+    if matrix.shape != shape:
+        raise error(f"{what} have shape {matrix.shape}, not {shape}.")
+    squares: npt.NDArray[np.floating[Any]] = np.einsum("ij,ij->i", matrix, matrix)
+    # Rows of tiny or huge numbers under- or overflow in float32; float64 tells them from true zeros.
+    odd = ~np.isfinite(squares) | (squares < 1e-30)
+    if odd.any():
+        squares = squares.astype(np.float64)
+        squares[odd] = np.square(matrix[odd], dtype=np.float64).sum(axis=1)
+        bad = np.flatnonzero(~np.isfinite(squares) | (squares == 0))
+        if len(bad):
+            row = matrix[bad[0]]
+            kind = "all zeros" if np.isfinite(row).all() else "not finite"
+            raise error(f"{what}: row {bad[0]} is {kind}, so it has no direction.")
+    if np.abs(squares - 1).max(initial=0) > 4e-6:
+        norms = np.sqrt(squares, dtype=np.float64)[:, None]
+        np.divide(matrix, norms, out=(unit := np.empty_like(matrix)), casting="same_kind")
+        return unit
+    return matrix
 
 
-class TruncationReport:
-    """What was cut in one call, and what the caller wants to happen then.
-
-    Args:
-        policy: ``warn``, ``error`` or ``ignore``.
-        limit: Tokens that the model reads.
-        name: What to call the text at a position.
-    """
-
-    def __init__(
-        self, policy: Truncation, limit: int | None, name: Callable[[int], str] = "text {}".format
-    ) -> None:
-        self.policy = policy
-        self.limit = limit
-        self.name = name
-        self.seen = 0
-        self.cut = 0
-        self.first: tuple[int, int] = (0, 0)
-        self.longest = 0
-
-    def add(self, rows: Sequence[Row], positions: Sequence[int], counts: Sequence[int]) -> None:
-        """Take note of a block of tokenised texts.
-
-        Args:
-            rows: Tokenised texts, each of them once.
-            positions: Where each of them stands first in what the caller passed; ascending.
-            counts: How often each of them occurs there.
-
-        Raises:
-            InputError: Under ``error``, naming the first text that is too long.
-        """
-        for position, count, row in zip(positions, counts, rows, strict=True):
-            if row.full_length > len(row):
-                self.first = self.first if self.cut else (position, row.full_length)
-                self.cut += count
-                self.longest = max(self.longest, row.full_length)
-        self.seen += sum(counts)
-        if self.cut and self.policy == "error":
-            raise InputError(
-                f"{self.name(self.first[0])} has {self.first[1]} tokens with its prompt, and the model reads "
-                f"{self.limit}; split it, or pass truncation='warn' or 'ignore'"
-            )
-
-    def warn(self, *, stacklevel: int) -> None:
-        """Under ``warn``, say once what was cut."""
-        if self.cut and self.policy == "warn":
-            warnings.warn(
-                f"{self.cut} of {self.seen} texts were cut to the model's {self.limit} tokens: the first is "
-                f"{self.name(self.first[0])} with {self.first[1]} tokens, the longest has {self.longest}",
-                TruncationWarning,
-                stacklevel=stacklevel + 1,
-            )
+def check_share(value: Any, name: str) -> float:
+    """A number from 0 to 1."""
+    real = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
+    if not real or not 0 <= value <= 1:
+        raise InputError(f"{name} is a number from 0 to 1, not {value!r}.")
+    return float(value)

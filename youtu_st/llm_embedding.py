@@ -20,9 +20,9 @@ from torch import Tensor
 from youtu_st.encoder import Encoder
 from youtu_st.errors import InputError
 from youtu_st.inputs import check_count
-from youtu_st.loading import load
-from youtu_st.prompts import prompt_for
-from youtu_st.spec import PLACEHOLDER
+from youtu_st.loading.load import load
+from youtu_st.spec.model import PLACEHOLDER
+from youtu_st.spec.prompts import prompt_for
 
 SPEC = "youtu-embedding-script"
 

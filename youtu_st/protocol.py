@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
-from typing import Literal, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -58,3 +60,18 @@ class TextEncoder(Protocol):
         show_progress: bool = False,
     ) -> Vectors:
         """Encode documents. Otherwise as :meth:`encode_query`."""
+
+
+def canonical(value: Any) -> str:
+    """JSON that is the same for equal values."""
+    return json.dumps(value, ensure_ascii=False, sort_keys=True)
+
+
+def digest(data: bytes) -> str:
+    """Sixteen hexadecimal digits."""
+    return hashlib.sha256(data).hexdigest()[:16]
+
+
+def fingerprint(parts: Mapping[str, str]) -> str:
+    """Sixteen hexadecimal digits over an encoder's ``identity``."""
+    return digest(canonical(dict(parts)).encode())

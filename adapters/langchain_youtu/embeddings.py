@@ -7,8 +7,8 @@ from typing import Any
 from langchain_huggingface import HuggingFaceEmbeddings
 from pydantic import BaseModel, PrivateAttr
 
-from youtu_st.arguments import check_encode_arguments, encoder_settings
-from youtu_st.embedder import Embedder, Role, Rows
+from youtu_st.frameworks.arguments import check_encode_arguments, encoder_settings
+from youtu_st.frameworks.embedder import Embedder, Role, Rows
 from youtu_st.protocol import TextEncoder
 
 

@@ -9,10 +9,9 @@ import numpy as np
 from langchain_core.embeddings import Embeddings
 
 from langchain_youtu.embeddings import YoutuEmbeddings
-from youtu_st import fingerprint
 from youtu_st.errors import InputError
-from youtu_st.index.inputs import unit_rows
-from youtu_st.inputs import check_texts
+from youtu_st.inputs import check_texts, unit_rows
+from youtu_st.modules import fingerprint
 from youtu_st.protocol import TextEncoder, Vectors
 
 _NAMES = ("model_name", "model", "model_id")

@@ -9,8 +9,8 @@ from langchain_core.callbacks import Callbacks
 from langchain_core.documents import BaseDocumentCompressor, Document
 from pydantic import ConfigDict, PrivateAttr
 
+from youtu_st.frameworks.reranker import DEFAULT_MODEL, best, check_top_n, reranker_for
 from youtu_st.rerank import Reranker
-from youtu_st.reranking import DEFAULT_MODEL, best, check_top_n, reranker_for
 
 
 class YoutuReranker(BaseDocumentCompressor):

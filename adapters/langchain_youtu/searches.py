@@ -8,7 +8,8 @@ from typing import Any
 
 from youtu_st.index import Hit, VectorIndex
 from youtu_st.index.filters import Filter, compile_filter
-from youtu_st.index.inputs import check_count, check_share
+from youtu_st.index.inputs import check_count
+from youtu_st.inputs import check_share
 
 
 def relevance(cosine: float) -> float:

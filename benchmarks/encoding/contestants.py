@@ -196,7 +196,7 @@ def require(settings: dict[str, Any]) -> None:
 def require_native(dtype: str) -> None:
     import torch
 
-    from youtu_st.device import is_native
+    from youtu_st.backends.device import is_native
 
     device = "cuda" if torch.cuda.is_available() else "cpu"
     if not is_native(getattr(torch, dtype), device):

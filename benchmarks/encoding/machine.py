@@ -27,7 +27,7 @@ def describe() -> dict[str, Any]:
     """Processor, cores, what they compute natively, and the versions of all that is measured."""
     import torch
 
-    from youtu_st.device import is_native
+    from youtu_st.backends.device import is_native
 
     device = "cuda" if torch.cuda.is_available() else "cpu"
     dtypes = [name for name in ("float32", "bfloat16", "float16") if is_native(getattr(torch, name), device)]

@@ -44,7 +44,7 @@ def test_models_as_tables(run: Run) -> None:
     minilm = "minilm 384 256 bidirectional masked_mean Apache-2.0 sentence-transformers/all-MiniLM-L6-v2"
     assert lines[2] == minilm.split()
     between = lines.index([])
-    assert [line[0] for line in lines[2:between]] == youtu_st.spec.known_models()
+    assert [line[0] for line in lines[2:between]] == youtu_st.spec.model.known_models()
     assert lines[between + 1] == ["reranker", "max", "length", "licence", "hub", "id"]
     assert lines[between + 3 :] == [
         ["qwen3-reranker-0.6b", "8,192", "Apache-2.0", "Qwen/Qwen3-Reranker-0.6B"],
@@ -56,7 +56,7 @@ def test_models_as_tables(run: Run) -> None:
 def test_models_as_json(run: Run) -> None:
     listed = json.loads(run("models", "--json").out)
     models = {model["name"]: model for model in listed if model["kind"] == "embedding"}
-    assert sorted(models) == youtu_st.spec.known_models()
+    assert sorted(models) == youtu_st.spec.model.known_models()
     assert len(models) == 7
     assert models["youtu-embedding"]["dimension"] == 2048
     assert models["youtu-embedding"]["prompts"]["query"].endswith("\nQuery:")

@@ -16,9 +16,10 @@ import pytest
 from command import FACTS, Result, spawn_on_a_terminal
 
 import youtu_st
-from youtu_st import fast, trials
+from youtu_st.backends import fastest as ways_to_run
+from youtu_st.backends import trials
+from youtu_st.backends.trials import Trial
 from youtu_st.index import read_manifest
-from youtu_st.trials import Trial
 
 Run = Callable[..., Result]
 TEXTS = ["How do I renew a passport?", "法国首都是哪里？", "a longer text " * 20, "x"]
@@ -93,7 +94,7 @@ def test_an_index_opens_in_the_other_mode(
     def openvino(table: tuple[Trial, ...]) -> Trial:
         return next(trial for trial in table if trial.backend == "openvino")
 
-    monkeypatch.setattr(fast, "best", openvino)  # whichever is faster here
+    monkeypatch.setattr(ways_to_run, "best", openvino)  # whichever is faster here
     (tmp_path / "facts.jsonl").write_text(FACTS, encoding="utf-8")
     index = tmp_path / "idx"
     build = ["index", "build", tmp_path / "facts.jsonl", "--out", index, "--model", tiny]

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from command import Result, spawn
 
-from youtu_st.spec import known_models
+from youtu_st.spec.model import known_models
 
 Run = Callable[..., Result]
 
@@ -182,7 +182,7 @@ def test_a_fault_of_the_program_is_told_from_a_mistake(
     def broken(*_: object) -> None:
         raise ZeroDivisionError("division by zero")
 
-    monkeypatch.setattr("youtu_st.spec.load_spec", broken)
+    monkeypatch.setattr("youtu_st.spec.model.load_spec", broken)
     assert run("models") == Result(
         1,
         "",

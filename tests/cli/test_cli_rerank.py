@@ -18,9 +18,9 @@ from command import Result
 from sentence_transformers import CrossEncoder
 
 import youtu_st
-from youtu_st import reranking
 from youtu_st.cli import main
 from youtu_st.cli import rerank as cli_rerank
+from youtu_st.frameworks.reranker import DEFAULT_MODEL
 from youtu_st.rerank import Reranker
 
 Run = Callable[..., Result]
@@ -96,7 +96,7 @@ def test_rerank_as_json(run: Run, file: str, weights: Path, reranker: Reranker, 
 
 
 def test_the_commands_default_is_the_adapters() -> None:
-    assert cli_rerank.DEFAULT_MODEL == reranking.DEFAULT_MODEL == "qwen3-reranker-0.6b"
+    assert cli_rerank.DEFAULT_MODEL == DEFAULT_MODEL == "qwen3-reranker-0.6b"
 
 
 def test_rerank_with_an_instruction(run: Run, file: str, weights: Path, reranker: Reranker) -> None:

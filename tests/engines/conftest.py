@@ -9,7 +9,7 @@ import pytest
 from engines.tencent_server import SECRET_ID, SECRET_KEY
 
 from youtu_st import Encoder
-from youtu_st.spec import ModelSpec, load_spec
+from youtu_st.spec.model import ModelSpec, load_spec
 
 SIZES = {"matryoshka_dimensions": [8, 16]}
 

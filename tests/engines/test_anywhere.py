@@ -22,7 +22,7 @@ from llama_index.vector_stores.youtu import YoutuVectorStore as LlamaIndexStore
 from youtu_st.engines import OpenAICompatibleEncoder, TencentCloudEncoder
 from youtu_st.errors import EngineError, IndexMismatchError, InputError
 from youtu_st.index import VectorIndex
-from youtu_st.verification.texts import DOCUMENTS, QUERIES
+from youtu_st.probes import DOCUMENTS, QUERIES
 
 FACTS = ["Mars is red.", "Venus is hot.", "火星是红色的。", "Jupiter is large."]
 QUESTION = "Which planet is red?"

@@ -18,7 +18,7 @@ from engines.openai_server import OpenAIServer
 from youtu_st import TextEncoder
 from youtu_st.engines import OpenAICompatibleEncoder
 from youtu_st.errors import EngineError, InputError, TruncationWarning, UnknownModelError
-from youtu_st.spec import load_spec
+from youtu_st.spec.model import load_spec
 
 MANY = [f"{text} {'again ' * (i * 7 % 40)}{i}" for i in range(5) for text in TEXTS]
 INSTRUCTIONS = [("Classify the topic", None, "", "Find {braces}")[i % 4] for i in range(len(MANY))]

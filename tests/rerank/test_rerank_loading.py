@@ -23,7 +23,7 @@ from transformers import (
 import youtu_st
 from youtu_st.errors import InputError, ModelLoadError, SpecError, TruncationWarning, UnknownModelError
 from youtu_st.rerank import Reranker, known_rerankers, load_reranker_spec
-from youtu_st.rerank.template import Template
+from youtu_st.spec.reranker import Template
 
 NAME = "qwen3-reranker-0.6b"
 QUERY = "How is the weather?"

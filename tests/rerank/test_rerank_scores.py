@@ -8,8 +8,8 @@ import torch
 from card import Card
 from checkpoints import TEXTS, reranker_checkpoint
 
-from youtu_st import prefix
 from youtu_st.errors import InputError, TruncationWarning
+from youtu_st.modules import prefix
 from youtu_st.rerank import Reranker
 
 NAME = "qwen3-reranker-0.6b"

@@ -13,9 +13,9 @@ from engines.openai_server import OpenAIServer
 from youtu_st import Encoder
 from youtu_st.engines import OpenAICompatibleEncoder
 from youtu_st.errors import InputError
-from youtu_st.spec import load_spec
+from youtu_st.probes import DOCUMENTS, QUERIES
+from youtu_st.spec.model import load_spec
 from youtu_st.verification import Comparison, compare
-from youtu_st.verification.texts import DOCUMENTS, QUERIES
 
 PROMPT = "Instruct: Find it\nQuery:"
 Embed = Callable[[list[str]], np.ndarray]
@@ -131,7 +131,7 @@ def _reversed(embed):
 
 
 def _rounded(embed):
-    return lambda texts: unit(np.round(embed(texts) * 16))
+    return lambda texts: unit(np.round(embed(texts) * 24))
 
 
 def _truncated(embed):

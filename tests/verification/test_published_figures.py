@@ -9,7 +9,7 @@ from scipy.stats import spearmanr
 
 from youtu_st import Encoder
 from youtu_st.errors import InputError, SpecError
-from youtu_st.spec import load_spec
+from youtu_st.spec.model import load_spec
 from youtu_st.verification import examine, run_examples, run_figures
 from youtu_st.verification.published import Score, spearman
 

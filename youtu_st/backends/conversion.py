@@ -27,12 +27,12 @@ from torch import Tensor
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
-from youtu_st import checks, fingerprint
 from youtu_st.backends import Weights
 from youtu_st.backends.openvino import GRAPH, Graph, OpenVINONetwork, dtype_for, package
-from youtu_st.cache import cache_directory
+from youtu_st.disk import cache_directory
 from youtu_st.errors import ModelLoadError, YoutuError
-from youtu_st.modules import InstructionTransformer
+from youtu_st.modules import checks, fingerprint
+from youtu_st.modules.transformer import InstructionTransformer
 
 FORMAT = 1
 """Of what is written here; another number makes every older entry of the cache a stranger."""

@@ -82,7 +82,7 @@ def load_encoder(model: str, *, trust_remote_code: bool = False, fast: bool = Fa
     Args:
         model: A name, a directory, a hub id or a spec's file.
         trust_remote_code: Run code that the checkpoint brings.
-        fast: Run it the fastest way, see :func:`youtu_st.fast.fastest`, and say in a line which that is.
+        fast: Run it the fastest way, see :meth:`youtu_st.Encoder.fastest`, and say which that is.
 
     Raises:
         YoutuError: As for :class:`youtu_st.Encoder`.
@@ -90,13 +90,13 @@ def load_encoder(model: str, *, trust_remote_code: bool = False, fast: bool = Fa
     name = absolute_model(model)
     with status(f"loading {model} ...") as spinner:
         with importing():
+            from youtu_st.backends.fastest import fastest
             from youtu_st.encoder import Encoder
-            from youtu_st.fast import load_fastest
 
             quiet()
         if not fast:
             return Encoder(name, trust_remote_code=trust_remote_code)
-        encoder, choice = load_fastest(name, {"trust_remote_code": trust_remote_code}, spinner.update)
+        encoder, choice = fastest(Encoder, name, {"trust_remote_code": trust_remote_code}, spinner.update)
     say("fast", choice)
     return encoder
 
@@ -110,9 +110,8 @@ def absolute_model(model: str) -> str:
         UnknownModelError: If it is neither a known name, nor a path, nor the shape of a hub id.
         SpecError: If it is a spec's file with a mistake in it.
     """
-    from youtu_st.catalogue import is_hub_id
-    from youtu_st.declaration import is_yaml
-    from youtu_st.spec import MODELS, load_spec
+    from youtu_st.spec.model import MODELS, load_spec
+    from youtu_st.spec.registry import is_hub_id, is_yaml
 
     path = Path(model).expanduser()
     if is_yaml(model):

@@ -26,8 +26,8 @@ def models(
     as_json: Annotated[bool, typer.Option("--json", help="All that is known, as JSON.")] = False,
 ) -> None:
     """List the models that go by a name."""
-    from youtu_st.rerank.spec import known_rerankers, load_reranker_spec
-    from youtu_st.spec import known_models, load_spec
+    from youtu_st.spec.model import known_models, load_spec
+    from youtu_st.spec.reranker import known_rerankers, load_reranker_spec
 
     encoders = [load_spec(name) for name in known_models()]
     rerankers = [load_reranker_spec(name) for name in known_rerankers()]
@@ -108,7 +108,7 @@ def convert(
     name = absolute_model(model)
     with status(f"converting {checkpoint} ..."):
         with importing():
-            from youtu_st.loading import convert as write
+            from youtu_st.loading.load import convert as write
 
             quiet()
         write(name, checkpoint=checkpoint, out=out, trust_remote_code=trust_remote_code)

@@ -45,7 +45,7 @@ def rerank(
     """Put texts into the order in which they answer a question, best first."""
     from youtu_st.cli.hits import print_hits
     from youtu_st.corpus import read_numbered_texts
-    from youtu_st.corpus.texts import STANDARD_INPUT
+    from youtu_st.corpus.readers import STANDARD_INPUT
     from youtu_st.index import Hit
 
     if k is not None and k < 1:
@@ -79,7 +79,7 @@ def check_reranker(model: str) -> None:
         UnknownModelError: If it is neither a known name, nor a path, nor the shape of a hub id.
         SpecError: If it is a spec's file with a mistake in it.
     """
-    from youtu_st.rerank.spec import RERANKERS
+    from youtu_st.spec.reranker import RERANKERS
 
     RERANKERS.resolve(model)
 

@@ -66,7 +66,7 @@ def _embedding_model(model: str) -> str:
     Raises:
         UsageError: For a reranker's name.
     """
-    from youtu_st.declaration import names
+    from youtu_st.spec.registry import names
 
     if model in names("rerankers"):
         raise UsageError(
@@ -95,7 +95,7 @@ def _compare(
     with status(f"loading {checkpoint or name} ...") as spinner:
         with importing():
             from youtu_st.encoder import Encoder
-            from youtu_st.loading import resolve_spec
+            from youtu_st.loading.load import resolve_spec
             from youtu_st.verification import compare
 
             quiet()

@@ -8,14 +8,13 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from youtu_st.digest import canonical
 from youtu_st.engines.remote import RemoteEncoder, check_seconds
-from youtu_st.engines.rows import Row
-from youtu_st.engines.sending import Refused
+from youtu_st.engines.sending import Refused, Row
 from youtu_st.errors import EngineError, InputError, in_one_line, require
-from youtu_st.inputs import Truncation, check_count
-from youtu_st.protocol import Role, TextEncoder
-from youtu_st.spec import MODELS, ModelSpec, load_spec
+from youtu_st.inference.truncation import Truncation
+from youtu_st.inputs import check_count
+from youtu_st.protocol import Role, TextEncoder, canonical
+from youtu_st.spec.model import MODELS, ModelSpec, load_spec
 
 openai: Any = require("openai", "cloud")
 

@@ -12,16 +12,15 @@ from typing import Any, ClassVar, get_args
 
 import numpy as np
 
-from youtu_st.digest import canonical, fingerprint
-from youtu_st.distinct import Distinct
-from youtu_st.engines import rows
-from youtu_st.engines.sending import Call
+from youtu_st.engines.sending import Call, Row, checked
 from youtu_st.errors import EngineError, InputError, TruncationWarning
-from youtu_st.inputs import Truncation, check_count, check_dimensions, check_texts, one_of
-from youtu_st.progress import progress_bar
-from youtu_st.prompts import prompts_for
-from youtu_st.protocol import Role, TextEncoder, Vectors
-from youtu_st.spec import ModelSpec
+from youtu_st.inference.progress import progress_bar
+from youtu_st.inference.truncation import Truncation
+from youtu_st.inference.unique import Distinct
+from youtu_st.inputs import check_count, check_dimensions, check_texts, one_of
+from youtu_st.protocol import Role, TextEncoder, Vectors, canonical, fingerprint
+from youtu_st.spec.model import ModelSpec
+from youtu_st.spec.prompts import prompts_for
 
 SAME = 0.999
 """Least cosine between the vectors that two encoders give one text for the two to count as one."""
@@ -89,7 +88,7 @@ class RemoteEncoder(ABC):
         """A client of the server, safe to use from many threads."""
 
     @abstractmethod
-    def _ask(self, role: Role, texts: list[str], prompts: list[str]) -> list[rows.Row]:
+    def _ask(self, role: Role, texts: list[str], prompts: list[str]) -> list[Row]:
         """The vectors of one request, as the server sends them.
 
         Raises:
@@ -187,15 +186,15 @@ class RemoteEncoder(ABC):
     def _all(
         self, texts: Sequence[str], role: Role, instruction: Instruction, size: int | None, progress: bool
     ) -> Vectors:
-        checked = check_texts(texts)
-        prompts = prompts_for(self.spec, role, instruction, len(checked))
+        given = check_texts(texts)
+        prompts = prompts_for(self.spec, role, instruction, len(given))
         self._check_prompts(role, prompts)
-        distinct = Distinct.of(self._cut(checked), prompts)
+        distinct = Distinct.of(self._cut(given), prompts)
         vectors = np.empty((len(distinct), size or self.spec.dimension), dtype=np.float32)
-        check = partial(rows.checked, spec=self.spec, server=self._server, size=size)
+        check = partial(checked, spec=self.spec, server=self._server, size=size)
         call = Call(distinct, partial(self._ask, role), check, vectors, self._slots)
         batches = call.batches(self.batch_size, one_prompt=self.one_prompt)
-        with progress_bar(len(checked), progress) as bar:
+        with progress_bar(len(given), progress) as bar:
             for done in call.run(batches, self.concurrency):
                 bar.update(done)
         return distinct.repeat(vectors)

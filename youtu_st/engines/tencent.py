@@ -14,11 +14,12 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from youtu_st.engines.remote import RemoteEncoder, check_seconds
-from youtu_st.engines.rows import Row
+from youtu_st.engines.sending import Row
 from youtu_st.errors import EngineError, InputError, in_one_line, require
-from youtu_st.inputs import Truncation, check_count
+from youtu_st.inference.truncation import Truncation
+from youtu_st.inputs import check_count
 from youtu_st.protocol import Role, TextEncoder
-from youtu_st.spec import ModelSpec, load_spec
+from youtu_st.spec.model import ModelSpec, load_spec
 
 lkeap: Any = require("tencentcloud.lkeap.v20240522.lkeap_client", "cloud")
 sdk: Any = require("tencentcloud.common.credential", "cloud")

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from youtu_st.index.documents import count_documents
 from youtu_st.index.manifest import Manifest, read_manifest
-from youtu_st.index.records import is_record, without_records
-from youtu_st.index.results import Document, Hit
+from youtu_st.index.results import Document, Hit, is_record, without_records
 from youtu_st.index.store import VectorIndex
 
 __all__ = [

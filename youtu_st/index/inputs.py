@@ -11,11 +11,9 @@ from itertools import chain
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from youtu_st import inputs as encoder_inputs
 from youtu_st.errors import InputError
-from youtu_st.protocol import Vectors
 
 _MAX_DEPTH = 100
 _FLAT = {str, int, float, bool, type(None)}
@@ -100,51 +98,11 @@ def check_ids(ids: Iterable[str], *, blank: str = "allow") -> list[str]:
     return checked
 
 
-def unit_rows(
-    vectors: Any, shape: tuple[int, int], what: str, error: type[Exception] = InputError
-) -> Vectors:
-    """A contiguous float32 matrix of unit rows: checked, and normalised where a row is not of length 1.
-
-    Raises:
-        InputError: If the shape is another, or a row is not finite or is zero: the message names the row.
-    """
-    try:
-        matrix = np.ascontiguousarray(vectors, dtype=np.float32)
-    except (TypeError, ValueError) as cause:
-        raise error(f"{what} are not numbers in a matrix: {cause}.") from cause
-    if matrix.shape != shape:
-        raise error(f"{what} have shape {matrix.shape}, not {shape}.")
-    squares: npt.NDArray[np.floating[Any]] = np.einsum("ij,ij->i", matrix, matrix)
-    # Rows of tiny or huge numbers under- or overflow in float32; float64 tells them from true zeros.
-    odd = ~np.isfinite(squares) | (squares < 1e-30)
-    if odd.any():
-        squares = squares.astype(np.float64)
-        squares[odd] = np.square(matrix[odd], dtype=np.float64).sum(axis=1)
-        bad = np.flatnonzero(~np.isfinite(squares) | (squares == 0))
-        if len(bad):
-            row = matrix[bad[0]]
-            kind = "all zeros" if np.isfinite(row).all() else "not finite"
-            raise error(f"{what}: row {bad[0]} is {kind}, so it has no direction.")
-    if np.abs(squares - 1).max(initial=0) > 4e-6:
-        norms = np.sqrt(squares, dtype=np.float64)[:, None]
-        np.divide(matrix, norms, out=(unit := np.empty_like(matrix)), casting="same_kind")
-        return unit
-    return matrix
-
-
 def check_count(k: Any, name: str = "k") -> int:
     """A number of hits asked for."""
     if isinstance(k, bool) or not isinstance(k, int | np.integer) or k < 1:
         raise InputError(f"{name} is the number of hits, an integer of at least 1, not {k!r}.")
     return int(k)
-
-
-def check_share(value: Any, name: str) -> float:
-    """A number from 0 to 1."""
-    real = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
-    if not real or not 0 <= value <= 1:
-        raise InputError(f"{name} is a number from 0 to 1, not {value!r}.")
-    return float(value)
 
 
 def _new_ids(count: int) -> list[str]:

@@ -14,19 +14,11 @@ import numpy as np
 
 from youtu_st.errors import IndexDamagedError, IndexMismatchError, IndexNotFoundError, VectorIndexError
 from youtu_st.index import files
-from youtu_st.index.inputs import unit_rows
+from youtu_st.probes import PROBE_COSINE, PROBE_TEXTS, encode_probes
 from youtu_st.protocol import TextEncoder, Vectors
 
 FORMAT = "youtu-st-index"
 VERSION = 1
-PROBE_TEXTS = (
-    "What is the capital of France?",
-    "今天天气怎么样?",
-    "An index keeps the vectors of its documents, so that a question finds the passages that answer it.",
-    "向量索引保存文档的向量,使一个问题能够找到回答它的段落,无论它们用哪种语言写成。",
-)
-PROBE_COSINE = 0.999
-"""Least cosine between stored and new probe vectors at which vectors still mean the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,14 +135,6 @@ def _parse(content: dict[str, Any]) -> Manifest:
         query_probes=_unpack(probes["query"], shape),
         document_probes=_unpack(probes["document"], shape),
     )
-
-
-def encode_probes(encoder: TextEncoder, texts: tuple[str, ...]) -> tuple[Vectors, Vectors]:
-    """The encoder's unit vectors of the probe texts, as queries and as documents."""
-    shape = (len(texts), encoder.dimension)
-    query = unit_rows(encoder.encode_query(list(texts)), shape, "The encoder's query vectors")
-    document = unit_rows(encoder.encode_document(list(texts)), shape, "The encoder's document vectors")
-    return query, document
 
 
 def check_encoder(manifest: Manifest, encoder: TextEncoder, path: Path) -> None:

@@ -13,11 +13,12 @@ import numpy.typing as npt
 from youtu_st.errors import InputError
 from youtu_st.index import inputs
 from youtu_st.index.directory import IndexDirectory, check_vacant, create_directory
-from youtu_st.index.diversity import most_diverse
 from youtu_st.index.filters import Compiled, Filter, compile_filter
 from youtu_st.index.manifest import Manifest, check_encoder, check_probes, read_manifest
+from youtu_st.index.mmr import most_diverse
 from youtu_st.index.results import Document, Hit
 from youtu_st.index.vectors import VectorTable
+from youtu_st.inputs import check_share, unit_rows
 from youtu_st.protocol import TextEncoder, Vectors
 
 
@@ -145,7 +146,7 @@ class VectorIndex:
         batch = inputs.check_batch(texts, ids, metadata)
         rows = None
         if vectors is not None:
-            rows = inputs.unit_rows(vectors, (len(batch.returned), self.manifest.dimension), "vectors")
+            rows = unit_rows(vectors, (len(batch.returned), self.manifest.dimension), "vectors")
             rows = rows if batch.kept is None else rows[batch.kept]
         self._directory.become_writer()  # before the encoder's work, which may take hours
         if not batch.texts:
@@ -232,7 +233,7 @@ class VectorIndex:
     ) -> list[Hit]:
         """Documents near the query and not near each other: maximal marginal relevance, in the order chosen.
 
-        See :func:`youtu_st.index.diversity.most_diverse`. Scores are cosines to the query, as in ``search``.
+        See :func:`youtu_st.index.mmr.most_diverse`. Scores are cosines to the query, as in ``search``.
 
         Args:
             query: As for ``search``.
@@ -248,7 +249,7 @@ class VectorIndex:
             VectorIndexError: If this kind of FAISS index cannot give its vectors back.
         """
         k, fetch_k = inputs.check_count(k), inputs.check_count(fetch_k, "fetch_k")
-        share, confined = inputs.check_share(lambda_mult, "lambda_mult"), _confinement(filter, ids)
+        share, confined = check_share(lambda_mult, "lambda_mult"), _confinement(filter, ids)
         vectors = self._query_vectors(inputs.alone(query), instruction)
         with self._directory.reading() as (documents, table):
             (found,) = table.search(vectors, max(k, fetch_k), documents.allowed(*confined))
@@ -266,10 +267,10 @@ class VectorIndex:
         if instruction is not None:
             raise InputError("instruction goes with a question; a vector has been encoded already.")
         shape = (len(queries), self.manifest.dimension)
-        return inputs.unit_rows(queries if len(queries) else np.empty(shape), shape, "queries")
+        return unit_rows(queries if len(queries) else np.empty(shape), shape, "queries")
 
     def _checked(self, vectors: Vectors, count: int) -> Vectors:
-        return inputs.unit_rows(vectors, (count, self.manifest.dimension), "The encoder's vectors")
+        return unit_rows(vectors, (count, self.manifest.dimension), "The encoder's vectors")
 
     def get(self, ids: Iterable[str]) -> list[Document | None]:
         """The documents of some ids, in their order; None where there is none."""

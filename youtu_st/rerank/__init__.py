@@ -8,9 +8,9 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING
 
-from youtu_st.rerank.spec import RerankerSpec as RerankerSpec
-from youtu_st.rerank.spec import known_rerankers as known_rerankers
-from youtu_st.rerank.spec import load_reranker_spec as load_reranker_spec
+from youtu_st.spec.reranker import RerankerSpec as RerankerSpec
+from youtu_st.spec.reranker import known_rerankers as known_rerankers
+from youtu_st.spec.reranker import load_reranker_spec as load_reranker_spec
 
 if TYPE_CHECKING:
     from youtu_st.rerank.reranker import Ranked as Ranked

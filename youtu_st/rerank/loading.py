@@ -11,14 +11,14 @@ import torch
 from sentence_transformers import CrossEncoder
 from sentence_transformers.cross_encoder.modules import LogitScore
 
-from youtu_st import checkpoint as files
-from youtu_st import checks, fingerprint
-from youtu_st.device import Dtype, available, dtype_to_load, keep_to_native
+from youtu_st.backends.device import Dtype, available, dtype_to_load, keep_to_native
 from youtu_st.errors import InputError, ModelLoadError
 from youtu_st.inputs import check_count, one_of
-from youtu_st.loading import own_modules, readable
-from youtu_st.rerank.spec import RERANKERS, RerankerSpec
+from youtu_st.loading import checkpoint as files
+from youtu_st.loading.load import own_modules, readable
+from youtu_st.modules import checks, fingerprint
 from youtu_st.rerank.transformer import ANSWERS, FALSE, TRUE, RerankTransformer
+from youtu_st.spec.reranker import RERANKERS, RerankerSpec
 
 
 def load(

@@ -13,10 +13,10 @@ import torch
 from sentence_transformers import CrossEncoder
 from sentence_transformers.util import batch_to_device
 
-from youtu_st import prefix
-from youtu_st.backends.network import within_memory
 from youtu_st.errors import InputError
-from youtu_st.frontend import LEAST_GROUP, Row, StockRow, by_prompt
+from youtu_st.inference.network import within_memory
+from youtu_st.inference.preprocess import LEAST_GROUP, Row, StockRow, by_prompt
+from youtu_st.modules import prefix
 from youtu_st.protocol import Vectors
 from youtu_st.rerank.transformer import RerankTransformer
 

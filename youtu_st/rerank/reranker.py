@@ -10,20 +10,21 @@ from typing import Any, get_args
 import numpy as np
 from sentence_transformers import CrossEncoder
 
-from youtu_st import fingerprint
-from youtu_st.device import Dtype
-from youtu_st.device import batch_tokens as tokens_for
-from youtu_st.distinct import Distinct
+from youtu_st.backends.device import Dtype
+from youtu_st.backends.device import batch_tokens as tokens_for
 from youtu_st.errors import InputError
-from youtu_st.inputs import Truncation, TruncationReport, check_count, check_texts, one_of
-from youtu_st.progress import progress_bar
+from youtu_st.inference.progress import progress_bar
+from youtu_st.inference.truncation import Truncation, TruncationReport
+from youtu_st.inference.unique import Distinct
+from youtu_st.inputs import check_count, check_texts, one_of
+from youtu_st.loading.shared import OnePerProcess, check_name, check_only_loaded
+from youtu_st.modules import fingerprint
 from youtu_st.protocol import Vectors
 from youtu_st.rerank.loading import check_kind, load
 from youtu_st.rerank.pairs import pairs_for
 from youtu_st.rerank.scoring import Scoring, Work
-from youtu_st.rerank.spec import RERANKERS
 from youtu_st.rerank.transformer import RerankTransformer
-from youtu_st.shared import OnePerProcess, check_name, check_only_loaded
+from youtu_st.spec.reranker import RERANKERS
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from youtu_st import batching
 from youtu_st.errors import NonFiniteError, OutOfMemoryError
-from youtu_st.pipeline import CALL_SHARE
+from youtu_st.inference import batches
+from youtu_st.inference.pipeline import CALL_SHARE
 from youtu_st.protocol import Vectors
 from youtu_st.rerank.pairs import Group, Pairs
 
@@ -66,7 +66,7 @@ class Scoring:
         """Batches of a group; tokens that are computed once do not count."""
         budget = self.batch_tokens
         lengths = [len(work.rows[i]) - group.shared for i in group.positions]
-        plan = batching.plan(lengths, budget, None if group.shared else budget // CALL_SHARE)
+        plan = batches.plan(lengths, budget, None if group.shared else budget // CALL_SHARE)
         return [Group([group.positions[i] for i in batch], group.shared) for batch in plan.batches]
 
     def _fill(self, work: Work, batch: Group) -> None:

@@ -12,11 +12,11 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from youtu_st import prefix, tokenization
 from youtu_st.errors import InputError, ModelLoadError
-from youtu_st.modules import SHARED_PREFIX, InstructionTransformer
-from youtu_st.rerank.template import Template
-from youtu_st.tokenization import TokenizedText
+from youtu_st.modules import prefix, tokenization
+from youtu_st.modules.tokenization import TokenizedText
+from youtu_st.modules.transformer import SHARED_PREFIX, InstructionTransformer
+from youtu_st.spec.reranker import Template
 
 ANSWERS = "causal_logits"
 """The feature that ``LogitScore`` reads."""
@@ -33,7 +33,7 @@ class RerankTransformer(InstructionTransformer):
 
     Args:
         model_name_or_path: A transformers checkpoint of a causal language model.
-        prefix: See :class:`~youtu_st.rerank.template.Template`.
+        prefix: See :class:`~youtu_st.spec.reranker.Template`.
         body: Likewise.
         suffix: Likewise.
         instruction: Likewise.

@@ -15,15 +15,15 @@ from safetensors import safe_open
 from sentence_transformers.base.modules import Normalize, Transformer
 from sentence_transformers.util import batch_to_device
 
-from youtu_st import checks
-from youtu_st.device import HALF
-from youtu_st.frontend import frontend_for
-from youtu_st.mask import Mask
-from youtu_st.prompts import prompt_for
-from youtu_st.spec import fill
+from youtu_st.backends.device import HALF
+from youtu_st.inference.preprocess import frontend_for
+from youtu_st.modules import checks
+from youtu_st.modules.mask import Mask
+from youtu_st.probes import DOCUMENTS, QUERIES
+from youtu_st.spec.model import fill
+from youtu_st.spec.prompts import prompt_for
 from youtu_st.verification.finding import Finding, judge, skipped
 from youtu_st.verification.subject import Subject, declared_pooling
-from youtu_st.verification.texts import DOCUMENTS, QUERIES
 from youtu_st.verification.tokens import (
     RULES,
     Doubles,

@@ -7,13 +7,13 @@ from pathlib import Path
 
 from transformers import PreTrainedTokenizerBase
 
-from youtu_st.prompts import prompt_for
+from youtu_st.probes import SHORT
+from youtu_st.spec.prompts import prompt_for
 from youtu_st.verification.behaviour import Behaviour
 from youtu_st.verification.finding import Finding
 from youtu_st.verification.published import Score, check_published
 from youtu_st.verification.settings import check_settings
 from youtu_st.verification.subject import Subject, load_subject
-from youtu_st.verification.texts import SHORT
 from youtu_st.verification.tokens import Token, read_tokens, show_tokens
 
 

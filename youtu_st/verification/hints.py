@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
+from youtu_st.probes import DOCUMENTS, QUERIES
 from youtu_st.protocol import TextEncoder, Vectors
-from youtu_st.verification.texts import DOCUMENTS, QUERIES
 
 EQUAL = 0.999
 """Cosine from which on two vectors are the same, but for the dtype."""
@@ -100,7 +100,7 @@ def _mistakes(reference: TextEncoder) -> Iterator[Variant]:
     )
     model = getattr(reference, "model", None)
     if model is not None:
-        from youtu_st.verification.variants import mistakes_of  # needs torch, which an engine does not
+        from youtu_st.verification.mistakes import mistakes_of  # needs torch, which an engine does not
 
         yield from mistakes_of(model, reference.dimension)
 

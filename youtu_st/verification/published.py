@@ -14,7 +14,7 @@ from sentence_transformers import SentenceTransformer
 from youtu_st.encoder import Encoder
 from youtu_st.errors import InputError, YoutuError
 from youtu_st.protocol import TextEncoder
-from youtu_st.spec import ModelSpec
+from youtu_st.spec.model import ModelSpec
 from youtu_st.verification.finding import Finding, judge, skipped
 
 TASKS = {"stsbenchmark": Path("stsbenchmark", "sts-test.csv")}

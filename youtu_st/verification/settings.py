@@ -9,11 +9,11 @@ from typing import Any
 from sentence_transformers.base.modules import Transformer
 from transformers import PreTrainedTokenizerBase
 
-from youtu_st import checkpoint as files
-from youtu_st import checks, tokenization
 from youtu_st.errors import ModelLoadError
-from youtu_st.frontend import frontend_for
-from youtu_st.prompts import ROLES, prompt_for
+from youtu_st.inference.preprocess import frontend_for
+from youtu_st.loading import checkpoint as files
+from youtu_st.modules import checks, tokenization
+from youtu_st.spec.prompts import ROLES, prompt_for
 from youtu_st.verification.finding import Finding, judge, skipped
 from youtu_st.verification.subject import Subject, shorter_lengths
 

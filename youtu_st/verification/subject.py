@@ -12,11 +12,12 @@ from sentence_transformers import SentenceTransformer
 from sentence_transformers.base.modules import Normalize, Transformer
 from sentence_transformers.sentence_transformer.modules import Pooling
 
-from youtu_st import checkpoint as files
-from youtu_st.device import available, dtype_to_load, is_native
-from youtu_st.loading import assemble, from_directory, readable, resolve_spec
-from youtu_st.modules import InstructionMaskedPooling, InstructionTransformer
-from youtu_st.spec import ModelSpec
+from youtu_st.backends.device import available, dtype_to_load, is_native
+from youtu_st.loading import checkpoint as files
+from youtu_st.loading.load import assemble, from_directory, readable, resolve_spec
+from youtu_st.modules.pooling import InstructionMaskedPooling
+from youtu_st.modules.transformer import InstructionTransformer
+from youtu_st.spec.model import ModelSpec
 
 _STOCK_POOLINGS = {"mean": "mean", "lasttoken": "last_token", "cls": "first_token", "max": "max"}
 

@@ -12,9 +12,9 @@ import torch
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.util import batch_to_device
 
-from youtu_st import tokenization
-from youtu_st.frontend import frontend_for
-from youtu_st.mask import Mask
+from youtu_st.inference.preprocess import frontend_for
+from youtu_st.modules import tokenization
+from youtu_st.modules.mask import Mask
 from youtu_st.verification.subject import Expected
 
 RULES = ("masked_mean", "mean", "last_token", "first_token", "max")

@@ -17,9 +17,9 @@ from llama_index.embeddings.huggingface.base import DEFAULT_HUGGINGFACE_LENGTH
 from llama_index.embeddings.huggingface.utils import DEFAULT_HUGGINGFACE_EMBEDDING_MODEL
 
 from llama_index.embeddings.youtu.cache import CachePart
-from youtu_st.arguments import check_normalized, encoder_settings
-from youtu_st.embedder import Embedder, Role
 from youtu_st.errors import InputError
+from youtu_st.frameworks.arguments import check_normalized, encoder_settings
+from youtu_st.frameworks.embedder import Embedder, Role
 from youtu_st.protocol import TextEncoder
 
 BATCH_TEXTS = 1024

@@ -14,8 +14,8 @@ from llama_index.core.postprocessor.types import BaseNodePostprocessor
 from llama_index.core.schema import BaseNode, MetadataMode, NodeWithScore, QueryBundle
 
 from youtu_st.errors import InputError
+from youtu_st.frameworks.reranker import DEFAULT_MODEL, best, check_top_n, reranker_for
 from youtu_st.rerank import Reranker
-from youtu_st.reranking import DEFAULT_MODEL, best, check_top_n, reranker_for
 
 RETRIEVAL_SCORE = "retrieval_score"
 """The metadata key that ``keep_retrieval_score`` fills, as in the stock class."""

@@ -7,8 +7,8 @@ from llama_index.core.schema import BaseNode, MetadataMode
 
 from youtu_st.errors import IndexMismatchError
 from youtu_st.index import VectorIndex
-from youtu_st.index.inputs import unit_rows
-from youtu_st.index.manifest import PROBE_COSINE
+from youtu_st.inputs import unit_rows
+from youtu_st.probes import PROBE_COSINE
 
 METADATA_WARNING = (
     "Nodes came with embeddings of their metadata and text together. Metadata does not change a vector here, "

@@ -1,0 +1,330 @@
+"""The fastest way that keeps the vectors: measured against vectors computed here, remembered, forgotten."""
+
+from __future__ import annotations
+
+import importlib.util
+import itertools
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+import youtu_st
+from youtu_st.backends import fastest as ways_to_run
+from youtu_st.backends import trials
+from youtu_st.backends.fastest import FastChoice, best
+from youtu_st.backends.trials import Trial, candidates, probe_texts, run_trials
+from youtu_st.errors import InputError, ModelLoadError, UnknownModelError
+
+openvino = pytest.mark.skipif(
+    importlib.util.find_spec("openvino") is None, reason="the extra openvino is not installed"
+)
+
+
+def load_fastest(
+    model: Any, settings: Any = None, progress: Any = None
+) -> tuple[youtu_st.Encoder, FastChoice]:
+    return ways_to_run.fastest(youtu_st.Encoder, model, settings, progress)
+
+
+def fastest(model: Any, progress: Any = None, **settings: Any) -> FastChoice:
+    return load_fastest(model, settings, progress)[1]
+
+
+TEXTS = 6  # measured in most tests: without instructions for it, bfloat16 is a hundred times slower
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("YOUTU_ST_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(trials, "ROUND_SECONDS", 0)
+    monkeypatch.setattr(trials, "USUAL_TEXTS", TEXTS)
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def two_ways(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Torch in float32 and in the checkpoint's dtype, which is the same: quick everywhere."""
+    monkeypatch.setattr(
+        ways_to_run, "candidates", lambda device: [("torch", "float32"), ("torch", "checkpoint")]
+    )
+
+
+@pytest.fixture
+def spy(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
+    """Every encoder that is made, as ``(backend, dtype)``."""
+    made: list[tuple[str, str]] = []
+
+    construct = youtu_st.Encoder.__init__
+
+    def counted(self: youtu_st.Encoder, *args: Any, **settings: Any) -> None:
+        if "backend" in settings:  # else a test's own
+            made.append((settings["backend"], settings["dtype"]))
+        construct(self, *args, **settings)
+
+    monkeypatch.setattr(youtu_st.Encoder, "__init__", counted)
+    return made
+
+
+def kept(cache: Path) -> Path:
+    (file,) = (cache / "fast").iterdir()
+    return file
+
+
+# -- the probe texts -----------------------------------------------------------------------------------------
+
+
+def test_probe_texts_differ_and_are_mixed_from_the_first_on() -> None:
+    texts = probe_texts(512)
+    assert len(set(texts)) == 512
+    assert probe_texts(40) == texts[:40]
+    chinese = [any("\u4e00" <= c <= "\u9fff" for c in text) for text in texts]
+    lengths = [len(text) for text in texts]
+    for count in (4, 32, 512):
+        assert 0.2 < sum(chinese[:count]) / count < 1
+        assert max(lengths[:count]) > 4 * min(lengths[:count])
+    assert max(lengths) < 600
+
+
+# -- which is chosen -----------------------------------------------------------------------------------------
+
+
+def test_the_fastest_that_keeps_the_vectors_is_chosen() -> None:
+    reference = Trial("torch", "float32", 10.0, 1.0)
+    close = Trial("torch", "bfloat16", 30.0, 0.9995)
+    wrong = Trial("torch", "float16", 90.0, 0.99949)
+    broken = Trial("openvino", "float32", 99.0, 1.0, problem="cannot convert")
+    slow = Trial("openvino", "bfloat16", 5.0, 1.0)
+    for order in itertools.permutations([close, wrong, broken, slow]):
+        assert best((reference, *order)) is close
+    assert best((reference, wrong, broken, slow)) is reference
+    assert best((Trial("torch", "float32", 10.0, 0.5), slow)).dtype == "float32"
+
+
+def test_a_choice_in_words() -> None:
+    table = (Trial("torch", "float32", 1000.0, 1.0), Trial("openvino", "bfloat16", 5400.0, 0.999712))
+    said = "openvino bfloat16: 5,400 texts/s, 5.4 times torch float32, cosine 0.99971"
+    assert str(FastChoice("openvino", "bfloat16", table)) == said
+    assert str(FastChoice("openvino", "bfloat16", table, remembered=True)) == f"{said} (remembered)"
+    assert str(FastChoice("torch", "float32", table)) == "torch float32: 1,000 texts/s, the fastest of 2 ways"
+    assert str(FastChoice("torch", "float32")) == "torch float32, the only way to run it here"
+
+
+def test_candidates_are_what_the_machine_computes_natively(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trials, "is_native", lambda dtype, device: dtype == torch.bfloat16)
+    monkeypatch.setattr(trials, "native_dtypes", lambda: (torch.float32, torch.float16))
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: object())
+    torches = [("torch", "float32"), ("torch", "bfloat16")]
+    assert candidates("cpu") == [*torches, ("openvino", "float32"), ("openvino", "float16")]
+    assert candidates("cuda:1") == torches
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    assert candidates("cpu") == torches
+
+
+# -- what is measured ----------------------------------------------------------------------------------------
+
+
+def test_cosines_are_the_lowest_over_texts_and_roles(tiny: Path) -> None:
+    ways: Any = [("torch", "float32"), ("torch", "bfloat16")]
+    table = run_trials(youtu_st.Encoder, tiny, {"device": "cpu"}, ways, lambda line: None)
+    exact = youtu_st.Encoder(tiny, device="cpu", dtype="float32")
+    rounded = youtu_st.Encoder(tiny, device="cpu", dtype="bfloat16")
+    texts = probe_texts(TEXTS)
+    cosines = [
+        float(np.dot(a.astype(np.float64), b))
+        for role in ("encode_query", "encode_document")
+        for a, b in zip(getattr(exact, role)(texts), getattr(rounded, role)(texts), strict=True)
+    ]
+    assert (table[0].backend, table[0].dtype, table[0].problem) == ("torch", "float32", None)
+    assert table[0].cosine == pytest.approx(1, abs=1e-6)
+    assert table[1].cosine == pytest.approx(min(cosines), abs=1e-5)
+    assert 0.9 < table[1].cosine < 0.99999
+    assert all(trial.texts_per_second > 0 for trial in table)
+
+
+def test_speed_is_texts_over_the_median_round(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = itertools.accumulate([0, 0.5, *[0, 2.0, 0, 9.0, 0, 4.0] * 2])  # sizing; then three rounds, twice
+    monkeypatch.setattr(trials.time, "perf_counter", lambda: next(clock))
+    ways: Any = [("torch", "float32"), ("torch", "float32")]
+    table = run_trials(youtu_st.Encoder, tiny, {"device": "cpu"}, ways, lambda line: None)
+    # Both roles count.
+    assert [trial.texts_per_second for trial in table] == [2 * TEXTS / 4.0] * 2
+
+
+@pytest.mark.parametrize(("each", "count"), [(0.0005, 512), (0.004, 250), (0.1, 32), (0.5, 10), (60.0, 4)])
+def test_long_rounds_have_fewer_texts(
+    tiny: Path, monkeypatch: pytest.MonkeyPatch, each: float, count: int
+) -> None:
+    monkeypatch.undo()
+    seen: list[int] = []
+    now = [0.0]
+
+    def timed(encoder: Any, texts: list[str]) -> Any:
+        seen.append(len(texts))
+        now[0] += each * len(texts)
+        return np.ones((2 * len(texts), 1))
+
+    monkeypatch.setattr(trials, "encode_probes", timed)
+    monkeypatch.setattr(trials.time, "perf_counter", lambda: now[0])
+    (trial,) = run_trials(
+        youtu_st.Encoder, tiny, {"device": "cpu"}, [("torch", "float32")], lambda line: None
+    )
+    assert seen[:3] == [4, 4, count]
+    assert trial.texts_per_second == pytest.approx(2 / each)
+    assert len(seen) == (6 if each < 60 else 4)  # a round of four minutes is not run three times
+
+
+def test_a_way_that_does_not_work_says_why(tiny: Path, spy: Any) -> None:
+    ways: Any = [("torch", "float32"), ("torch", "no such"), ("torch", "checkpoint")]
+    table = run_trials(youtu_st.Encoder, tiny, {"device": "cpu"}, ways, lambda line: None)
+    assert [trial.problem is None for trial in table] == [True, False, True]
+    assert "dtype" in str(table[1].problem)
+    assert best(table).problem is None
+    with pytest.raises(UnknownModelError):
+        run_trials(youtu_st.Encoder, tiny / "gone", {}, ways, lambda line: None)
+
+
+@openvino
+def test_openvino_is_tried_and_runs(tiny: Path, cache: Path) -> None:
+    encoder, choice = load_fastest(tiny, {"device": "cpu"})
+    measured = {(trial.backend, trial.dtype): trial for trial in choice.trials}
+    assert list(measured) == candidates("cpu")
+    assert measured["openvino", "float32"].problem is None
+    assert measured["openvino", "float32"].cosine > 0.99999
+    assert best(choice.trials) == measured[choice.backend, choice.dtype]
+    assert {name: encoder.runtime[name] for name in ("backend", "dtype")} == choice.settings
+    plain = youtu_st.Encoder(tiny, device="cpu", dtype="float32")
+    assert encoder.fingerprint == plain.fingerprint
+    texts = probe_texts(TEXTS)
+    assert (encoder.encode_query(texts) * plain.encode_query(texts)).sum(
+        axis=1
+    ).min() >= ways_to_run.MIN_COSINE
+
+
+# -- what is remembered --------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("two_ways")
+def test_it_is_measured_once(tiny: Path, cache: Path, spy: list[tuple[str, str]]) -> None:
+    told: list[str] = []
+    first = fastest(tiny, device="cpu", progress=told.append)
+    assert not first.remembered
+    chosen = (first.backend, first.dtype)
+    assert spy == [("torch", "float32"), ("torch", "checkpoint"), chosen]
+    assert told == [
+        f"measuring the fastest of 2 ways to run {tiny}: torch float32 ...",
+        f"measuring the fastest of 2 ways to run {tiny}: torch checkpoint ...",
+        f"loading {tiny}: {' '.join(chosen)} ...",
+    ]
+    spy.clear()
+    # Defaults given and not given are the same; the model is loaded once, and nothing is measured.
+    again = fastest(str(tiny), device="cpu", trust_remote_code=False, checkpoint=None)
+    assert spy == [chosen]
+    assert again == FastChoice(first.backend, first.dtype, first.trials, remembered=True)
+    content = json.loads(kept(cache).read_text())
+    assert content["fingerprint"] == youtu_st.Encoder(tiny, device="cpu").fingerprint
+    assert content["model"] == str(tiny)
+
+    kept(cache).unlink()  # forgotten
+    assert not fastest(tiny, device="cpu").remembered
+    assert not fastest(tiny, device="cpu", max_length=64).remembered  # other settings, another choice
+    assert len(list((cache / "fast").iterdir())) == 2
+
+
+@pytest.mark.usefixtures("two_ways")
+def test_another_checkpoint_in_the_same_place_is_measured_again(tiny: Path, tmp_path: Path) -> None:
+    place = tmp_path / "model"
+    shutil.copytree(tiny, place)
+    before, _ = load_fastest(place, {"device": "cpu"})
+    (weights,) = place.rglob("*.safetensors")
+    tensors = {name: -tensor for name, tensor in load_file(weights).items()}
+    save_file(tensors, weights, {"format": "pt"})
+    after, choice = load_fastest(place, {"device": "cpu"})
+    assert before.fingerprint != after.fingerprint
+    assert not choice.remembered
+    assert load_fastest(place, {"device": "cpu"})[1].remembered
+
+
+@pytest.mark.usefixtures("two_ways")
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda text: text[:-20],
+        lambda text: "[]",
+        lambda text: "null",
+        lambda text: text.replace('"trials"', '"tests"'),
+        lambda text: text.replace('"dtype"', '"kind"'),
+        lambda text: text.replace('"format": 1', '"format": 2'),
+        lambda text: text.replace('"torch"', '"abacus"'),
+        lambda text: json.dumps(json.loads(text) | {"trials": []}),
+        lambda text: json.dumps(json.loads(text) | {"backend": "openvino"}),
+    ],
+    ids=["cut", "list", "null", "no trials", "no dtype", "format", "backend", "empty", "not among them"],
+)
+def test_a_damaged_file_is_measured_again(tiny: Path, cache: Path, damage: Any) -> None:
+    choice = FastChoice(
+        "torch", "bfloat16", (Trial("torch", "float32", 1.0, 1.0), Trial("torch", "bfloat16", 2.0, 1.0))
+    )
+    file = ways_to_run._file(tiny, {"device": "cpu"}, "cpu")
+    encoder = youtu_st.Encoder(tiny, device="cpu")
+    ways_to_run._write(file, choice, encoder)
+    assert ways_to_run._read(file) == (
+        FastChoice("torch", "bfloat16", choice.trials, remembered=True),
+        encoder.fingerprint,
+    )
+    file.write_text(damage(file.read_text()))
+    assert ways_to_run._read(file) is None
+    ways_to_run._write(file, choice, encoder)
+    assert ways_to_run._read(file) is not None
+    assert [path.name for path in file.parent.iterdir()] == [file.name]
+
+
+@pytest.mark.usefixtures("two_ways")
+def test_a_cache_that_cannot_be_written_costs_only_the_memory(
+    tiny: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("YOUTU_ST_CACHE", str(tmp_path / "file"))
+    encoder, choice = load_fastest(tiny, {"device": "cpu"})
+    assert not choice.remembered
+    assert "cannot be remembered" in caplog.text
+    assert encoder.encode_query(["x"]).shape == (1, encoder.dimension)
+
+
+def test_one_way_is_taken_unmeasured(
+    tiny: Path, cache: Path, spy: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ways_to_run, "candidates", lambda device: [("torch", "float32")])
+    choice = fastest(tiny, device="cpu")
+    assert (choice, spy) == (FastChoice("torch", "float32"), [("torch", "float32")])
+    assert not cache.exists()
+
+
+def test_what_is_chosen_cannot_be_given(tiny: Path) -> None:
+    with pytest.raises(InputError, match="dtype: the fastest way is measured, not given"):
+        fastest(tiny, dtype="bfloat16")
+    with pytest.raises(InputError, match="backend, weights: "):
+        fastest(tiny, backend="openvino", weights="int8")
+    with pytest.raises(InputError, match="pass its name or its directory"):
+        fastest(youtu_st.load(tiny, device="cpu"))  # type: ignore[arg-type]
+    with pytest.raises(UnknownModelError, match="unknown model 'minilmm'"):
+        fastest("minilmm")
+    with pytest.raises(InputError, match="batch_tokens"):
+        fastest(tiny, batch_tokens=0)
+    for device in ("cuda:99", ["cuda:99"], "toaster"):
+        with pytest.raises(ModelLoadError, match="cuda:99' is not there|not 'toaster'"):
+            fastest(tiny, device=device)
+
+
+@pytest.mark.usefixtures("two_ways")
+def test_the_encoder_s_own_constructor(tiny: Path) -> None:
+    encoder = youtu_st.Encoder.fastest(tiny, device="cpu", max_length=64)
+    assert encoder.max_length == 64
+    choice = fastest(tiny, device="cpu", max_length=64)
+    assert choice.remembered
+    assert encoder.runtime["backend"] == choice.backend

@@ -1,0 +1,230 @@
+"""Embedder: rows as floats, concurrent calls in shared batches, and one call's mistake its own."""
+
+from __future__ import annotations
+
+import asyncio
+import pickle
+import threading
+
+import numpy as np
+import pytest
+from checkpoints import TEXTS, save_spec
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import youtu_st
+from youtu_st import Encoder
+from youtu_st.errors import InputError, ModelLoadError
+from youtu_st.frameworks.embedder import Embedder
+from youtu_st.inference.dynamic_batching import Coalescer
+
+
+@pytest.fixture(scope="module")
+def encoder(tiny):
+    return Encoder(tiny)
+
+
+def numbers(texts):
+    """An encode function whose rows say which text they are of."""
+    return np.array([[float(text)] for text in texts], dtype=np.float32)
+
+
+async def test_calls_that_wait_together_share_a_batch():
+    batches, first_runs, go_on = [], threading.Event(), threading.Event()
+
+    def encode(key, texts):
+        batches.append((key, list(texts)))
+        first_runs.set()
+        go_on.wait(10)
+        return numbers(texts)
+
+    coalesce = Coalescer(encode, most=4)
+    calls = [asyncio.create_task(coalesce("a", ["0"]))]
+    await asyncio.to_thread(first_runs.wait, 10)
+    calls += [asyncio.create_task(coalesce("a", [str(i)])) for i in range(1, 7)]
+    calls.append(asyncio.create_task(coalesce("b", ["7"])))
+    await asyncio.sleep(0)  # let every task hand its texts over
+    go_on.set()
+    rows = await asyncio.gather(*calls)
+    assert [row.tolist() for row in rows] == [[[float(i)]] for i in range(8)]
+    assert batches == [
+        ("a", ["0"]),
+        ("a", ["1", "2", "3", "4"]),
+        ("a", ["5", "6"]),
+        ("b", ["7"]),
+    ]
+
+
+async def test_a_question_does_not_wait_for_a_corpus():
+    corpus_runs, go_on = threading.Event(), threading.Event()
+
+    def encode(key, texts):
+        if len(texts) > 4:
+            corpus_runs.set()
+            assert go_on.wait(10)
+        return numbers(texts)
+
+    coalesce = Coalescer(encode, most=4)
+    corpus = asyncio.create_task(coalesce("k", [str(i) for i in range(5)]))
+    await asyncio.to_thread(corpus_runs.wait, 10)
+    assert (await asyncio.wait_for(coalesce("k", ["7"]), 5)).tolist() == [[7.0]]
+    assert not corpus.done()
+    go_on.set()
+    assert (await corpus).tolist() == [[0.0], [1.0], [2.0], [3.0], [4.0]]
+
+
+async def test_a_mistake_reaches_its_own_caller_only():
+    def encode(key, texts):
+        if "bad" in texts:
+            raise InputError(f"text {texts.index('bad')} is bad")
+        return numbers(texts)
+
+    coalesce = Coalescer(encode)
+    texts = ["1", "bad", "2", "3"]
+    found = await asyncio.gather(*(coalesce("k", [text]) for text in texts), return_exceptions=True)
+    assert isinstance(found[1], InputError)
+    assert str(found[1]) == "text 0 is bad"  # counted within the caller's own texts
+    assert [found[i].tolist() for i in (0, 2, 3)] == [[[1.0]], [[2.0]], [[3.0]]]
+
+
+async def test_a_cancelled_call_is_not_encoded_and_others_are():
+    seen, runs, go_on = [], threading.Event(), threading.Event()
+
+    def encode(key, texts):
+        seen.extend(texts)
+        runs.set()
+        go_on.wait(10)
+        return numbers(texts)
+
+    coalesce = Coalescer(encode)
+    first = asyncio.create_task(coalesce("k", ["1"]))
+    await asyncio.to_thread(runs.wait, 10)
+    second, third = (asyncio.create_task(coalesce("k", [text])) for text in "23")
+    await asyncio.sleep(0)
+    second.cancel()
+    await asyncio.sleep(0)
+    go_on.set()
+    assert [(await first).tolist(), (await third).tolist()] == [[[1.0]], [[3.0]]]
+    assert second.cancelled()
+    assert seen == ["1", "3"]
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 5)), max_size=40), st.integers(1, 9))
+def test_every_call_gets_its_own_rows(calls, most):
+    async def run():
+        coalesce = Coalescer(lambda key, texts: numbers([t.split()[1] for t in texts]), most=most)
+        made = [(key, [f"{key} {100 * n + i}" for i in range(size)]) for n, (key, size) in enumerate(calls)]
+        return await asyncio.gather(*(coalesce(key, texts) for key, texts in made if texts))
+
+    rows = asyncio.run(run())
+    expected = [[100.0 * n + i for i in range(size)] for n, (_, size) in enumerate(calls) if size]
+    assert [row[:, 0].tolist() for row in rows] == expected
+
+
+def test_the_thread_ends_with_the_work():
+    coalesce = Coalescer(lambda key, texts: numbers(texts))
+    asyncio.run(coalesce("k", ["1"]))
+    for thread in threading.enumerate():
+        if thread.name == "youtu-st-coalescer":
+            thread.join(10)
+            assert not thread.is_alive()
+
+
+async def test_rows_are_the_encoders_as_floats(encoder):
+    embedder = Embedder(encoder)
+    instruction = "Classify the topic"
+    for role, encode in (("query", encoder.encode_query), ("document", encoder.encode_document)):
+        for told in (None, "", instruction):
+            expected = encode(TEXTS, instruction=told)
+            rows = embedder.embed(role, TEXTS, told)
+            assert type(rows[0][0]) is float
+            np.testing.assert_allclose(rows, expected, atol=1e-6)
+            np.testing.assert_allclose(await embedder.aembed(role, TEXTS, told), expected, atol=1e-6)
+    assert embedder.embed("document", []) == []
+    assert await embedder.aembed("document", []) == []
+
+
+def test_an_encoder_that_is_none_is_refused():
+    with pytest.raises(InputError, match=r"for a SentenceTransformer pass Encoder\(model\)"):
+        Embedder(youtu_st.load("minilm"))
+
+
+# -- what the encoder had to learn for it ---------------------------------------------------------------
+
+
+def test_documents_take_an_instruction_too(encoder):
+    told = "Classify the topic"
+    template = encoder.model[0].template
+    expected = encoder.model.encode(
+        TEXTS, prompt=template.replace("{instruction}", told), normalize_embeddings=True
+    )
+    np.testing.assert_allclose(encoder.encode_document(TEXTS, instruction=told), expected, atol=1e-5)
+    own = encoder.encode_document(TEXTS)
+    np.testing.assert_array_equal(encoder.encode_document(TEXTS, instruction=None), own)
+    assert np.abs(encoder.encode_document(TEXTS, instruction=told) - own).max() > 0.01
+
+
+def test_a_whole_prompt_is_not_put_into_the_template_again(encoder):
+    template = encoder.model[0].template
+    whole = template.replace("{instruction}", "Classify the topic")
+    with pytest.raises(InputError, match="pass the task description alone, 'Classify the topic'"):
+        encoder.encode_query(["text"], instruction=whole)
+    with pytest.raises(InputError, match="'Classify the topic'"):
+        encoder.encode_query(["text"], instruction=whole.rstrip())
+
+
+def test_prompts_replace_the_models_own(tiny, encoder):
+    other = Encoder(tiny, prompts={"query": "query: ", "document": "passage: "})
+    for role, prompt in (("query", "query: "), ("document", "passage: ")):
+        expected = encoder.model.encode(TEXTS, prompt=prompt, normalize_embeddings=True)
+        encode = other.encode_query if role == "query" else other.encode_document
+        np.testing.assert_allclose(encode(TEXTS), expected, atol=1e-5)
+    assert other.fingerprint != encoder.fingerprint
+    assert Encoder(tiny, prompts={"document": ""}).fingerprint == encoder.fingerprint
+    with pytest.raises(InputError, match="a role in prompts must be one of query, document, not 'passage'"):
+        Encoder(tiny, prompts={"passage": "x"})
+    with pytest.raises(ModelLoadError, match="no room for text"):
+        Encoder(tiny, prompts={"query": "word " * 600})
+
+
+def test_a_shorter_maximum_length(tiny, encoder):
+    short = Encoder(tiny, max_length=40, truncation="ignore")
+    text = "one two three four five six seven eight nine ten " * 5
+    kept = encoder.tokenizer(text, add_special_tokens=False)["input_ids"]
+    assert short.max_length == 40
+    assert short.fingerprint != encoder.fingerprint
+    # The same text cut by hand: 40 tokens with what the tokenizer adds.
+    room = 40 - len(encoder.tokenizer("")["input_ids"])
+    cut = encoder.tokenizer.decode(kept[:room])
+    np.testing.assert_allclose(short.encode_document([text]), encoder.encode_document([cut]), atol=1e-5)
+    for wrong in (0, 513, "many"):
+        with pytest.raises(InputError, match="max_length"):
+            Encoder(tiny, max_length=wrong)
+
+
+def test_hub_options_are_named(tiny):
+    with pytest.raises(InputError, match="an option of hub must be one of revision, cache_dir"):
+        Encoder(tiny, hub={"revison": "main"})
+    assert Encoder(tiny, hub={"revision": "main"}).dimension == 32  # nothing to download
+
+
+def test_pickled_as_settings_not_weights(tiny, tmp_path):
+    encoder = Encoder.shared(tiny, max_length=100, prompts={"query": "q: "})
+    data = pickle.dumps(encoder)
+    assert len(data) < 2000
+    assert pickle.loads(data) is encoder
+    loaded = Encoder(youtu_st.load(tiny))
+    with pytest.raises(InputError, match="save the model with save_pretrained"):
+        pickle.dumps(loaded)
+
+
+def test_another_model_in_the_same_place_is_noticed(checkpoint, tmp_path):
+    place = tmp_path / "model"
+    youtu_st.load(save_spec(tmp_path / "a.yaml"), checkpoint("youtu", "bpe-bos")).save_pretrained(str(place))
+    data = pickle.dumps(Encoder(place))
+    changed = youtu_st.load(place)
+    changed.prompts["query"] = "another: "
+    changed.save_pretrained(str(place))
+    with pytest.raises(ModelLoadError, match="the model there is another"):
+        pickle.loads(data)

@@ -1,0 +1,192 @@
+"""Specs: what is accepted, and that every mistake is one line with the remedy in it."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+import yaml
+from checkpoints import spec
+
+import youtu_st
+from youtu_st.errors import ModelLoadError, SpecError, UnknownModelError
+from youtu_st.spec.model import ModelSpec, fill, known_models, load_spec
+
+QWEN3 = {"qwen3-embedding-0.6b": 1024, "qwen3-embedding-4b": 2560, "qwen3-embedding-8b": 4096}
+WEB = "Instruct: Given a web search query, retrieve relevant passages that answer the query\nQuery:"
+
+
+def test_seven_specs_are_shipped():
+    assert known_models() == [
+        "minilm",
+        *QWEN3,
+        "qzhou-embedding",
+        "youtu-embedding",
+        "youtu-embedding-script",
+    ]
+    for name in known_models():
+        assert (load_spec(name).name, load_spec(name).prompts.document) == (name, "")
+
+
+def test_youtu_is_as_published():
+    youtu = load_spec("youtu-embedding")
+    assert youtu.prompts.query == (
+        "Instruction: Given a search query, retrieve passages that answer the question \nQuery:"
+    )
+    assert (youtu.dimension, youtu.max_length, youtu.attention) == (2048, 8192, "bidirectional")
+    assert (youtu.pooling, youtu.boundary, youtu.special_tokens) == ("masked_mean", "offsets", "exclude")
+    assert (youtu.padding_side, youtu.lengths) == ("right", [2048])
+    assert fill(youtu.template, "Do it") == "Instruction: Do it \nQuery:"
+    assert youtu.templates == {
+        "readme": "Instruction: {instruction} \nQuery:",
+        "usage": "Instruction: {instruction} \nQuery: ",
+        "evaluation": "Instruction: {instruction} \nQuery: ",
+        "training": "Instruction: {instruction} Query: ",
+    }
+    assert youtu.examples[0].scores[0][0] == 0.4465198516845703
+    script = load_spec("youtu-embedding-script")
+    assert (script.boundary, script.max_length) == ("token_count", 1024)
+    for field in ("hub_id", "dimension", "pooling", "padding_side", "prompts", "template", "examples"):
+        assert getattr(script, field) == getattr(youtu, field)
+
+
+def test_qzhou_is_as_published():
+    qzhou = load_spec("qzhou-embedding")
+    assert (qzhou.hub_id, qzhou.dimension, qzhou.max_length) == ("Kingsoft-LLM/QZhou-Embedding", 3584, 8192)
+    assert (qzhou.attention, qzhou.pooling, qzhou.padding_side) == ("bidirectional", "mean", "left")
+    assert (qzhou.template, qzhou.prompts.query) == ("Instruct: {instruction}\nQuery:", WEB)
+    assert qzhou.templates["evaluation"] == "Instruct: {instruction}\nQuery: "
+    assert qzhou.lengths == [3584]
+
+
+@pytest.mark.parametrize("name", QWEN3)
+def test_qwen3_is_as_published(name):
+    qwen3 = load_spec(name)
+    assert qwen3.hub_id.lower() == f"qwen/{name}"
+    assert (qwen3.dimension, qwen3.max_length) == (QWEN3[name], 32768)
+    assert (qwen3.attention, qwen3.pooling, qwen3.padding_side) == ("causal", "last_token", "left")
+    assert (qwen3.template, qwen3.prompts.query) == ("Instruct: {instruction}\nQuery:", WEB)
+    assert (qwen3.eos, qwen3.lengths) == (True, range(32, QWEN3[name] + 1))
+    assert qwen3.examples[0].scores[0][0] == pytest.approx(0.76, abs=0.02)
+
+
+def test_minilm_is_as_published():
+    minilm = load_spec("minilm")
+    assert (minilm.dimension, minilm.max_length, minilm.special_tokens) == (384, 256, "include")
+    assert (minilm.bos, minilm.eos, minilm.template) == (True, True, None)
+    assert minilm.sha256 == "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+
+
+@pytest.mark.parametrize(
+    ("tokenizer", "changes", "message"),
+    [
+        ("bpe-bos", {"eos": True}, "the tokenizer adds no token after a text, and tiny's adds one"),
+        ("bpe-bos-eos", {"eos": False}, "the tokenizer adds a token after a text, and tiny's adds none"),
+        ("bpe", {"bos": True}, "the tokenizer adds no token before a text, and tiny's adds one"),
+        ("bpe-bos", {"bos": False}, "the tokenizer adds a token before a text, and tiny's adds none"),
+    ],
+)
+def test_a_tokenizer_that_adds_other_tokens_than_the_spec_says_is_refused(
+    checkpoint, spec_file, tokenizer, changes, message
+):
+    with pytest.raises(ModelLoadError, match=message):
+        youtu_st.load(spec_file(**changes), checkpoint("qwen2", tokenizer))
+
+
+@pytest.mark.parametrize(("tokenizer", "added"), [("bpe", (False, False)), ("bpe-bos-eos", (True, True))])
+def test_a_tokenizer_that_adds_what_the_spec_says_is_taken(checkpoint, spec_file, tokenizer, added):
+    directory = checkpoint("qwen2", tokenizer)
+    assert youtu_st.load(spec_file(bos=added[0], eos=added[1]), directory).max_seq_length == 512
+    assert youtu_st.load(spec_file(), directory).max_seq_length == 512  # not known: not checked
+
+
+def test_a_spec_is_frozen():
+    with pytest.raises(ValueError, match="frozen"):
+        load_spec("minilm").dimension = 3
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"pooling": "maen"}, "field 'pooling': .*'masked_mean', 'mean' or 'last_token', got 'maen'"),
+        ({"attention": "both"}, "field 'attention': .*'causal' or 'bidirectional'"),
+        ({"boundary": "token-count"}, "field 'boundary': .*'offsets' or 'token_count'"),
+        ({"dimension": "384"}, "field 'dimension': .*integer, got '384'"),
+        ({"dimension": 0}, "field 'dimension': .*greater than 0"),
+        ({"normalise": True}, "unknown field 'normalise' \\(did you mean 'normalize'\\? allowed: .*pooling"),
+        ({"prompts": {"query": "q"}}, "missing field 'prompts.document'"),
+        (
+            {"prompts": {"qury": "q", "document": ""}},
+            "unknown field 'prompts.qury' \\(did you mean 'query'\\?",
+        ),
+        ({"template": "Query:"}, "field 'template': must contain {instruction} exactly once"),
+        ({"matryoshka_dimensions": [64, 32]}, "field 'matryoshka_dimensions': must be ascending"),
+        ({"matryoshka_dimensions": [64]}, "must not exceed dimension \\(32\\)"),
+        ({"matryoshka_from": 33}, "matryoshka_from must not exceed dimension \\(32\\)"),
+        ({"matryoshka_from": 0}, "field 'matryoshka_from': .*greater than 0"),
+        (
+            {"matryoshka_from": 8, "matryoshka_dimensions": [8]},
+            "matryoshka_dimensions or matryoshka_from, not",
+        ),
+        ({"templates": {"usage": "Query:"}}, "field 'templates': 'usage' must contain {instruction} exactly"),
+        ({"eos": "yes"}, "field 'eos': .*boolean, got 'yes'"),
+        ({"sha256": "abc"}, "field 'sha256'"),
+        ({"hub_id": "tiny"}, "field 'hub_id'"),
+        (
+            {"examples": [{"source": "x", "queries": ["a"], "documents": ["b"], "scores": [[1.0, 2.0]]}]},
+            "scores must have 1 rows",
+        ),
+    ],
+)
+def test_one_error_names_file_field_and_what_is_allowed(spec_file, changes, message):
+    path = spec_file(**changes)
+    with pytest.raises(SpecError, match=message) as caught:
+        load_spec(path)
+    assert str(caught.value).startswith(f"{path}: ")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_field_is_named(tmp_path):
+    fields = spec()
+    del fields["dimension"]
+    path = tmp_path / "tiny.yml"
+    path.write_text(yaml.safe_dump(fields))
+    with pytest.raises(SpecError, match=re.escape(f"{path}: missing field 'dimension'")):
+        load_spec(path)
+
+
+def test_files_that_are_not_specs(tmp_path):
+    with pytest.raises(SpecError, match=r"nowhere\.yaml: cannot read the spec"):
+        load_spec(tmp_path / "nowhere.yaml")
+    broken = tmp_path / "broken.yaml"
+    broken.write_text("a: [")
+    with pytest.raises(SpecError, match="not valid YAML"):
+        load_spec(broken)
+    broken.write_text("- a\n- b\n")
+    with pytest.raises(SpecError, match="a spec is a mapping of fields, not list"):
+        load_spec(broken)
+
+
+def test_unknown_names_list_near_matches_and_known_names():
+    with pytest.raises(
+        UnknownModelError, match="unknown model 'minilmm'. Did you mean 'minilm'.*Known names: minilm, "
+    ):
+        load_spec("minilmm")
+
+
+def test_an_edited_file_is_read_again(spec_file):
+    import os
+
+    first = load_spec(spec_file(dimension=32))
+    path = spec_file(dimension=64)
+    os.utime(path, (1, 1))
+    assert (first.dimension, load_spec(path).dimension) == (32, 64)
+
+
+def test_braces_in_an_instruction_stay():
+    assert fill("Do {instruction} now", "{x} {instruction}") == "Do {x} {instruction} now"
+
+
+@pytest.mark.parametrize("name", known_models())
+def test_a_spec_round_trips(name):
+    assert ModelSpec.model_validate(load_spec(name).model_dump()) == load_spec(name)

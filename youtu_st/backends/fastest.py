@@ -1,0 +1,197 @@
+"""The fastest way to run a model on this machine that keeps its vectors: measured once, and remembered."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import json
+import logging
+import os
+import platform
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, TypeVar, get_args
+
+import torch
+from sentence_transformers import SentenceTransformer
+
+from youtu_st.backends import Backend
+from youtu_st.backends.device import Dtype, available, split_devices
+from youtu_st.backends.trials import Progress, Trial, candidates, run_trials
+from youtu_st.disk import cache_directory
+from youtu_st.errors import InputError
+from youtu_st.protocol import TextEncoder
+from youtu_st.spec.model import MODELS
+
+MIN_COSINE = 0.9995
+"""Least cosine to torch in float32, over all probe texts and both roles, that a faster way must keep."""
+
+Made = TypeVar("Made", bound=TextEncoder)
+
+_FORMAT = 1
+_CHOSEN = ("backend", "dtype", "weights")
+_PACKAGES = ("openvino", "sentence-transformers", "torch", "transformers", "youtu-st")
+_log = logging.getLogger("youtu_st")
+
+
+@dataclass(frozen=True, slots=True)
+class FastChoice:
+    """The fastest way, and what all of them gave.
+
+    ``trials`` begins with the reference, torch in float32; it is empty where there was nothing to choose
+    from. ``remembered`` is true where an earlier measurement was read, and nothing measured.
+    """
+
+    backend: Backend
+    dtype: Dtype
+    trials: tuple[Trial, ...] = ()
+    remembered: bool = False
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Arguments for :class:`youtu_st.Encoder`."""
+        return {"backend": self.backend, "dtype": self.dtype}
+
+    def __str__(self) -> str:
+        """One line, such as ``openvino float32: 52 texts/s, 1.3 times torch float32, cosine 1.00000``."""
+        name = f"{self.backend} {self.dtype}"
+        if not self.trials:
+            return f"{name}, the only way to run it here"
+        reference = self.trials[0]
+        chosen = {(trial.backend, trial.dtype): trial for trial in self.trials}[self.backend, self.dtype]
+        gain = chosen.texts_per_second / reference.texts_per_second
+        compared = (
+            f"the fastest of {len(self.trials)} ways"
+            if chosen is reference
+            else f"{gain:.1f} times torch float32, cosine {chosen.cosine:.5f}"
+        )
+        note = " (remembered)" if self.remembered else ""
+        return f"{name}: {chosen.texts_per_second:,.0f} texts/s, {compared}{note}"
+
+
+def fastest(
+    make: Callable[..., Made],
+    model: str | Path,
+    settings: Mapping[str, Any] | None = None,
+    progress: Progress | None = None,
+) -> tuple[Made, FastChoice]:
+    """The encoder in the fastest backend and dtype that keep its vectors here, and what was measured.
+
+    Torch in float32, bfloat16 and float16, and OpenVINO where it is installed, each where the device
+    computes it natively. Weights are never rounded. The choice is kept in ``fast/`` under
+    :func:`youtu_st.disk.cache_directory`, for this model, machine and these releases; delete it to forget.
+    It counts only if the model that it loads has the fingerprint that was measured, so it costs no second
+    load, and another checkpoint in the same place is measured again.
+
+    Args:
+        make: The class of the encoder: called with the model and settings.
+        model: As for :class:`youtu_st.Encoder`, but not a loaded model.
+        settings: As for :class:`youtu_st.Encoder`, but not ``backend``, ``dtype`` and ``weights``.
+        progress: Called with a line before each measurement and each load.
+
+    Raises:
+        InputError: If ``model`` is loaded, or ``settings`` holds what is to be chosen.
+        YoutuError: As for :class:`youtu_st.Encoder`.
+    """
+    # What is not given may be given as it is by default: to the same choice.
+    settings = {
+        name: value for name, value in (settings or {}).items() if value is not None and value is not False
+    }
+    _check(model, settings)
+    tell = progress or (lambda line: None)
+    device = available(split_devices(settings.get("device"))[0])
+    file = _file(model, settings, device)
+
+    def load(choice: FastChoice) -> Made:
+        tell(f"loading {model}: {choice.backend} {choice.dtype} ...")
+        return make(model, **settings, **choice.settings)
+
+    remembered = _read(file)
+    if remembered is not None:
+        choice, fingerprint = remembered
+        encoder = load(choice)
+        if encoder.fingerprint == fingerprint:
+            return encoder, choice
+        _log.info("%s is not the model that was measured: measuring again", model)
+        del encoder
+    ways = candidates(device)
+    trials = run_trials(make, model, settings, ways, tell) if len(ways) > 1 else ()
+    backend, dtype = (best(trials).backend, best(trials).dtype) if trials else ways[0]
+    choice = FastChoice(backend, dtype, trials)
+    encoder = load(choice)
+    if trials:
+        _write(file, choice, encoder)
+    return encoder, choice
+
+
+def best(trials: tuple[Trial, ...]) -> Trial:
+    """The fastest that works and keeps :data:`MIN_COSINE`; the first, which is the reference, always does."""
+    sound = [trial for trial in trials[1:] if trial.problem is None and trial.cosine >= MIN_COSINE]
+    return max([trials[0], *sound], key=lambda trial: trial.texts_per_second)
+
+
+def _check(model: Any, settings: Mapping[str, Any]) -> None:
+    if isinstance(model, SentenceTransformer):
+        raise InputError("a loaded model runs as it was loaded: pass its name or its directory")
+    chosen = [name for name in _CHOSEN if name in settings]
+    if chosen:
+        raise InputError(
+            f"{', '.join(chosen)}: the fastest way is measured, not given; to give it, use Encoder(...)"
+        )
+
+
+def _file(model: str | Path, settings: Mapping[str, Any], device: str) -> Path:
+    """Where the choice for a model, settings, this machine and these releases is kept."""
+    parts = [MODELS.canonical_name(model), settings, device, _processor(device), _versions()]
+    digest = hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
+    return cache_directory() / "fast" / f"{digest[:16]}.json"
+
+
+def _processor(device: str) -> str:
+    """The name of what computes."""
+    if torch.device(device).type == "cuda":
+        return str(torch.cuda.get_device_name(device))
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text(errors="replace").splitlines() if info.is_file() else []
+    named = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return named[0] if named else platform.processor() or platform.machine()
+
+
+def _versions() -> dict[str, str]:
+    found = {
+        name: [package.version for package in importlib.metadata.distributions(name=name)]
+        for name in _PACKAGES
+    }
+    return {name: versions[0] if versions else "none" for name, versions in found.items()}
+
+
+def _read(file: Path) -> tuple[FastChoice, str] | None:
+    """A remembered choice and the fingerprint that it is for; None where there is none that can be read."""
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+        trials = tuple(Trial(**trial) for trial in content["trials"])
+        choice = FastChoice(content["backend"], content["dtype"], trials, remembered=True)
+        known = choice.backend in get_args(Backend) and choice.dtype in get_args(Dtype)
+        if content["format"] != _FORMAT or not trials or not known:
+            raise ValueError("it is of another format")
+        str(choice)  # whether it can be shown
+        return choice, content["fingerprint"]
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, TypeError, LookupError, ArithmeticError) as error:
+        _log.info("%s is damaged, and is measured again: %s", file, error)
+        return None
+
+
+def _write(file: Path, choice: FastChoice, encoder: TextEncoder) -> None:
+    """Write a choice, whole or not at all; where it cannot be kept, it is measured again the next time."""
+    content = {"format": _FORMAT, "model": encoder.model_name, "fingerprint": encoder.fingerprint}
+    content |= {name: value for name, value in asdict(choice).items() if name != "remembered"}
+    scratch = file.with_name(f".{file.name}.{os.getpid()}")
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        scratch.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        os.replace(scratch, file)
+    except OSError as error:
+        _log.warning("the fastest way to run %s cannot be remembered: %s", encoder.model_name, error)

@@ -1,0 +1,100 @@
+"""Embedder: an encoder as frameworks call it: lists of Python floats, from threads and from event loops."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sentence_transformers import SentenceTransformer
+
+from youtu_st.encoder import Encoder
+from youtu_st.errors import InputError
+from youtu_st.inference.dynamic_batching import Coalescer
+from youtu_st.protocol import Role as Role
+from youtu_st.protocol import TextEncoder, Vectors
+from youtu_st.spec.prompts import prompts_for
+
+Rows = list[list[float]]
+
+
+class Embedder:
+    """What every framework's adapter calls, so that none has logic of its own.
+
+    An instruction of None is the model's own prompt, ``""`` is none, anything else goes through the model's
+    template. Pickling keeps the encoder's settings, not its weights.
+
+    Args:
+        encoder: Any :class:`~youtu_st.TextEncoder`.
+    """
+
+    def __init__(self, encoder: TextEncoder) -> None:
+        if not hasattr(encoder, "encode_query") or isinstance(encoder, SentenceTransformer):
+            raise InputError(
+                f"encoder must be an Encoder or another TextEncoder, not {type(encoder).__name__}; "
+                "for a SentenceTransformer pass Encoder(model)"
+            )
+        self.encoder = encoder
+        self._coalescer: Coalescer[tuple[Role, str | None]] = Coalescer(self._coalesced)
+
+    @classmethod
+    def of(cls, model: str, encoder: TextEncoder | None, settings: Mapping[str, Any]) -> Embedder:
+        """For an encoder that is there, or for this process's one for a model and settings.
+
+        Raises:
+            InputError: If both an encoder and settings are given.
+            YoutuError: As for :class:`~youtu_st.Encoder`.
+        """
+        if encoder is None:
+            return cls(Encoder.shared(model, **settings))
+        if settings:
+            raise InputError(
+                f"{', '.join(settings)}: for a model to be loaded, and encoder= is loaded; pass it to Encoder"
+            )
+        return cls(encoder)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Embedder, (self.encoder,)
+
+    def check_instruction(self, role: Role, instruction: str | None) -> None:
+        """Raise for an instruction that the model does not take, before the first text comes.
+
+        Raises:
+            InputError: As for :meth:`youtu_st.Encoder.encode_query`.
+        """
+        if isinstance(self.encoder, Encoder):
+            prompts_for(self.encoder.model, role, instruction, 1)
+
+    def embed(
+        self, role: Role, texts: Sequence[str], instruction: str | None = None, *, show_progress: bool = False
+    ) -> Rows:
+        """One list of floats per text, of unit length, in order.
+
+        Args:
+            role: ``query`` or ``document``.
+            texts: A list of str.
+            instruction: For all texts.
+            show_progress: Show a progress bar after two seconds.
+
+        Raises:
+            InputError: As for :meth:`youtu_st.Encoder.encode_query`.
+        """
+        rows: Rows = self._encode(role, texts, instruction, show_progress).tolist()
+        return rows
+
+    async def aembed(self, role: Role, texts: Sequence[str], instruction: str | None = None) -> Rows:
+        """As :meth:`embed`, without blocking the event loop; concurrent calls share batches."""
+        rows: Rows = (await self._coalescer((role, instruction), texts)).tolist()
+        return rows
+
+    def _coalesced(self, key: tuple[Role, str | None], texts: list[str]) -> Vectors:
+        return self._encode(key[0], texts, key[1], False)
+
+    def _encode(
+        self, role: Role, texts: Sequence[str], instruction: str | None, show_progress: bool
+    ) -> Vectors:
+        encode = self.encoder.encode_query if role == "query" else self.encoder.encode_document
+        # Only what was asked for, so that an encoder of the user's own may leave an argument out.
+        options: dict[str, Any] = {} if instruction is None else {"instruction": instruction}
+        if show_progress:
+            options["show_progress"] = True
+        return encode(texts, **options)

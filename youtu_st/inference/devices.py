@@ -1,0 +1,58 @@
+"""The devices that an encoder runs on, as one: batches go to whichever is free."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from queue import SimpleQueue
+from typing import TypeVar
+
+from sentence_transformers import SentenceTransformer
+
+from youtu_st.inference.network import Network
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+class Pool:
+    """One network for each device, and threads that live as long as the pool.
+
+    Args:
+        model: The model, on the first device.
+        others: The other devices; each gets a copy of the weights.
+    """
+
+    def __init__(self, model: SentenceTransformer, others: Sequence[str] = ()) -> None:
+        self.networks = [Network(model), *(Network(copy.deepcopy(model).to(device)) for device in others)]
+        self._free: SimpleQueue[Network] = SimpleQueue()
+        # An accelerator computes one batch while the next is laid out; a CPU would only share its cores.
+        for network in self.networks * (1 if model.device.type == "cpu" else 2):
+            self._free.put(network)
+        self._threads: ThreadPoolExecutor | None = None
+        if self._free.qsize() > 1:
+            self._threads = ThreadPoolExecutor(self._free.qsize(), thread_name_prefix="youtu-st-device")
+
+    def each(self, run: Callable[[Network, T], R], items: Sequence[T]) -> Iterator[R]:
+        """``run(network, item)`` for each item, on whichever network is free; results as they come.
+
+        The first error ends it: items that nobody has begun are left out.
+        """
+        if self._threads is None or len(items) == 1:
+            yield from (self._on_a_free_one(run, item) for item in items)
+            return
+        futures = [self._threads.submit(self._on_a_free_one, run, item) for item in items]
+        try:
+            for future in as_completed(futures):
+                yield future.result()
+        finally:
+            for future in futures:
+                future.cancel()
+
+    def _on_a_free_one(self, run: Callable[[Network, T], R], item: T) -> R:
+        network = self._free.get()
+        try:
+            return run(network, item)
+        finally:
+            self._free.put(network)

@@ -1,0 +1,297 @@
+"""Spec and checkpoint to a ``SentenceTransformer``, and back to a directory that loads everywhere."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, get_args
+
+import torch
+from sentence_transformers import SentenceTransformer
+from sentence_transformers.base.modules import Normalize
+from sentence_transformers.util import import_from_string
+
+from youtu_st.backends import Backend, Weights
+from youtu_st.backends.conversion import convert_network
+from youtu_st.backends.device import Dtype, available, dtype_to_load, keep_to_native
+from youtu_st.backends.openvino import dtype_for
+from youtu_st.errors import InputError, ModelLoadError, YoutuError, in_one_line
+from youtu_st.inputs import one_of
+from youtu_st.loading import checkpoint as files
+from youtu_st.modules import checks, fingerprint
+from youtu_st.modules.pooling import InstructionMaskedPooling
+from youtu_st.modules.transformer import InstructionTransformer
+from youtu_st.spec.model import MODELS, ModelSpec, known_models
+from youtu_st.spec.prompts import ROLES
+
+_OURS = "youtu_st."
+
+
+def load(
+    model: str | Path,
+    checkpoint: str | Path | None = None,
+    *,
+    backend: Backend = "torch",
+    weights: Weights | None = None,
+    device: str | None = None,
+    dtype: Dtype = "auto",
+    trust_remote_code: bool = False,
+    prompts: Mapping[str, str] | None = None,
+    max_length: int | None = None,
+    model_kwargs: Mapping[str, Any] | None = None,
+    hub: Mapping[str, Any] | None = None,
+) -> SentenceTransformer:
+    """Load a model with its prompts, masking, attention and normalisation in place.
+
+    Args:
+        model: A name that ``youtu-st models`` lists, a spec's ``.yaml`` file, a directory that
+            ``save_pretrained`` wrote, or a hub id (``owner/name``).
+        checkpoint: Weights for a name or a spec: a transformers directory or a hub id. None: the package that
+            carries them where it is installed, else the spec's hub repository.
+        backend: What runs the network: ``torch``, or ``openvino``, on a CPU: converted at the first load and
+            read from :func:`~youtu_st.disk.cache_directory` from then on.
+        weights: ``int8``: weights rounded to 8 bits, with ``openvino``; None: as they are.
+        device: ``cpu``, ``cuda``, ``cuda:1``, ...; None: the best there is.
+        dtype: ``auto``: the checkpoint's own, but float32 for weights of half precision that the device has
+            no instructions for; ``checkpoint``: the checkpoint's own; or a dtype's name.
+        trust_remote_code: Run code that the checkpoint brings. Needed only where transformers does not know
+            the architecture.
+        prompts: Prompts that replace the model's own: ``query``, ``document`` or both. They are part of what
+            a vector means, and so of the fingerprint.
+        max_length: Tokens to read, prompt and special tokens included, if fewer than the model's maximum.
+        model_kwargs: Passed on to ``from_pretrained`` of the network, e.g. ``attn_implementation``.
+        hub: Passed on to ``huggingface_hub``: ``revision``, ``cache_dir``, ``token``, ``local_files_only``.
+
+    Returns:
+        A model whose ``encode_query`` and ``encode_document`` need no further arguments.
+
+    Raises:
+        UnknownModelError: If nothing goes by that name.
+        SpecError: If the spec is wrong.
+        ModelLoadError: If the weights are absent, are not the pinned ones, or do not behave as the spec says;
+            with ``openvino``, if the network cannot be converted or the CPU does not compute ``dtype``.
+        MissingDependencyError: If the extra ``openvino`` is needed and not installed.
+        InputError: If ``backend``, ``weights``, ``prompts``, ``max_length`` or ``hub`` is not what it may be.
+    """
+    hub = dict(hub or {})
+    for option in hub:
+        one_of("an option of hub", option, files.HUB_OPTIONS)
+    if dtype not in get_args(Dtype):
+        raise ModelLoadError(f"dtype must be one of {', '.join(get_args(Dtype))}, not {dtype!r}")
+    _check_backend(backend, weights, device, dtype)
+    device = "cpu" if backend == "openvino" else available(device)
+    # OpenVINO is handed the checkpoint's own values, whatever it computes in.
+    stored = "auto" if backend == "openvino" else dtype_to_load(dtype, device)
+    network = {**(model_kwargs or {}), "dtype": stored}
+    spec = resolve_spec(model, checkpoint)
+    with readable(checkpoint or model):
+        if spec is not None:
+            directory = files.directory_for(spec, checkpoint, hub)
+            files.verify(spec, directory)
+            loaded = assemble(spec, directory, device, network, trust_remote_code)
+            _check_assembled(loaded, spec, directory)
+        else:
+            directory = files.local(str(model), hub)
+            loaded = from_directory(directory, device, network, trust_remote_code)
+    _set_prompts(loaded, prompts or {})
+    _set_max_length(loaded, max_length)
+    if isinstance(loaded[0], InstructionTransformer):
+        checks.check_prompts(loaded)
+    if backend == "openvino":
+        convert_network(loaded, dtype=dtype, weights=weights)
+        return loaded.eval()
+    keep_to_native(loaded, dtype, device, stacklevel=2)
+    if isinstance(loaded[0], InstructionTransformer):
+        checks.check_attention(loaded[0])
+    if dtype == "float16":
+        before = fingerprint.weights_digest(loaded)
+        loaded.to(torch.float16)
+        fingerprint.remember_weights(loaded, before)
+    return loaded.eval()
+
+
+def convert(
+    model: str | Path, *, checkpoint: str | Path, out: str | Path, trust_remote_code: bool = False
+) -> Path:
+    """Write a sentence-transformers directory from a raw transformers checkpoint, in its own dtype.
+
+    ``SentenceTransformer(out, trust_remote_code=True)`` and ``youtu_st.load(out)`` then give the vectors that
+    ``youtu_st.load(model, checkpoint)`` gives.
+
+    Args:
+        model: A model's name, or a spec's ``.yaml`` file.
+        checkpoint: A transformers directory or a hub id.
+        out: The directory to write; must be absent or empty.
+        trust_remote_code: As for :func:`load`.
+
+    Returns:
+        ``out``.
+
+    Raises:
+        ModelLoadError: If ``out`` is not empty, or as for :func:`load`.
+    """
+    target = Path(out)
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        raise ModelLoadError(f"{target} is not an empty directory")
+    loaded = load(model, checkpoint, device="cpu", dtype="checkpoint", trust_remote_code=trust_remote_code)
+    loaded.save_pretrained(str(target))
+    return target
+
+
+def resolve_spec(model: str | Path, checkpoint: str | Path | None = None) -> ModelSpec | None:
+    """The spec that ``model`` stands for, or None where it is a directory or a hub id without one.
+
+    Raises:
+        UnknownModelError: If it is none of these, or ``checkpoint`` comes without a spec to go with it.
+    """
+    return MODELS.resolve(model, checkpoint)
+
+
+@contextmanager
+def readable(what: str | Path) -> Iterator[None]:
+    """Say in one line of our own what the libraries below raise while they read a checkpoint.
+
+    Raises:
+        ModelLoadError: In place of their errors.
+    """
+    try:
+        yield
+    except YoutuError:
+        raise
+    except (OSError, ValueError, KeyError, ImportError, RuntimeError) as error:
+        raise ModelLoadError(in_one_line(f"cannot load {str(what)!r}", error)) from error
+
+
+def assemble(
+    spec: ModelSpec, directory: Path, device: str, network: dict[str, Any], trust_remote_code: bool
+) -> SentenceTransformer:
+    """The modules that a spec asks for over a raw checkpoint; nothing about it is checked here."""
+    trust = {"trust_remote_code": trust_remote_code}
+    transformer = InstructionTransformer(
+        str(directory),
+        boundary=spec.boundary,
+        special_tokens=spec.special_tokens,
+        attention=spec.attention,
+        padding_side=spec.padding_side,
+        template=spec.template,
+        matryoshka_dimensions=spec.matryoshka_dimensions,
+        matryoshka_from=spec.matryoshka_from,
+        model_kwargs={**network, **trust},
+        config_kwargs=dict(trust),
+        processor_kwargs={"model_max_length": spec.max_length, **trust},
+    )
+    dimension = transformer.get_embedding_dimension()
+    modules: list[torch.nn.Module] = [transformer, InstructionMaskedPooling(dimension, spec.pooling)]
+    if spec.normalize:
+        modules.append(Normalize())
+    return SentenceTransformer(
+        modules=modules, device=device, prompts=spec.prompts.model_dump(), similarity_fn_name="cosine"
+    )
+
+
+def _check_assembled(model: SentenceTransformer, spec: ModelSpec, directory: Path) -> None:
+    transformer: Any = model[0]
+    checks.check_weights(transformer, directory)
+    checks.check_added_tokens(transformer.tokenizer, spec)
+    dimension = transformer.get_embedding_dimension()
+    if dimension != spec.dimension:
+        raise ModelLoadError(
+            f"{directory} gives vectors of {dimension} dimensions, and {spec.name} has {spec.dimension}: "
+            "is it this model's checkpoint?"
+        )
+
+
+def from_directory(
+    directory: Path, device: str, network: dict[str, Any], trust_remote_code: bool
+) -> SentenceTransformer:
+    """The modules that a directory names itself; nothing about them is checked here.
+
+    Raises:
+        ModelLoadError: If it names none, or those of a reranker.
+    """
+    if not (directory / "modules.json").is_file():
+        raise ModelLoadError(
+            f"{directory} has no modules.json, so its prompts and pooling are not known. Say which model it "
+            f"is: load(NAME, checkpoint={str(directory)!r}), NAME being one of {', '.join(known_models())}, "
+            "or a .yaml file of your own"
+        )
+    modules = own_modules(directory, network, trust_remote_code)
+    if modules is None:
+        return SentenceTransformer(
+            str(directory), device=device, model_kwargs=network, trust_remote_code=trust_remote_code
+        )
+    if not any(hasattr(module, "get_embedding_dimension") for module in modules[1:]):
+        raise ModelLoadError(
+            f"{directory} is no embedding model: none of its modules pools tokens to a vector. A reranker is "
+            "opened by youtu_st.rerank.Reranker"
+        )
+    config = json.loads((directory / "config_sentence_transformers.json").read_text(encoding="utf-8"))
+    return SentenceTransformer(
+        modules=modules,
+        device=device,
+        prompts=config.get("prompts"),
+        default_prompt_name=config.get("default_prompt_name"),
+        similarity_fn_name=config.get("similarity_fn_name"),
+        truncate_dim=config.get("truncate_dim"),
+    )
+
+
+def own_modules(
+    directory: Path, network: dict[str, Any], trust_remote_code: bool
+) -> list[torch.nn.Module] | None:
+    """The modules of a saved directory, where some are this package's and the others sentence-transformers'.
+
+    The stock loader wants trust_remote_code for our own classes too; public API needs none.
+
+    Returns:
+        None for any other directory: the stock loader knows best, and asks for trust_remote_code where it
+        must.
+    """
+    entries = json.loads((directory / "modules.json").read_text(encoding="utf-8"))
+    types = [str(entry["type"]) for entry in entries]
+    ours = any(name.startswith(_OURS) for name in types)
+    if not ours or not all(name.startswith((_OURS, "sentence_transformers.")) for name in types):
+        return None
+    classes: list[Any] = [import_from_string(name) for name in types]
+    return [
+        module.load(
+            str(directory),
+            subfolder=entry["path"],
+            trust_remote_code=trust_remote_code,
+            model_kwargs=dict(network),
+        )
+        for module, entry in zip(classes, entries, strict=True)
+    ]
+
+
+def _set_prompts(model: SentenceTransformer, prompts: Mapping[str, str]) -> None:
+    for role, prompt in prompts.items():
+        one_of("a role in prompts", role, ROLES)
+        if not isinstance(prompt, str):
+            raise InputError(f"the {role} prompt must be a str, not {type(prompt).__name__}")
+    model.prompts = {**model.prompts, **prompts}
+
+
+def _set_max_length(model: SentenceTransformer, max_length: int | None) -> None:
+    if max_length is None:
+        return
+    limit = model.get_max_seq_length()
+    if isinstance(max_length, bool) or not isinstance(max_length, int) or max_length < 1:
+        raise InputError(f"max_length must be an int of at least 1, not {max_length!r}")
+    if limit is not None and max_length > limit:
+        raise InputError(f"max_length is {max_length}, and the model reads at most {limit} tokens")
+    model.max_seq_length = max_length
+
+
+def _check_backend(backend: Backend, weights: Weights | None, device: str | None, dtype: Dtype) -> None:
+    one_of("backend", backend, get_args(Backend))
+    if weights is not None:
+        one_of("weights", weights, get_args(Weights))
+        if backend != "openvino":
+            raise InputError(f"weights={weights!r} needs backend='openvino'")
+    if backend == "openvino":
+        if device is not None and torch.device(available(device)).type != "cpu":
+            raise ModelLoadError(f"backend 'openvino' runs on the cpu, not on {device!r}")
+        dtype_for(dtype)

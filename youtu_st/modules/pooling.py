@@ -1,0 +1,74 @@
+"""Tokens to one vector, with the mask that says which of them count."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from sentence_transformers.base.modules import Module
+from torch import Tensor
+
+from youtu_st.errors import SpecError
+from youtu_st.modules.mask import CONTENT_MASK
+from youtu_st.spec.model import Pooling
+
+
+class InstructionMaskedPooling(Module):
+    """One vector per text, summed in float32 whatever the network's dtype.
+
+    Args:
+        embedding_dimension: Length of a token's vector.
+        pooling: ``masked_mean``: mean over ``content_mask``, or over all attended tokens where a text has no
+            content (an empty query), so that a vector is always finite. ``mean``: over all attended tokens,
+            instruction included. ``last_token``: the last attended token's vector.
+
+    Raises:
+        SpecError: If ``pooling`` is none of these.
+    """
+
+    __module__ = "youtu_st.modules"  # the name that saved models carry, wherever the class stands
+
+    config_keys: list[str] = ["embedding_dimension", "pooling"]
+    MODES = ("masked_mean", "mean", "last_token")
+
+    def __init__(self, embedding_dimension: int, pooling: Pooling = "masked_mean") -> None:
+        super().__init__()  # type: ignore[no-untyped-call]  # untyped in the host
+        if pooling not in self.MODES:
+            raise SpecError(f"pooling must be one of {', '.join(self.MODES)}, not {pooling!r}")
+        self.embedding_dimension = embedding_dimension
+        self.pooling = pooling
+
+    def forward(self, features: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
+        """Add ``sentence_embedding``, float32, shape ``(batch, embedding_dimension)``.
+
+        Args:
+            features: ``token_embeddings`` ``(batch, tokens, dim)``, ``attention_mask`` and, for
+                ``masked_mean``, ``content_mask``, both ``(batch, tokens)``. Not modified.
+            **kwargs: Ignored.
+        """
+        tokens: Tensor = features["token_embeddings"]
+        attended = features["attention_mask"].bool()
+        if self.pooling == "last_token":
+            positions = torch.arange(attended.shape[1], device=attended.device)
+            last = torch.where(attended, positions, 0).amax(dim=1)
+            vectors = tokens[torch.arange(len(tokens), device=tokens.device), last].float()
+        else:
+            counted = attended
+            if self.pooling == "masked_mean" and CONTENT_MASK in features:
+                content = features[CONTENT_MASK].bool()
+                counted = torch.where(content.any(dim=1, keepdim=True), content, attended)
+            # Filled, not multiplied: a padded position may hold NaN, and 0 * NaN is NaN.
+            total = tokens.float().masked_fill(~counted.unsqueeze(-1), 0.0).sum(dim=1)
+            vectors = total / counted.sum(dim=1, keepdim=True)
+        return {**features, "sentence_embedding": vectors}
+
+    def get_embedding_dimension(self) -> int:
+        """Length of a vector."""
+        return self.embedding_dimension
+
+    def save(self, output_path: str, *args: Any, safe_serialization: bool = True, **kwargs: Any) -> None:
+        """Write the module's settings; it has no weights."""
+        self.save_config(output_path)
+
+    def __repr__(self) -> str:
+        return f"InstructionMaskedPooling({self.get_config_dict()})"

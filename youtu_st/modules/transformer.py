@@ -1,0 +1,253 @@
+"""Text to tokens that know whether they count, and tokens through the network."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+from sentence_transformers.base.modules import Transformer
+from torch import Tensor
+from transformers import PreTrainedModel
+
+from youtu_st.errors import InputError, SpecError
+from youtu_st.modules import packing, prefix, tokenization
+from youtu_st.modules.mask import CONTENT_MASK
+from youtu_st.modules.tokenization import TokenizedText
+from youtu_st.spec.model import Attention, Boundary, PaddingSide, SpecialTokens
+
+SHARED_PREFIX = "shared_prefix"
+_TEXT_ONLY = {"text": {"method": "forward", "method_output_name": "last_hidden_state"}}
+
+
+class InstructionTransformer(Transformer):
+    """A sentence-transformers ``Transformer`` that marks, for each text, which tokens are content.
+
+    The instruction is tokenised together with its text and seen by the network; ``content_mask``, a
+    feature of its own, says which tokens the pooling may count. ``attention_mask`` is never changed.
+
+    Args:
+        model_name_or_path: A transformers checkpoint: directory or hub id.
+        boundary: Rule for where the instruction ends, see :mod:`youtu_st.modules.mask`.
+        special_tokens: Whether tokens that the tokenizer adds are content under ``boundary="offsets"``.
+        attention: ``bidirectional`` or ``causal`` attention, set through ``config.is_causal``; None leaves
+            the checkpoint as it is.
+        padding_side: ``left`` or ``right``; None leaves the tokenizer as it is.
+        template: Turns a task description into a prompt; None for a model without instructions.
+        matryoshka_dimensions: Shorter vector lengths that the model was trained for.
+        matryoshka_from: The shortest of them, where every length from there on is one.
+        **kwargs: As for ``Transformer``.
+
+    Raises:
+        SpecError: If ``boundary="offsets"`` and the tokenizer cannot report offsets.
+    """
+
+    __module__ = "youtu_st.modules"  # the name that saved models carry, wherever the class stands
+
+    config_keys: list[str] = [
+        *Transformer.config_keys,
+        "boundary",
+        "special_tokens",
+        "attention",
+        "padding_side",
+        "template",
+        "matryoshka_dimensions",
+        "matryoshka_from",
+    ]
+
+    def __init__(
+        self,
+        model_name_or_path: str,
+        *,
+        boundary: Boundary = "offsets",
+        special_tokens: SpecialTokens = "exclude",
+        attention: Attention | None = None,
+        padding_side: PaddingSide | None = None,
+        template: str | None = None,
+        matryoshka_dimensions: Sequence[int] = (),
+        matryoshka_from: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        # Text only: for a tokenizer with a chat template the host would offer conversations as well.
+        # Padded: the mask is laid out row by row.
+        text_only = {
+            "modality_config": _TEXT_ONLY,
+            "module_output_name": "token_embeddings",
+            "unpad_inputs": False,
+        }
+        super().__init__(model_name_or_path, **{**kwargs, **text_only})
+        self.boundary = boundary
+        self.special_tokens = special_tokens
+        self.attention = attention
+        self.template = template
+        self.matryoshka_dimensions = list(matryoshka_dimensions)
+        self.matryoshka_from = matryoshka_from
+        if attention is not None:
+            self.model.config.is_causal = attention == "causal"
+        if type(self.model).__module__.startswith("transformers."):
+            # The checkpoint's own code does not run, and is not saved: nor may what is saved name it.
+            vars(self.model.config).pop("auto_map", None)
+        tokenizer: Any = self.tokenizer
+        if boundary == "offsets" and not tokenizer.is_fast:
+            raise SpecError(
+                f"boundary 'offsets' needs a fast tokenizer, and {type(tokenizer).__name__} is not one; "
+                "use boundary 'token_count'"
+            )
+        if padding_side is not None:
+            tokenizer.padding_side = padding_side
+        tokenization.prepare(tokenizer)
+
+    @property
+    def padding_side(self) -> PaddingSide:
+        """Side that short rows of a batch are padded on: the tokenizer's."""
+        tokenizer: Any = self.tokenizer
+        return "left" if tokenizer.padding_side == "left" else "right"
+
+    def tokenize_texts(
+        self,
+        texts: Sequence[str],
+        prompts: str | Sequence[str] | None = None,
+        *,
+        max_length: int | None = None,
+    ) -> list[TokenizedText]:
+        """Tokenise each ``prompt + text`` once, mark its content, and cut it to the maximum length.
+
+        Args:
+            texts: What to tokenise; never altered.
+            prompts: One prompt for all texts, or one per text.
+            max_length: Tokens to keep; None: the model's maximum.
+
+        Returns:
+            One :class:`~youtu_st.modules.tokenization.TokenizedText` per text, in order.
+        """
+        each = [prompts or ""] * len(texts) if prompts is None or isinstance(prompts, str) else prompts
+        return tokenization.tokenize(
+            self.tokenizer,
+            texts,
+            each,
+            boundary=self.boundary,
+            special_tokens=self.special_tokens,
+            max_length=max_length or self.max_seq_length,
+        )
+
+    def collate(self, rows: Sequence[TokenizedText]) -> dict[str, Any]:
+        """Pad tokenised texts to one batch, on the model's padding side.
+
+        Networks with a learned table of absolute positions are padded on the right whatever the side: padding
+        on the left would shift their texts. So are rows that begin with the same tokens, where the network
+        is to compute these once.
+
+        Returns:
+            ``input_ids``, ``attention_mask`` and ``content_mask`` (and ``token_type_ids`` where the tokenizer
+            gives them), int64 tensors of shape ``(len(rows), longest)``; ``modality``; ``shared_prefix``, the
+            number of tokens to compute once, an int, where there are any (see the module ``prefix``).
+        """
+        tokenizer: Any = self.tokenizer
+        width = max(len(row) for row in rows)
+        shape = (len(rows), width)
+        columns = {"input_ids": np.full(shape, tokenizer.pad_token_id or 0, dtype=np.int64)}
+        columns |= {name: np.zeros(shape, dtype=np.int64) for name in ("attention_mask", CONTENT_MASK)}
+        if rows[0].type_ids is not None:
+            columns["token_type_ids"] = np.full(shape, tokenizer.pad_token_type_id, dtype=np.int64)
+        shared = self._shared_prefix(rows)
+        left = self.padding_side == "left" and not shared and not self._counts_positions_from_the_left
+        for i, row in enumerate(rows):
+            span = slice(width - len(row), width) if left else slice(0, len(row))
+            columns["input_ids"][i, span] = row.ids
+            columns["attention_mask"][i, span] = 1
+            columns[CONTENT_MASK][i, span] = row.content
+            if row.type_ids is not None:
+                columns["token_type_ids"][i, span] = row.type_ids
+        features = {name: torch.from_numpy(column) for name, column in columns.items()}
+        return {**features, "modality": "text", **({SHARED_PREFIX: shared} if shared else {})}
+
+    def _shared_prefix(self, rows: Sequence[TokenizedText]) -> int:
+        """Tokens at the start of all rows that the network is to compute once."""
+        if self.training or rows[0].type_ids is not None or not self.reuses_prefixes:
+            return 0
+        return prefix.shared([row.ids for row in rows])
+
+    @property
+    def reuses_prefixes(self) -> bool:
+        """Whether rows that begin with the same tokens have these computed once: a causal network's."""
+        return self.attention == "causal" and self._computes_shared_tokens_once
+
+    @cached_property
+    def _computes_shared_tokens_once(self) -> bool:
+        return prefix.reuses(self.model)
+
+    @cached_property
+    def _counts_positions_from_the_left(self) -> bool:
+        """Whether a learned table of absolute positions would see left padding as a shift of the text."""
+        tables = ("position_embeddings", "wpe")
+        return any(
+            name.endswith(tables) and isinstance(module, torch.nn.Embedding)
+            for name, module in self.model.named_modules()
+        )
+
+    def preprocess(
+        self,
+        inputs: Sequence[Any],
+        prompt: str | Sequence[str] | None = None,
+        processing_kwargs: Any = None,
+        **kwargs: Any,
+    ) -> dict[str, Any]:
+        """Tokenise and pad a batch: what ``SentenceTransformer.encode`` and the trainer call.
+
+        Args:
+            inputs: Texts.
+            prompt: Put before every text; or, beyond the stock class, one prompt per text.
+            processing_kwargs: ``{"text": {"max_length": n}}`` shortens this call's texts.
+            **kwargs: ``max_length`` (the trainer's) likewise; ``task`` is not needed here.
+
+        Raises:
+            InputError: If an input is not a str, or ``processing_kwargs`` asks for anything else.
+        """
+        if not inputs:
+            return {}
+        for position, text in enumerate(inputs):
+            if not isinstance(text, str):
+                raise InputError(f"input {position} must be a str, not {type(text).__name__}")
+        text_kwargs = dict((processing_kwargs or {}).get("text") or {})
+        max_length = text_kwargs.pop("max_length", None) or kwargs.get("max_length")
+        if text_kwargs:
+            raise InputError(
+                f"processing_kwargs['text'] takes 'max_length' only here, not {sorted(text_kwargs)}"
+            )
+        return self.collate(self.tokenize_texts(inputs, prompt, max_length=max_length))
+
+    def forward(self, features: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
+        """Run the network; ``token_embeddings`` joins the features, which are not modified.
+
+        Rows that begin with the same tokens have these computed once, and flash attention gets its tokens
+        without padding; either way ``token_embeddings`` has the shape of the padded batch.
+        """
+        # Networks that take **kwargs would be handed the mask as well.
+        bookkeeping = (CONTENT_MASK, SHARED_PREFIX)
+        inputs = {name: value for name, value in features.items() if name not in bookkeeping}
+        tokens = None
+        # What else than the last layer's states is asked for comes from the host's own way.
+        if not kwargs and not getattr(self.model.config, "output_hidden_states", False):
+            if packing.packs(self.model):
+                tokens = self._unpadded(inputs)
+            # After flash attention: it takes no mask by which the rows of a line could share a prefix.
+            elif SHARED_PREFIX in features and self._may_reuse(inputs["input_ids"].device):
+                tokens = prefix.states(
+                    self.model, inputs["input_ids"], inputs["attention_mask"], features[SHARED_PREFIX]
+                )
+        if tokens is not None:
+            return {**features, "token_embeddings": tokens}
+        return {**features, **super().forward(inputs, **kwargs)}
+
+    def _unpadded(self, inputs: dict[str, Any]) -> Tensor:
+        packed = packing.Packing(inputs["attention_mask"].bool())
+        line = packing.pack_features(inputs, packed, packing.first_position(self.model))
+        return packed.unpack(super().forward(line)["token_embeddings"])
+
+    def _may_reuse(self, device: torch.device) -> bool:
+        """Whether this call may go through :func:`prefix.states`: no gradient, the network's own dtype."""
+        exact = not (self.training or torch.is_grad_enabled() or torch.is_autocast_enabled(device.type))
+        causal = getattr(self.model.config, "is_causal", True)  # may have been changed since
+        return exact and causal and isinstance(self.model, PreTrainedModel)

