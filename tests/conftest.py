@@ -1,7 +1,8 @@
-"""Shared fixtures: tiny checkpoints, made once per run."""
+"""Shared fixtures: tiny checkpoints, made once per run, for all of its processes."""
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import tempfile
@@ -9,9 +10,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
-os.environ.setdefault("HF_HUB_OFFLINE", "1")  # nothing here may reach for a hub
-os.environ["YOUTU_ST_CACHE"] = tempfile.mkdtemp(prefix="youtu-st-cache-")  # nor write into a user's
+IS_WORKER = "PYTEST_XDIST_WORKER" in os.environ
+if not IS_WORKER:  # workers inherit it: what one has made or converted is there for all of them
+    os.environ["YOUTU_ST_TEST_RUN"] = tempfile.mkdtemp(prefix="youtu-st-test-")
+RUN = Path(os.environ["YOUTU_ST_TEST_RUN"])
+os.environ["YOUTU_ST_CACHE"] = str(RUN / "cache")  # nothing here may write into a user's
+os.environ.setdefault("HF_HUB_OFFLINE", "1")  # nor reach for a hub
 
 import checkpoints
 
@@ -21,31 +27,43 @@ SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
 
 
 def pytest_unconfigure() -> None:
-    """Remove what the run has put into its cache."""
-    shutil.rmtree(os.environ["YOUTU_ST_CACHE"], ignore_errors=True)
+    """Remove what the run has made."""
+    if not IS_WORKER:
+        shutil.rmtree(RUN, ignore_errors=True)
+
+
+def pytest_collection_finish() -> None:
+    """What was imported stays: the collector need not walk a million objects again and again."""
+    gc.collect()
+    gc.freeze()
+
+
+def once(name: str, make: Callable[[Path], object]) -> Path:
+    """The directory ``name`` of this run, made by the first process that asks. Not to be written to."""
+    made = RUN / name
+    with FileLock(RUN / f"{name}.lock"):
+        if not made.exists():
+            scratch = RUN / f"{name}.part"
+            make(scratch)
+            scratch.rename(made)
+    return made
 
 
 @pytest.fixture(scope="session")
-def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str], Path]:
+def checkpoint() -> Callable[[str, str], Path]:
     """``checkpoint(architecture, tokenizer)``: a raw checkpoint's directory."""
-    made: dict[tuple[str, str], Path] = {}
-
-    def make(architecture: str, tokenizer: str) -> Path:
-        key = (architecture, tokenizer)
-        if key not in made:
-            made[key] = checkpoints.save_checkpoint(tmp_path_factory.mktemp("-".join(key)), *key)
-        return made[key]
-
-    return make
+    return lambda *parts: once("-".join(parts), lambda out: checkpoints.save_checkpoint(out, *parts))
 
 
 @pytest.fixture(scope="session")
-def tiny(checkpoint: Callable[[str, str], Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+def tiny(checkpoint: Callable[[str, str], Path]) -> Path:
     """A saved tiny Youtu model: 512 tokens, prompts, instructions, shorter vectors. Not to be written to."""
-    out = tmp_path_factory.mktemp("tiny") / "model"
-    spec = checkpoints.save_spec(out.parent / "tiny.yaml", matryoshka_dimensions=[8, 16])
-    youtu_st.load(spec, checkpoint("youtu", "bpe-bos")).save_pretrained(str(out))
-    return out
+
+    def make(out: Path) -> None:
+        spec = checkpoints.save_spec(RUN / "tiny.yaml", matryoshka_dimensions=[8, 16])
+        youtu_st.load(spec, checkpoint("youtu", "bpe-bos")).save_pretrained(str(out))
+
+    return once("tiny", make)
 
 
 @pytest.fixture

@@ -83,7 +83,7 @@ def test_padding_of_many_calls_is_that_of_each_call():
     assert fixed_waste(task, size=32, order=by_length) == pytest.approx(1 - 10 / (2 * 2 + 2 * 4))
 
 
-@pytest.mark.slow
+@pytest.mark.bench
 def test_the_exported_graph_gives_the_same_vectors_with_padding(stock, tmp_path):
     pytest.importorskip("onnxruntime")
     pytest.importorskip("onnxscript")
@@ -213,6 +213,7 @@ def test_a_quick_run_measures_and_draws(tmp_path):
     assert 0 < rows[BASELINE]["tasks"]["queries"]["padding_waste"] < 0.5
 
 
+@pytest.mark.bench
 def test_the_plot_says_every_figure(tmp_path):
     pytest.importorskip("matplotlib")
     rows = {

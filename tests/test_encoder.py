@@ -154,7 +154,7 @@ def test_bad_arguments(encoder, tiny):
     with pytest.raises(InputError, match="an instruction must be a str, not int"):
         encoder.encode_query(["a"], instruction=[1])
     with pytest.raises(
-        InputError, match="the instruction leaves no room for text: its prompt has .* reads 512"
+        InputError, match="the prompt of the instruction has .* reads 512: no room for text"
     ):
         encoder.encode_query(["a"], instruction="many words " * 300)
     for name, value in {"backend": "onnx", "dtype": "int8", "truncation": "silent"}.items():

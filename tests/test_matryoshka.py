@@ -10,13 +10,22 @@ import pytest
 from checkpoints import HIDDEN, TEXTS
 from oracle import Oracle
 from sentence_transformers import SentenceTransformer
+from sentence_transformers.base.modules import Transformer
+from sentence_transformers.sentence_transformer.modules import Pooling
+from verification.broken import edit
 
 import youtu_st
 from youtu_st import Encoder
-from youtu_st.errors import InputError
-from youtu_st.spec.model import lengths
+from youtu_st.errors import InputError, SpecError
+from youtu_st.modules.settings import lengths_of
+from youtu_st.spec.model import lengths, load_spec
 
-LAST = {"attention": "causal", "pooling": "last_token", "padding_side": "left", "matryoshka_from": 8}
+LAST = {
+    "attention": "causal",
+    "pooling": "last_token",
+    "padding_side": "left",
+    "matryoshka_dimensions": {"from": 8},
+}
 
 
 @pytest.fixture
@@ -53,6 +62,9 @@ def test_another_length_is_an_error_that_names_the_range(raw, spec_file):
 def test_a_saved_model_carries_its_range(raw, spec_file, tmp_path):
     out = youtu_st.convert(spec_file(**LAST), checkpoint=raw, out=tmp_path / "out")
     want = Encoder(spec_file(**LAST), checkpoint=raw, device="cpu").encode_query(TEXTS, dimensions=9)
+    settings = json.loads((out / "sentence_bert_config.json").read_text("utf-8"))
+    assert settings["matryoshka_dimensions"] == {"from": 8}
+    assert "matryoshka_from" not in settings
     stock = SentenceTransformer(str(out), trust_remote_code=True, device="cpu")
     for encoder in (Encoder(out, device="cpu"), Encoder(stock)):
         np.testing.assert_allclose(encoder.encode_query(TEXTS, dimensions=9), want, atol=1e-6)
@@ -60,21 +72,44 @@ def test_a_saved_model_carries_its_range(raw, spec_file, tmp_path):
             encoder.encode_query(["a"], dimensions=7)
 
 
-def test_directories_from_before_there_were_ranges_load(tiny, tmp_path):
-    """Their settings have no such key."""
+@pytest.mark.parametrize("former", [{}, {"matryoshka_from": None}])
+def test_directories_of_earlier_releases_load(tiny, tmp_path, former):
+    """The first of them knew no ranges, later ones had a field of its own for them."""
     old = tmp_path / "old"
     shutil.copytree(tiny, old)
-    path = next(path for path in old.rglob("*.json") if "matryoshka_dimensions" in path.read_text("utf-8"))
-    settings = json.loads(path.read_text("utf-8"))
-    assert settings.pop("matryoshka_from") is None
-    path.write_text(json.dumps(settings))
+    edit(old / "sentence_bert_config.json", **former)
     want = Encoder(tiny).encode_query(TEXTS, dimensions=16)
     np.testing.assert_array_equal(Encoder(old).encode_query(TEXTS, dimensions=16), want)
     with pytest.raises(InputError, match="dimensions must be one of 8, 16, 32"):
         Encoder(old, dimensions=12)
 
 
+def test_a_range_in_the_spelling_of_earlier_releases(raw, spec_file, tmp_path):
+    old = {name: value for name, value in LAST.items() if name != "matryoshka_dimensions"}
+    spec = load_spec(spec_file(**old, matryoshka_from=8))
+    assert (spec.matryoshka_dimensions, spec.lengths) == ({"from": 8}, range(8, 33))
+    saved = youtu_st.convert(spec_file(**LAST), checkpoint=raw, out=tmp_path / "out")
+    edit(saved / "sentence_bert_config.json", matryoshka_dimensions=[], matryoshka_from=9)
+    again = youtu_st.load(saved, device="cpu")
+    assert again[0].matryoshka_dimensions == {"from": 9}
+    with pytest.raises(InputError, match="from 9 to 32"):
+        Encoder(again, dimensions=8)
+    edit(saved / "sentence_bert_config.json", matryoshka_dimensions=[8], matryoshka_from=9)
+    with pytest.raises(SpecError, match="give matryoshka_dimensions or matryoshka_from, not both"):
+        youtu_st.load(saved)
+
+
 def test_lengths():
     assert lengths(32) == [32]
-    assert lengths(32, [8, 16]) == [8, 16, 32]
-    assert list(lengths(6, start=4)) == [4, 5, 6]
+    assert lengths(32, (8, 16)) == [8, 16, 32]
+    assert lengths(16, (8, 16, 24)) == [8, 16]  # of a model whose vectors are cut already
+    assert list(lengths(6, {"from": 4})) == [4, 5, 6]
+
+
+def test_a_stock_model_has_one_length(tiny):
+    model = youtu_st.load(tiny)
+    assert lengths_of(model) == [8, 16, 32]
+    model[0].matryoshka_dimensions = {"from": 30}
+    assert list(lengths_of(model)) == [30, 31, 32]
+    stock = SentenceTransformer(modules=[Transformer(str(tiny)), Pooling(HIDDEN)])
+    assert lengths_of(stock) == [HIDDEN]

@@ -11,12 +11,17 @@ import runpy
 import tempfile
 from pathlib import Path
 
-import matplotlib.image
-import nbformat
 import numpy as np
 import pytest
 from checkpoints import cross_encoder_checkpoint
+
+pytest.importorskip("nbclient", reason="the extra notebooks is not installed")
+
+import matplotlib.image
+import nbformat
 from nbformat.v4 import new_code_cell
+
+pytestmark = pytest.mark.notebooks
 
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "notebooks"
@@ -75,7 +80,6 @@ def fresh(committed):
     return RUN["execute"](fresh, folder=WHERE.get(name, FOLDER))
 
 
-@pytest.mark.slow
 def test_a_fresh_run_prints_what_is_committed(committed, fresh):
     by_id = {cell.id: cell for cell in code(fresh)}
     for cell in code(committed[1]):
@@ -85,7 +89,6 @@ def test_a_fresh_run_prints_what_is_committed(committed, fresh):
         assert scores[0] == pytest.approx(scores[1], abs=1.5e-3), f"{cell.id}: {HINT}"  # rounded to 1e-3
 
 
-@pytest.mark.slow
 def test_a_fresh_run_has_no_errors_and_the_committed_kinds_of_output(committed, fresh):
     def kinds(cell):
         return [
@@ -101,7 +104,6 @@ def test_a_fresh_run_has_no_errors_and_the_committed_kinds_of_output(committed, 
         assert all(output.get("name") != "stderr" for output in cell.outputs), printed(cell)
 
 
-@pytest.mark.slow
 def test_figures_are_there_and_have_the_size_of_a_fresh_run(committed, fresh):
     name, notebook = committed
     want, got = figures(notebook), figures(fresh)
@@ -111,7 +113,6 @@ def test_figures_are_there_and_have_the_size_of_a_fresh_run(committed, fresh):
         assert len(np.unique(ours[::4, ::4].reshape(-1, ours.shape[-1]), axis=0)) > 50, "an empty figure"
 
 
-@pytest.mark.slow
 def test_a_chat_model_answers(committed, fresh):
     name, notebook = committed
     assert (name in CHAT_MODELS) == any(NO_MODEL in cell.source for cell in code(notebook))
@@ -133,7 +134,6 @@ CHECK = {
 }
 
 
-@pytest.mark.slow
 def test_a_reranker_chooses(committed, tmp_path):
     """With one configured: the two best of twenty, by its scores of single pairs, are what the answer rests on."""
     name, notebook = committed

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from youtu_st.modules.pooling import InstructionMaskedPooling as InstructionMaskedPooling
     from youtu_st.modules.transformer import InstructionTransformer as InstructionTransformer
     from youtu_st.protocol import TextEncoder as TextEncoder
+    from youtu_st.retriever import Retriever as Retriever
     from youtu_st.spec.model import ModelSpec as ModelSpec
 
 __version__ = "0.1.0"
@@ -32,6 +33,7 @@ _HOME = {
     "InstructionMaskedPooling": "youtu_st.modules",
     "InstructionTransformer": "youtu_st.modules",
     "ModelSpec": "youtu_st.spec",
+    "Retriever": "youtu_st.retriever",
     "TextEncoder": "youtu_st.protocol",
     "YoutuError": "youtu_st.errors",
     "convert": "youtu_st.loading",

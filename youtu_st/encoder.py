@@ -11,31 +11,26 @@ from sentence_transformers import SentenceTransformer
 
 from youtu_st.backends import Backend, Weights
 from youtu_st.backends.device import Dtype, split_devices
-from youtu_st.backends.device import batch_tokens as tokens_for
 from youtu_st.backends.fastest import fastest
 from youtu_st.errors import InputError
-from youtu_st.inference.batches import Totals
-from youtu_st.inference.devices import Pool
-from youtu_st.inference.pipeline import Pipeline, Role
-from youtu_st.inference.preprocess import frontend_for
-from youtu_st.inference.progress import progress_bar
-from youtu_st.inference.truncation import Truncation, TruncationReport
-from youtu_st.inference.unique import Distinct, read
+from youtu_st.inference.loaded import LoadedModel
+from youtu_st.inference.network import VectorOutput
+from youtu_st.inference.preprocess import Preprocessor, preprocessor_for
+from youtu_st.inference.truncation import Truncation
+from youtu_st.inference.unique import Unique
 from youtu_st.inputs import check_count, check_dimensions, check_texts, one_of
 from youtu_st.loading.load import load
-from youtu_st.loading.shared import OnePerProcess, check_name, check_only_loaded
-from youtu_st.modules import checks, fingerprint
+from youtu_st.modules import fingerprint
+from youtu_st.modules.settings import check_prompts, lengths_of, prompts_for
+from youtu_st.protocol import Role, Vectors
 from youtu_st.protocol import TextEncoder as TextEncoder
-from youtu_st.protocol import Vectors
-from youtu_st.spec.model import MODELS, lengths
-from youtu_st.spec.prompts import prompts_for
+from youtu_st.spec.model import MODELS
 
 BLOCK_TEXTS = 1024
-LIST_BLOCK_TEXTS = 16384
-"""Texts of a list that are tokenised and sorted together; beyond it, the next ones meanwhile."""
+"""Texts of a stream that are encoded together."""
 
 
-class Encoder(OnePerProcess):
+class Encoder(LoadedModel):
     """One model, one definition of the prompt and of the mask, for every framework.
 
     Safe to call from many threads. Vectors are float32 rows of unit length, in input order.
@@ -68,6 +63,12 @@ class Encoder(OnePerProcess):
         YoutuError: As for :func:`youtu_st.load`.
     """
 
+    _host = SentenceTransformer
+    _registry = MODELS
+    _remedy = "move or cast it with its own .to(...), and set its own .prompts and .max_seq_length"
+
+    model: SentenceTransformer
+
     def __init__(
         self,
         model: str | Path | SentenceTransformer,
@@ -86,7 +87,9 @@ class Encoder(OnePerProcess):
         model_kwargs: Mapping[str, Any] | None = None,
         hub: Mapping[str, Any] | None = None,
     ) -> None:
-        first, others = split_devices(device)
+        one_of("backend", backend, get_args(Backend))
+        if backend != "torch" and split_devices(device)[1]:
+            raise InputError(f"several devices are for backend='torch'; {backend} uses all of the processor")
         to_load = {
             "checkpoint": checkpoint,
             "backend": backend,
@@ -99,50 +102,20 @@ class Encoder(OnePerProcess):
             "model_kwargs": model_kwargs,
             "hub": hub,
         }
-        self._settings: dict[str, Any] | None = None
-        one_of("backend", backend, get_args(Backend))
-        one_of("dtype", dtype, get_args(Dtype))
-        one_of("truncation", truncation, get_args(Truncation))
-        if others and backend != "torch":
-            raise InputError(f"several devices are for backend='torch'; {backend} uses all of the processor")
-        if batch_tokens is not None:
-            check_count("batch_tokens", batch_tokens)
-        if isinstance(model, SentenceTransformer):
-            remedy = "move or cast it with its own .to(...), and set its own .prompts and .max_seq_length"
-            check_only_loaded(to_load, remedy)
-            checks.check_prompts(model)
-            self.model = model.eval()
-            self._name = str(model.model_card_data.base_model or "loaded model")
-        else:
-            name = check_name(model, "SentenceTransformer")
-            self.model = load(name, **{**to_load, "device": first})  # type: ignore[arg-type]
-            self._name = MODELS.canonical_name(name)
-            runs = {"truncation": truncation, "batch_tokens": batch_tokens, "dimensions": dimensions}
-            self._settings = {"model": self._name, **to_load, **runs}
-        self.truncation = truncation
-        pool = Pool(self.model, others)
-        if batch_tokens is None:
-            batch_tokens = tokens_for(self.model.device, self.model[0])
-        self._pipeline = Pipeline(frontend_for(self.model), pool, batch_tokens)
+        runs = {"truncation": truncation, "batch_tokens": batch_tokens, "dimensions": dimensions}
+        super().__init__(model, to_load, runs)
         self._dimension = self.model.get_embedding_dimension() or 0
-        first_module: Any = self.model[0]
-        listed = getattr(first_module, "matryoshka_dimensions", ())
-        start = getattr(first_module, "matryoshka_from", None)
-        self._allowed = lengths(self._dimension, listed, start)
+        self._allowed = lengths_of(self.model)
         self._dimension = self._size(dimensions)
 
-    @classmethod
-    def shared(cls, model: str | Path | SentenceTransformer, **settings: Any) -> Encoder:
-        """The one encoder of this process for a model and settings: loaded once, whoever asks first.
+    def _load(self, name: str | Path, settings: Mapping[str, Any]) -> SentenceTransformer:
+        return load(name, **settings)
 
-        Args:
-            model: As for :class:`Encoder`.
-            **settings: As for :class:`Encoder`.
-        """
-        arguments = {"model": model, **settings}
-        if isinstance(model, SentenceTransformer):
-            return cls._one(id(model), arguments, keep=False)
-        return cls._one(MODELS.canonical_name(model), arguments, keep=True)
+    def _check_loaded(self, model: SentenceTransformer) -> None:
+        check_prompts(model)
+
+    def _preprocessor(self) -> Preprocessor:
+        return preprocessor_for(self.model)
 
     @classmethod
     def fastest(cls, model: str | Path, **settings: Any) -> Encoder:
@@ -158,19 +131,9 @@ class Encoder(OnePerProcess):
         return fastest(cls, model, settings)[0]
 
     @property
-    def model_name(self) -> str:
-        """What this encoder was made from: a name, a hub id, or the whole path of a directory or file."""
-        return self._name
-
-    @property
     def dimension(self) -> int:
         """Length of a vector."""
         return self._dimension
-
-    @property
-    def max_length(self) -> int | None:
-        """Tokens that the network reads, prompt and special tokens included."""
-        return self.model.get_max_seq_length()
 
     @property
     def tokenizer(self) -> Any:
@@ -182,36 +145,12 @@ class Encoder(OnePerProcess):
         """The named parts that decide what a vector means; not dtype, device or backend."""
         return fingerprint.identity(self.model, self.dimension)
 
-    @property
-    def fingerprint(self) -> str:
-        """Short and stable over :attr:`identity`: another weight, prompt or mask rule changes it."""
-        return fingerprint.fingerprint(self.identity)
-
-    @property
-    def runtime(self) -> dict[str, str]:
-        """How it runs: ``backend``, ``dtype``, ``device``, and ``weights`` where they are rounded.
-
-        Changes the last digits of a vector only.
-        """
-        return self._pipeline.pool.networks[0].runtime
-
-    @property
-    def batch_tokens(self) -> int:
-        """Padded tokens that go through the network at once."""
-        return self._pipeline.batch_tokens
-
-    @property
-    def totals(self) -> Totals:
-        """What this encoder has done so far: texts, tokens, batches, and how much of it was padding."""
-        return self._pipeline.counter.totals
-
     def __repr__(self) -> str:
         how = self.runtime
         backend = f"{how['backend']} with {how['weights']} weights" if "weights" in how else how["backend"]
-        devices = ", ".join(str(network.device) for network in self._pipeline.pool.networks)
         return (
             f"Encoder({self.model_name!r}, {self.dimension} dimensions, {self.max_length} tokens, "
-            f"{how['dtype']} on {devices}, {backend}, fingerprint {self.fingerprint})"
+            f"{how['dtype']} on {self._pipeline.pool}, {backend}, fingerprint {self.fingerprint})"
         )
 
     def encode_query(
@@ -241,7 +180,8 @@ class Encoder(OnePerProcess):
                 instruction leaves no room for text, or ``dimensions`` is not one of the model's.
             NonFiniteError: If the network gives a vector that is not finite or zero, in float32 too.
         """
-        return self._all(texts, "query", instruction, self._size(dimensions), show_progress)
+        size = self._size(dimensions)
+        return self._all(texts, "query", instruction=instruction, size=size, show_progress=show_progress)
 
     def encode_document(
         self,
@@ -252,7 +192,8 @@ class Encoder(OnePerProcess):
         show_progress: bool = False,
     ) -> Vectors:
         """Encode documents, after the model's own document prompt. Otherwise as :meth:`encode_query`."""
-        return self._all(texts, "document", instruction, self._size(dimensions), show_progress)
+        size = self._size(dimensions)
+        return self._all(texts, "document", instruction=instruction, size=size, show_progress=show_progress)
 
     def iter_encode_document(
         self,
@@ -278,7 +219,10 @@ class Encoder(OnePerProcess):
         Raises:
             InputError: As for :meth:`encode_query`; positions count from the first text.
         """
-        return self._stream(texts, "document", None, self._size(dimensions), block_size, show_progress, total)
+        size, shown = self._size(dimensions), {"show_progress": show_progress, "total": total}
+        return self._stream(
+            texts, "document", instruction=None, size=size, block_size=block_size, shown=shown
+        )
 
     def iter_encode_query(
         self,
@@ -291,8 +235,10 @@ class Encoder(OnePerProcess):
         total: int | None = None,
     ) -> Iterator[Vectors]:
         """Encode queries as :meth:`iter_encode_document` does documents, with one instruction for all."""
-        size = self._size(dimensions)
-        return self._stream(texts, "query", instruction, size, block_size, show_progress, total)
+        size, shown = self._size(dimensions), {"show_progress": show_progress, "total": total}
+        return self._stream(
+            texts, "query", instruction=instruction, size=size, block_size=block_size, shown=shown
+        )
 
     def similarity(self, queries: Vectors, documents: Vectors) -> Vectors:
         """Cosine of each query with each document.
@@ -307,40 +253,38 @@ class Encoder(OnePerProcess):
         return np.asarray(queries, dtype=np.float32) @ np.asarray(documents, dtype=np.float32).T
 
     def _all(
-        self, texts: Sequence[str], role: Role, instruction: Any, size: int, show_progress: bool
+        self, texts: Sequence[str], role: Role, *, instruction: Any, size: int, show_progress: bool
     ) -> Vectors:
         checked = check_texts(texts)
-        distinct = Distinct.of(checked, prompts_for(self.model, role, instruction, len(checked)))
-        report = TruncationReport(self.truncation, self.max_length)
-        vectors = np.empty((len(distinct), size), dtype=np.float32)
-        blocks = distinct.blocks(LIST_BLOCK_TEXTS)
-        with progress_bar(len(checked), show_progress) as progress:
-            for _ in self._pipeline.run(blocks, role, size, report, progress, into=vectors):
-                pass
+        unique = Unique.of(checked, prompts_for(self.model, role, instruction, len(checked)))
+        report = self._report()
+        vectors = self._pipeline.run_all(
+            unique, VectorOutput(role, size), report, total=len(checked), show_progress=show_progress
+        )
         report.warn(stacklevel=3)
-        return distinct.repeat(vectors)
+        return vectors
 
     def _stream(
         self,
         texts: Iterable[str],
         role: Role,
-        instruction: str | None,
+        *,
+        instruction: str | None = None,
         size: int,
         block_size: int,
-        show_progress: bool,
-        total: int | None,
+        shown: Mapping[str, Any],
     ) -> Iterator[Vectors]:
         if isinstance(texts, (str, bytes)) or not isinstance(texts, Iterable):
             raise InputError(f"texts must be an iterable of str, not {type(texts).__name__}")
         check_count("block_size", block_size)
-        blocks = read(texts, prompts_for(self.model, role, instruction, 1)[0], block_size)
+        output = VectorOutput(role, size)
+        blocks = Unique.stream(texts, prompts_for(self.model, role, instruction, 1)[0], block_size)
 
         # A function of its own, so that wrong arguments are an error at the call, not at the first block.
         def run() -> Iterator[Vectors]:
-            report = TruncationReport(self.truncation, self.max_length)
+            report = self._report()
             try:
-                with progress_bar(total, show_progress) as progress:
-                    yield from self._pipeline.run(blocks, role, size, report, progress)
+                yield from self._pipeline.run(blocks, output, report, **shown)
             finally:
                 report.warn(stacklevel=2)
 

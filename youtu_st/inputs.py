@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import difflib
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -124,3 +125,16 @@ def check_share(value: Any, name: str) -> float:
     if not real or not 0 <= value <= 1:
         raise InputError(f"{name} is a number from 0 to 1, not {value!r}.")
     return float(value)
+
+
+def did_you_mean(name: object, known: Iterable[str], *, most: int = 1, cutoff: float = 0.6) -> str:
+    """``"did you mean 'a' or 'b'? "``, the likeliest known names first; ``""`` where none is like it.
+
+    Args:
+        name: What the caller wrote.
+        known: What may have been meant.
+        most: How many of the known names to give.
+        cutoff: Likeness from 0 to 1 that they must have, see :func:`difflib.get_close_matches`.
+    """
+    near = difflib.get_close_matches(str(name), list(known), n=most, cutoff=cutoff)
+    return f"did you mean {' or '.join(map(repr, near))}? " if near else ""

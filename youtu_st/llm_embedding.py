@@ -21,8 +21,8 @@ from youtu_st.encoder import Encoder
 from youtu_st.errors import InputError
 from youtu_st.inputs import check_count
 from youtu_st.loading.load import load
-from youtu_st.spec.model import PLACEHOLDER
-from youtu_st.spec.prompts import prompt_for
+from youtu_st.modules.settings import prompt_for
+from youtu_st.spec.prompts import PLACEHOLDER
 
 SPEC = "youtu-embedding-script"
 

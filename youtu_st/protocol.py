@@ -15,6 +15,9 @@ Role = Literal["query", "document"]
 Vectors = npt.NDArray[np.float32]
 """Rows of unit length, shape ``(n, dimension)``, float32."""
 
+Scores = npt.NDArray[np.float32]
+"""How well each document answers its query, shape ``(n,)``, float32; higher is better."""
+
 
 @runtime_checkable
 class TextEncoder(Protocol):

@@ -1,4 +1,4 @@
-"""youtu-st in LangChain: embeddings with the vectors of ``encode_query``, a vector store, a reranker."""
+"""youtu-st in LangChain: embeddings with the vectors of ``encode_query``, a store, reranking."""
 
 from __future__ import annotations
 
@@ -10,11 +10,17 @@ from youtu_st.errors import require
 if TYPE_CHECKING:
     from langchain_youtu.embeddings import YoutuEmbeddings as YoutuEmbeddings
     from langchain_youtu.reranker import YoutuReranker as YoutuReranker
+    from langchain_youtu.retriever import YoutuRetriever as YoutuRetriever
     from langchain_youtu.vectorstores import YoutuVectorStore as YoutuVectorStore
 
-_HOME = {"YoutuEmbeddings": "embeddings", "YoutuReranker": "reranker", "YoutuVectorStore": "vectorstores"}
+_HOME = {
+    "YoutuEmbeddings": "embeddings",
+    "YoutuReranker": "reranker",
+    "YoutuRetriever": "retriever",
+    "YoutuVectorStore": "vectorstores",
+}
 
-__all__ = ["YoutuEmbeddings", "YoutuReranker", "YoutuVectorStore"]
+__all__ = ["YoutuEmbeddings", "YoutuReranker", "YoutuRetriever", "YoutuVectorStore"]
 
 
 def __getattr__(name: str) -> object:

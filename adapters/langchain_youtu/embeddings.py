@@ -7,8 +7,8 @@ from typing import Any
 from langchain_huggingface import HuggingFaceEmbeddings
 from pydantic import BaseModel, PrivateAttr
 
-from youtu_st.frameworks.arguments import check_encode_arguments, encoder_settings
-from youtu_st.frameworks.embedder import Embedder, Role, Rows
+from youtu_st.frameworks.arguments import encoder_settings
+from youtu_st.frameworks.embedder import CHECKED, Embedder, Role, Rows
 from youtu_st.protocol import TextEncoder
 
 
@@ -56,9 +56,13 @@ class YoutuEmbeddings(HuggingFaceEmbeddings):
             settings = {"model": self.model_name, **settings}
         self._embedder = Embedder.of(self.model_name, encoder, settings)
         self.model_name = self.encoder.model_name
-        self._check()
-        self._embedder.check_instruction("query", self.query_instruction)
-        self._embedder.check_instruction("document", self.text_instruction)
+        self._embedder.check(**dict(self))
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Set a field, if it is what the constructor would take."""
+        if name in CHECKED:
+            self._embedder.check(**{name: value})
+        super().__setattr__(name, value)
 
     @property
     def encoder(self) -> TextEncoder:
@@ -97,9 +101,4 @@ class YoutuEmbeddings(HuggingFaceEmbeddings):
         return await self._embedder.aembed(role, texts, self._instruction(role))
 
     def _instruction(self, role: Role) -> str | None:
-        self._check()  # fields can be assigned to
         return self.query_instruction if role == "query" else self.text_instruction
-
-    def _check(self) -> None:
-        check_encode_arguments(self.encode_kwargs, self.encoder, "document")
-        check_encode_arguments(self.query_encode_kwargs, self.encoder, "query")

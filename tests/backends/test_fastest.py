@@ -189,6 +189,7 @@ def test_a_way_that_does_not_work_says_why(tiny: Path, spy: Any) -> None:
         run_trials(youtu_st.Encoder, tiny / "gone", {}, ways, lambda line: None)
 
 
+@pytest.mark.openvino
 @openvino
 def test_openvino_is_tried_and_runs(tiny: Path, cache: Path) -> None:
     encoder, choice = load_fastest(tiny, {"device": "cpu"})

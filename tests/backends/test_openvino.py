@@ -39,6 +39,8 @@ pytest.importorskip("openvino", reason="the extra openvino is not installed")
 from youtu_st.backends.conversion import convert_network
 from youtu_st.backends.openvino import OpenVINONetwork
 
+pytestmark = pytest.mark.openvino
+
 PROMPT = checkpoints.spec()["prompts"]["query"]
 CASES = [
     ("bert", "wordpiece", "bidirectional"),

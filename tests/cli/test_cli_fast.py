@@ -39,9 +39,12 @@ UNUSED = {
     "semantic_text_splitter",
 }
 
-pytestmark = pytest.mark.skipif(
-    importlib.util.find_spec("openvino") is None, reason="needs a second way: the extra openvino"
-)
+pytestmark = [
+    pytest.mark.openvino,
+    pytest.mark.skipif(
+        importlib.util.find_spec("openvino") is None, reason="needs a second way: the extra openvino"
+    ),
+]
 
 
 @pytest.fixture(autouse=True)

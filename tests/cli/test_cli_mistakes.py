@@ -54,8 +54,8 @@ MISTAKES = [
         "--instruction goes with --role query: documents are encoded without one",
     ),
     ([*ENCODE, "--dimensions", "5"], "dimensions must be one of 384, which 'minilm' was trained for, not 5"),
-    (["index", "search", "idx", "q", "-k", "0"], "-k must be at least 1, not 0"),
-    (["index", "search", "idx", " "], "the question is blank"),
+    (["index", "search", "idx", "q", "-k", "0"], "-k must be an int of at least 1, not 0"),
+    (["index", "search", "idx", " "], "QUESTION must be a question, not blank"),
     (
         ["index", "search", "idx", "q", "--filter", "{lang"],
         "--filter is not JSON: Expecting property name enclosed in double quotes: line 1 column 2 (char 1). "
@@ -97,7 +97,7 @@ MISTAKES = [
     ),
     (
         ["index", "build", "t.txt", "--out", "new", "--chunk-tokens", "0"],
-        "--chunk-tokens must be at least 1, not 0",
+        "--chunk-tokens must be an int of at least 1, not 0",
     ),
     (
         ["index", "build", "t.txt", "--out", "new", "--chunk-tokens", "255"],

@@ -11,7 +11,7 @@ from sentence_transformers.util import SimilarityFunction
 
 from youtu_st import Encoder
 from youtu_st.errors import InputError
-from youtu_st.frameworks.arguments import check_encode_arguments, check_normalized, encoder_settings
+from youtu_st.frameworks.arguments import check_encode_arguments, encoder_settings
 
 
 @pytest.fixture(scope="module")
@@ -52,9 +52,15 @@ def test_settings(given, expected):
     [
         ({"devise": "cpu"}, "'devise' is not taken here: did you mean 'device'"),
         ({"config_kwargs": {"a": 1}}, r"encoder=Encoder\(SentenceTransformer\(..., config_kwargs=...\)\)"),
-        ({"default_prompt_name": "query"}, "default_prompt_name"),
-        ({"processor_kwargs": {"padding_side": "left", "use_fast": False}}, "not use_fast"),
-        ({"similarity_fn_name": "euclidean"}, "not euclidean"),
+        ({"default_prompt_name": "query"}, r"'default_prompt_name' is not taken here: use encoder=Encoder\("),
+        (
+            {"processor_kwargs": {"padding_side": "left", "use_fast": False}},
+            r"'processor_kwargs' is not taken here as .*'use_fast': False\}: use encoder=.*processor_kwargs=",
+        ),
+        (
+            {"similarity_fn_name": "euclidean"},
+            "'similarity_fn_name' is not taken here as 'euclidean': use encoder=",
+        ),
     ],
 )
 def test_settings_that_have_no_meaning_here(given, message):
@@ -106,14 +112,27 @@ def test_encode_arguments_that_change_nothing(encoder):
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"precision": "int8"}, 'quantise in the index instead: factory="SQ8"'),
-        ({"output_value": "token_embeddings"}, "encoder.model.encode"),
-        ({"pool": {}}, "one process"),
-        ({"device": "cuda:1"}, "the model is on 'cpu'"),
-        ({"truncate_dim": 8}, "vectors have 32"),
-        ({"prompt": "passage: "}, r"query_instruction=.*prompts=\{\"query\""),
-        ({"prompt_name": "document"}, "is not the model's own query prompt"),
-        ({"normalise": True}, "'normalise' is not an argument of encode"),
+        (
+            {"precision": "int8"},
+            """'precision' is not taken here as 'int8': use factory="SQ8" for the index""",
+        ),
+        (
+            {"output_value": "token_embeddings"},
+            "'output_value' .* use encoder.model.encode for token vectors",
+        ),
+        ({"output_value": None}, "'output_value' is not taken here"),
+        ({"pool": {}}, r"'pool' is not taken here as {}: use Encoder\(.*; one process uses all of a device"),
+        ({"device": "cuda:1"}, "'device' is not taken here as 'cuda:1': use it where .* is on 'cpu'"),
+        ({"truncate_dim": 8}, "'truncate_dim' is not taken here as 8: use it where .* vectors have 32"),
+        ({"prompt": "passage: "}, r"'prompt' .* use query_instruction=.*prompts=\{\"query\""),
+        (
+            {"prompt_name": "document"},
+            "'prompt_name' is not taken here as 'document': use query_instruction=",
+        ),
+        (
+            {"normalise": True},
+            "'normalise' is not taken here: .*use one of batch_size, .*normalize_embeddings",
+        ),
     ],
 )
 def test_encode_arguments_that_would_change_a_vector(encoder, given, message):
@@ -127,17 +146,28 @@ def test_the_stock_encode_has_no_argument_that_is_not_judged(encoder):
     free = {"batch_size", "show_progress_bar", "convert_to_numpy", "convert_to_tensor", "chunk_size"}
     assert names == judged | free | {"normalize_embeddings"}
     for name in judged:
-        with pytest.raises(InputError, match="here|model") as caught:
+        with pytest.raises(InputError, match=f"'{name}' is not taken here as 'no such thing': use "):
             check_encode_arguments({name: "no such thing"}, encoder, "query")
-        assert "is not an argument" not in str(caught.value)
     for name in free:
         check_encode_arguments({name: 1}, encoder, "query")
 
 
 def test_unscaled_vectors_only_where_the_model_scales_them_itself(encoder, checkpoint, spec_file):
-    check_normalized(False, encoder)
-    check_normalized(None, encoder)
     unscaled = Encoder(spec_file(normalize=False), checkpoint=checkpoint("youtu", "bpe-bos"))
-    check_normalized(True, unscaled)
-    with pytest.raises(InputError, match="unit length"):
-        check_normalized(False, unscaled)
+    for name in ("normalize_embeddings", "normalize"):
+        for value in (True, None, False):
+            check_encode_arguments({name: value}, encoder, "document")
+        check_encode_arguments({name: True}, unscaled, "document")
+        with pytest.raises(InputError, match=f"'{name}' is not taken here as False: .* unit length"):
+            check_encode_arguments({name: False}, unscaled, "document")
+
+
+def test_the_value_of_an_unknown_name_is_not_shown(encoder):
+    """It may be a token."""
+    for refuse in (
+        lambda: encoder_settings({"tokn": "hf_secret"}),
+        lambda: check_encode_arguments({"tokn": "hf_secret"}, encoder, "query"),
+    ):
+        with pytest.raises(InputError, match="'tokn' is not taken here: ") as caught:
+            refuse()
+        assert "hf_secret" not in str(caught.value)

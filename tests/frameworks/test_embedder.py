@@ -16,7 +16,7 @@ import youtu_st
 from youtu_st import Encoder
 from youtu_st.errors import InputError, ModelLoadError
 from youtu_st.frameworks.embedder import Embedder
-from youtu_st.inference.dynamic_batching import Coalescer
+from youtu_st.inference.dynamic_batching import DynamicBatcher
 
 
 @pytest.fixture(scope="module")
@@ -38,11 +38,11 @@ async def test_calls_that_wait_together_share_a_batch():
         go_on.wait(10)
         return numbers(texts)
 
-    coalesce = Coalescer(encode, most=4)
-    calls = [asyncio.create_task(coalesce("a", ["0"]))]
+    batcher = DynamicBatcher(encode, most=4)
+    calls = [asyncio.create_task(batcher("a", ["0"]))]
     await asyncio.to_thread(first_runs.wait, 10)
-    calls += [asyncio.create_task(coalesce("a", [str(i)])) for i in range(1, 7)]
-    calls.append(asyncio.create_task(coalesce("b", ["7"])))
+    calls += [asyncio.create_task(batcher("a", [str(i)])) for i in range(1, 7)]
+    calls.append(asyncio.create_task(batcher("b", ["7"])))
     await asyncio.sleep(0)  # let every task hand its texts over
     go_on.set()
     rows = await asyncio.gather(*calls)
@@ -64,10 +64,10 @@ async def test_a_question_does_not_wait_for_a_corpus():
             assert go_on.wait(10)
         return numbers(texts)
 
-    coalesce = Coalescer(encode, most=4)
-    corpus = asyncio.create_task(coalesce("k", [str(i) for i in range(5)]))
+    batcher = DynamicBatcher(encode, most=4)
+    corpus = asyncio.create_task(batcher("k", [str(i) for i in range(5)]))
     await asyncio.to_thread(corpus_runs.wait, 10)
-    assert (await asyncio.wait_for(coalesce("k", ["7"]), 5)).tolist() == [[7.0]]
+    assert (await asyncio.wait_for(batcher("k", ["7"]), 5)).tolist() == [[7.0]]
     assert not corpus.done()
     go_on.set()
     assert (await corpus).tolist() == [[0.0], [1.0], [2.0], [3.0], [4.0]]
@@ -79,9 +79,9 @@ async def test_a_mistake_reaches_its_own_caller_only():
             raise InputError(f"text {texts.index('bad')} is bad")
         return numbers(texts)
 
-    coalesce = Coalescer(encode)
+    batcher = DynamicBatcher(encode)
     texts = ["1", "bad", "2", "3"]
-    found = await asyncio.gather(*(coalesce("k", [text]) for text in texts), return_exceptions=True)
+    found = await asyncio.gather(*(batcher("k", [text]) for text in texts), return_exceptions=True)
     assert isinstance(found[1], InputError)
     assert str(found[1]) == "text 0 is bad"  # counted within the caller's own texts
     assert [found[i].tolist() for i in (0, 2, 3)] == [[[1.0]], [[2.0]], [[3.0]]]
@@ -96,10 +96,10 @@ async def test_a_cancelled_call_is_not_encoded_and_others_are():
         go_on.wait(10)
         return numbers(texts)
 
-    coalesce = Coalescer(encode)
-    first = asyncio.create_task(coalesce("k", ["1"]))
+    batcher = DynamicBatcher(encode)
+    first = asyncio.create_task(batcher("k", ["1"]))
     await asyncio.to_thread(runs.wait, 10)
-    second, third = (asyncio.create_task(coalesce("k", [text])) for text in "23")
+    second, third = (asyncio.create_task(batcher("k", [text])) for text in "23")
     await asyncio.sleep(0)
     second.cancel()
     await asyncio.sleep(0)
@@ -113,9 +113,9 @@ async def test_a_cancelled_call_is_not_encoded_and_others_are():
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 5)), max_size=40), st.integers(1, 9))
 def test_every_call_gets_its_own_rows(calls, most):
     async def run():
-        coalesce = Coalescer(lambda key, texts: numbers([t.split()[1] for t in texts]), most=most)
+        batcher = DynamicBatcher(lambda key, texts: numbers([t.split()[1] for t in texts]), most=most)
         made = [(key, [f"{key} {100 * n + i}" for i in range(size)]) for n, (key, size) in enumerate(calls)]
-        return await asyncio.gather(*(coalesce(key, texts) for key, texts in made if texts))
+        return await asyncio.gather(*(batcher(key, texts) for key, texts in made if texts))
 
     rows = asyncio.run(run())
     expected = [[100.0 * n + i for i in range(size)] for n, (_, size) in enumerate(calls) if size]
@@ -123,10 +123,10 @@ def test_every_call_gets_its_own_rows(calls, most):
 
 
 def test_the_thread_ends_with_the_work():
-    coalesce = Coalescer(lambda key, texts: numbers(texts))
-    asyncio.run(coalesce("k", ["1"]))
+    batcher = DynamicBatcher(lambda key, texts: numbers(texts))
+    asyncio.run(batcher("k", ["1"]))
     for thread in threading.enumerate():
-        if thread.name == "youtu-st-coalescer":
+        if thread.name == "youtu-st-dynamic-batcher":
             thread.join(10)
             assert not thread.is_alive()
 

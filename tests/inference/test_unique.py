@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from youtu_st import Encoder
 from youtu_st.errors import InputError
-from youtu_st.inference.prefetch import ahead
-from youtu_st.inference.unique import Distinct, read
+from youtu_st.inference.prefetch import prefetch
+from youtu_st.inference.unique import Unique
 
 PAIRS = st.lists(st.tuples(st.sampled_from("abcde"), st.sampled_from(["", "q:"])), max_size=40)
 
@@ -21,27 +21,27 @@ PAIRS = st.lists(st.tuples(st.sampled_from("abcde"), st.sampled_from(["", "q:"])
 @given(PAIRS, st.integers(0, 100), st.integers(1, 7))
 def test_every_text_finds_its_own_again(pairs, first, size):
     texts, prompts = [text for text, _ in pairs], [prompt for _, prompt in pairs]
-    distinct = Distinct.of(texts, prompts, first=first)
-    found = list(zip(distinct.texts, distinct.prompts, strict=True))
+    unique = Unique.of(texts, prompts, first=first)
+    found = list(zip(unique.texts, unique.prompts, strict=True))
     assert len(set(found)) == len(found)
-    assert [pairs.index(pair) + first for pair in found] == distinct.positions
-    assert [pairs.count(pair) for pair in found] == distinct.counts
+    assert [pairs.index(pair) + first for pair in found] == unique.positions
+    assert [pairs.count(pair) for pair in found] == unique.counts
     rows = np.array([[hash(pair)] for pair in found], dtype=np.int64).reshape(-1, 1)
-    assert distinct.repeat(rows)[:, 0].tolist() == [hash(pair) for pair in pairs]
-    blocks = list(distinct.blocks(size))
+    assert unique.repeat(rows)[:, 0].tolist() == [hash(pair) for pair in pairs]
+    blocks = list(unique.blocks(size))
     assert all(len(block) <= size for block in blocks)
     for name in ("texts", "prompts", "positions", "counts"):
-        assert [one for block in blocks for one in getattr(block, name)] == getattr(distinct, name)
+        assert [one for block in blocks for one in getattr(block, name)] == getattr(unique, name)
 
 
 def test_a_stream_is_read_in_blocks_and_positions_go_on():
-    blocks = list(read(iter(["a", "b", "a", "c", "c"]), "p ", 3))
+    blocks = list(Unique.stream(iter(["a", "b", "a", "c", "c"]), "p ", 3))
     assert [(block.texts, block.positions, block.counts) for block in blocks] == [
         (["a", "b"], [0, 1], [2, 1]),
         (["c"], [3], [2]),
     ]
     with pytest.raises(InputError, match="text 4 is empty"):
-        list(read(["a", "b", "c", "d", ""], "", 3))
+        list(Unique.stream(["a", "b", "c", "d", ""], "", 3))
 
 
 def test_equal_texts_go_through_the_network_once(tiny):
@@ -91,7 +91,7 @@ def test_ahead_prepares_the_next_while_the_last_is_held():
         prepared.append((i, threading.current_thread()))
         return i * 10
 
-    results = ahead(items(), prepare)
+    results = prefetch(items(), prepare)
     assert next(results) == 0
     deadline = time.monotonic() + 10
     while len(prepared) < 2 and time.monotonic() < deadline:
@@ -100,13 +100,14 @@ def test_ahead_prepares_the_next_while_the_last_is_held():
     assert list(results) == [10, 20, 30]
     assert set(reading) == {threading.main_thread()}  # a user's iterator is read where it belongs
     assert threading.main_thread() not in {thread for _, thread in prepared}
-    assert threading.active_count() == 1 or all("ahead" not in t.name for t in threading.enumerate())
+    assert threading.active_count() == 1 or all("prefetch" not in t.name for t in threading.enumerate())
 
 
 @pytest.mark.parametrize("count", [0, 1])
 def test_ahead_starts_no_thread_for_one_item(count):
     assert (
-        list(ahead(range(count), lambda i: threading.current_thread())) == [threading.main_thread()] * count
+        list(prefetch(range(count), lambda i: threading.current_thread()))
+        == [threading.main_thread()] * count
     )
 
 
@@ -115,11 +116,11 @@ def test_errors_come_when_their_item_would():
         yield from (1, 2, 3)
         raise ValueError("cannot read on")
 
-    results = ahead(items(), lambda i: 6 // (3 - i))
+    results = prefetch(items(), lambda i: 6 // (3 - i))
     assert [next(results), next(results)] == [3, 6]
     with pytest.raises(ZeroDivisionError):
         next(results)
-    results = ahead(items(), lambda i: i)
+    results = prefetch(items(), lambda i: i)
     assert [next(results) for _ in range(3)] == [1, 2, 3]
     with pytest.raises(ValueError, match="cannot read on"):
         next(results)

@@ -10,7 +10,8 @@ from checkpoints import spec
 
 import youtu_st
 from youtu_st.errors import ModelLoadError, SpecError, UnknownModelError
-from youtu_st.spec.model import ModelSpec, fill, known_models, load_spec
+from youtu_st.spec.model import ModelSpec, known_models, load_spec
+from youtu_st.spec.prompts import fill
 
 QWEN3 = {"qwen3-embedding-0.6b": 1024, "qwen3-embedding-4b": 2560, "qwen3-embedding-8b": 4096}
 WEB = "Instruct: Given a web search query, retrieve relevant passages that answer the query\nQuery:"
@@ -122,8 +123,14 @@ def test_a_spec_is_frozen():
         ({"template": "Query:"}, "field 'template': must contain {instruction} exactly once"),
         ({"matryoshka_dimensions": [64, 32]}, "field 'matryoshka_dimensions': must be ascending"),
         ({"matryoshka_dimensions": [64]}, "must not exceed dimension \\(32\\)"),
-        ({"matryoshka_from": 33}, "matryoshka_from must not exceed dimension \\(32\\)"),
-        ({"matryoshka_from": 0}, "field 'matryoshka_from': .*greater than 0"),
+        ({"matryoshka_dimensions": {"from": 33}}, "matryoshka_dimensions must not exceed dimension \\(32\\)"),
+        ({"matryoshka_dimensions": {"from": 0}}, "lengths of at least 1, .* got {'from': 0}"),
+        ({"matryoshka_dimensions": {"to": 8}}, "or {from: 64}, got {'to': 8}"),
+        ({"matryoshka_dimensions": {"from": True}}, "or {from: 64}, got {'from': True}"),
+        ({"matryoshka_dimensions": 8}, "field 'matryoshka_dimensions': must be ascending .* got 8"),
+        ({"matryoshka_dimensions": [8, "16"]}, "must be ascending lengths of at least 1"),
+        ({"matryoshka_from": 33}, "matryoshka_dimensions must not exceed dimension \\(32\\)"),
+        ({"matryoshka_from": 0}, "field 'matryoshka_dimensions': .*lengths of at least 1"),
         (
             {"matryoshka_from": 8, "matryoshka_dimensions": [8]},
             "matryoshka_dimensions or matryoshka_from, not",

@@ -11,7 +11,7 @@ from youtu_st import Encoder
 from youtu_st.errors import InputError, SpecError
 from youtu_st.spec.model import load_spec
 from youtu_st.verification import examine, run_examples, run_figures
-from youtu_st.verification.published import Score, spearman
+from youtu_st.verification.published import Score
 
 QUERIES = ["Which city?", "法国首都是哪里？"]
 DOCUMENTS = ["Paris.", "It rained.", "巴黎"]

@@ -1,30 +1,45 @@
-"""What the commands share: one line for an error, a sign of life while something takes long, the encoder."""
+"""What the commands share: options, a line for an error, JSON, tables, models with a sign of life."""
 
 from __future__ import annotations
 
 import gc
+import json
 import logging
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from youtu_st.errors import YoutuError
 
 if TYPE_CHECKING:
+    from rich.console import Console
     from rich.status import Status
+    from rich.table import Table
 
     from youtu_st.encoder import Encoder
+    from youtu_st.rerank import Reranker
 
 DEFAULT_MODEL = "minilm"
+WIDE = 200
 
+Texts = Annotated[
+    str,
+    typer.Argument(
+        metavar="FILE",
+        help=".txt (a text a line), .jsonl or .csv (field 'text'), or - for lines of standard input.",
+    ),
+]
+Model = Annotated[str, typer.Option(metavar="NAME", help="A name, a directory, a hub id or a .yaml file.")]
+Checkpoint = Annotated[
+    str | None, typer.Option(metavar="DIR", help="Weights for a name: a directory or a hub id.")
+]
 TrustRemoteCode = Annotated[
     bool, typer.Option("--trust-remote-code", help="Run code that the checkpoint brings.")
 ]
-
 Fast = Annotated[bool, typer.Option("--fast", help="The fastest way that keeps the vectors, measured once.")]
 
 
@@ -51,6 +66,35 @@ def count(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
+def print_json(value: Any) -> None:
+    """Write a value to standard output as JSON, for people and programs alike."""
+    typer.echo(json.dumps(value, ensure_ascii=False, indent=2))
+
+
+def wide_console() -> Console:
+    """Standard output, as wide as its terminal; piped, a row is one line, however long."""
+    from rich.console import Console
+
+    return Console(width=None if sys.stdout.isatty() else WIDE, highlight=False)
+
+
+def plain_table(titles: Sequence[str], *, right: Sequence[str] = (), wrap: bool = True) -> Table:
+    """An empty table; numbers stand on the right of their columns, and are never wrapped."""
+    from rich import box
+    from rich.table import Table
+
+    made = Table(box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0))
+    for title in titles:
+        number = title in right
+        made.add_column(
+            title,
+            justify="right" if number else "left",
+            no_wrap=number or not wrap,
+            overflow="fold" if wrap else "ellipsis",
+        )
+    return made
+
+
 def status(message: str) -> Status:
     """A spinner on the terminal while something takes long; where standard error is none, nothing."""
     from rich.console import Console
@@ -59,21 +103,26 @@ def status(message: str) -> Status:
 
 
 @contextmanager
-def importing() -> Iterator[None]:
-    """For importing the libraries, which takes longer than all that most commands do with them.
+def loading(message: str) -> Iterator[Status]:
+    """A spinner over importing the libraries, quietly, and over what is then done with them.
 
-    The garbage collector rests meanwhile, and never looks at what was imported: it would walk over a million
-    objects again and again, and once more when the process ends, and find nothing.
+    The garbage collector rests during the import, which takes longer than all that most commands do with the
+    libraries, and never looks at what was imported: it would walk over a million objects again and again, and
+    once more when the process ends, and find nothing.
     """
-    fresh = "torch" not in sys.modules and gc.isenabled()
-    if fresh:
-        gc.disable()
-    try:
-        yield
-    finally:
+    with status(message) as spinner:
+        fresh = "torch" not in sys.modules and gc.isenabled()
         if fresh:
-            gc.freeze()
-            gc.enable()
+            gc.disable()
+        try:
+            import youtu_st.encoder  # noqa: F401 - with it come all of them
+
+            quiet()
+        finally:
+            if fresh:
+                gc.freeze()
+                gc.enable()
+        yield spinner
 
 
 def load_encoder(model: str, *, trust_remote_code: bool = False, fast: bool = False) -> Encoder:
@@ -88,17 +137,59 @@ def load_encoder(model: str, *, trust_remote_code: bool = False, fast: bool = Fa
         YoutuError: As for :class:`youtu_st.Encoder`.
     """
     name = absolute_model(model)
-    with status(f"loading {model} ...") as spinner:
-        with importing():
-            from youtu_st.backends.fastest import fastest
-            from youtu_st.encoder import Encoder
+    with loading(f"loading {model} ...") as spinner:
+        from youtu_st.backends.fastest import fastest
+        from youtu_st.encoder import Encoder
 
-            quiet()
         if not fast:
             return Encoder(name, trust_remote_code=trust_remote_code)
         encoder, choice = fastest(Encoder, name, {"trust_remote_code": trust_remote_code}, spinner.update)
     say("fast", choice)
     return encoder
+
+
+def load_reranker(model: str, *, checkpoint: str | None = None, trust_remote_code: bool = False) -> Reranker:
+    """Load a reranker, quietly.
+
+    Args:
+        model: A name, a directory, a hub id or a spec's file.
+        checkpoint: Weights for a name.
+        trust_remote_code: Run code that the checkpoint brings.
+
+    Raises:
+        YoutuError: As for :class:`youtu_st.rerank.Reranker`.
+    """
+    with loading(f"loading {model} ..."):
+        from youtu_st.rerank import Reranker
+
+        return Reranker(model, checkpoint=checkpoint, trust_remote_code=trust_remote_code)
+
+
+def check_reranker(model: str) -> None:
+    """Raise for a slip of the pen, before anything is loaded.
+
+    Raises:
+        UnknownModelError: If it is neither a known name, nor a path, nor the shape of a hub id.
+        SpecError: If it is a spec's file with a mistake in it.
+    """
+    from youtu_st.spec.reranker import RERANKERS
+
+    RERANKERS.resolve(model)
+
+
+def check_question(what: str, question: str, k: int | None) -> None:
+    """Raise for a blank question, and for a number of results that is none.
+
+    Raises:
+        UsageError: Naming the option of the question.
+        InputError: Naming the number.
+    """
+    from youtu_st.inputs import check_count
+
+    if k is not None:
+        check_count("-k", k)
+    if not question.strip():
+        raise UsageError(f"{what} must be a question, not blank")
 
 
 def absolute_model(model: str) -> str:

@@ -13,6 +13,8 @@ import typer
 from youtu_st.cli.console import (
     DEFAULT_MODEL,
     Fast,
+    Model,
+    Texts,
     TrustRemoteCode,
     UsageError,
     absolute_model,
@@ -29,18 +31,10 @@ EXAMPLE = "Example: youtu-st encode questions.txt --role query --out questions.n
 
 
 def encode(
-    file: Annotated[
-        str,
-        typer.Argument(
-            metavar="FILE",
-            help=".txt (a text a line), .jsonl or .csv (field 'text'), or - for lines of standard input.",
-        ),
-    ],
+    file: Texts,
     role: Annotated[str, typer.Option(metavar="query|document", help="What the texts are.")],
     out: Annotated[Path, typer.Option(metavar="NPY", help="Where to write the matrix, float32.")],
-    model: Annotated[
-        str, typer.Option(metavar="NAME", help="A name, a directory, a hub id or a .yaml file.")
-    ] = DEFAULT_MODEL,
+    model: Model = DEFAULT_MODEL,
     instruction: Annotated[
         str | None, typer.Option(metavar="TEXT", help="What queries are for; default: the model's own.")
     ] = None,

@@ -6,12 +6,11 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from youtu_st.cli.console import count
+from youtu_st.cli.console import count, plain_table, wide_console
 
 if TYPE_CHECKING:
     from youtu_st.verification import Comparison, Examination, Finding
@@ -19,7 +18,6 @@ if TYPE_CHECKING:
     from youtu_st.verification.published import Score
     from youtu_st.verification.subject import Subject
 
-WIDE = 200
 STYLES = {"ok": "green", "off": "bold red", "skipped": "dim"}
 NARROW = 100
 """Columns from which on what was expected has a column of its own."""
@@ -32,7 +30,7 @@ def print_examination(examination: Examination, *, tokens: bool) -> None:
         examination: What the doctor found.
         tokens: Print the sample texts.
     """
-    console = _console()
+    console = wide_console()
     subject = examination.subject
     console.print(Text(_about(subject), style="dim"), soft_wrap=True)
     console.print()
@@ -57,10 +55,10 @@ def print_comparison(comparison: Comparison, name: str, url: str) -> None:
         name: The model that runs here.
         url: Where the server is.
     """
-    console = _console()
+    console = wide_console()
     console.print(Text(f"{name} here, beside {url}", style="dim"), soft_wrap=True)
     console.print()
-    table = _table(("role", "cosine", "length", "text"), right=("cosine", "length"))
+    table = plain_table(("role", "cosine", "length", "text"), right=("cosine", "length"))
     lengths: Iterable[float | None] = comparison.lengths or [None] * len(comparison.texts)
     for role, cosine, length, text in zip(
         comparison.roles, comparison.cosines, lengths, comparison.texts, strict=True
@@ -89,21 +87,8 @@ def _about(subject: Subject) -> str:
     return f"{subject.spec.name} from {subject.source}, with the modules of its spec"
 
 
-def _console() -> Console:
-    """Piped, a row is one line, however long."""
-    return Console(width=None if sys.stdout.isatty() else WIDE, highlight=False)
-
-
-def _table(titles: Sequence[str], *, right: Sequence[str] = ()) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0))
-    for title in titles:
-        numbers = title in right
-        table.add_column(title, justify="right" if numbers else "left", no_wrap=numbers, overflow="fold")
-    return table
-
-
 def _findings(findings: Sequence[Finding], *, wide: bool) -> Table:
-    table = _table(("check", "", "found", "expected") if wide else ("check", "", "found"))
+    table = plain_table(("check", "", "found", "expected") if wide else ("check", "", "found"))
     for finding in findings:
         style = STYLES[finding.state]
         row = [
@@ -117,7 +102,7 @@ def _findings(findings: Sequence[Finding], *, wide: bool) -> Table:
 
 def _scores(scores: Sequence[Score]) -> Table:
     numbers = ("found", "published", "difference")
-    table = _table(("score", *numbers), right=numbers)
+    table = plain_table(("score", *numbers), right=numbers)
     for score in scores:
         style = STYLES["ok" if score.agrees else "off"]
         table.add_row(
@@ -153,7 +138,7 @@ def _lines(widths: Sequence[int], room: int) -> Iterator[tuple[int, int]]:
 
 
 def _sample(sample: Sample) -> Table:
-    table = _table((f"{sample.role}, token", "characters", "enters"))
+    table = plain_table((f"{sample.role}, token", "characters", "enters"))
     for token in sample.tokens:
         span = f"{token.start}-{token.end}" if token.end > token.start else "added"
         table.add_row(

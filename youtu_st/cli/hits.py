@@ -1,14 +1,15 @@
-"""Search results for people."""
+"""Search results for people and programs."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from rich.console import Console
 from rich.text import Text
 
-from youtu_st.cli.console import one_line
+from youtu_st.cli.console import one_line, print_json
 from youtu_st.index import Hit
 
 LINES = 6
@@ -16,6 +17,23 @@ INDENT = " " * 4
 WIDEST = 100
 # After a long line, before a word: the author's editor broke the line, not the author.
 LINE_BREAK_IN_PROSE = re.compile(r"(?<=[^\n|]{60})\n(?=[A-Za-z(`*])")
+
+
+def tell_hits(
+    hits: Sequence[Hit], *, record: Callable[[Hit], dict[str, Any]], full: bool, as_json: bool
+) -> None:
+    """Print passages, best first, for people or as JSON.
+
+    Args:
+        hits: What was found.
+        record: What JSON says of a passage, beside its rank.
+        full: Print texts whole, not their first lines; JSON has them whole.
+        as_json: Print JSON.
+    """
+    if as_json:
+        print_json([{"rank": rank, **record(hit)} for rank, hit in enumerate(hits, start=1)])
+    else:
+        print_hits(hits, full=full)
 
 
 def print_hits(hits: Sequence[Hit], *, full: bool) -> None:

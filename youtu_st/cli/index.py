@@ -14,12 +14,15 @@ from youtu_st.cli.console import (
     TrustRemoteCode,
     UsageError,
     absolute_model,
+    check_question,
+    check_reranker,
     count,
     load_encoder,
+    load_reranker,
+    print_json,
     say,
     status,
 )
-from youtu_st.cli.rerank import candidates, check_reranker, load_reranker, reranked
 from youtu_st.errors import IndexNotFoundError, UnknownModelError
 
 if TYPE_CHECKING:
@@ -75,9 +78,10 @@ def build(
         update_index,
     )
     from youtu_st.index import VectorIndex
+    from youtu_st.inputs import check_count
 
-    if chunk_tokens is not None and chunk_tokens < 1:
-        raise UsageError(f"--chunk-tokens must be at least 1, not {chunk_tokens}")
+    if chunk_tokens is not None:
+        check_count("--chunk-tokens", chunk_tokens)
     found = find_files(paths)
     named = ", ".join(map(str, paths))
     if not found.files:
@@ -125,40 +129,33 @@ def search(
     trust_remote_code: TrustRemoteCode = False,
 ) -> None:
     """Find the passages that answer a question."""
-    from youtu_st.cli.hits import print_hits
+    from youtu_st.cli.hits import tell_hits
     from youtu_st.index import without_records
+    from youtu_st.retriever import Retriever
 
-    if k < 1:
-        raise UsageError(f"-k must be at least 1, not {k}")
-    if not question.strip():
-        raise UsageError("the question is blank")
+    check_question("QUESTION", question, k)
     condition = _condition(where)
     manifest = _manifest(directory)
     if rerank is not None:
         check_reranker(rerank)
     encoder = _encoder(directory, manifest, model, trust_remote_code)
     with _opened(directory, encoder) as index:
-        fetched = k if rerank is None else candidates(k)
-        hits = index.search(question, fetched, condition, instruction=instruction)
-    if rerank is not None and hits:
-        reranker = load_reranker(rerank, trust_remote_code=trust_remote_code)
-        hits = reranked(hits, question, reranker, k=k, instruction=instruction)
-    if as_json:
-        records = [
-            {
-                "rank": rank,
-                "id": hit.id,
-                "score": hit.score,
-                "text": hit.text,
-                "metadata": without_records(hit.metadata),
-            }
-            for rank, hit in enumerate(hits, start=1)
-        ]
-        typer.echo(json.dumps(records, ensure_ascii=False, indent=2))
-        return
-    if not hits:
+        reranker = load_reranker(rerank, trust_remote_code=trust_remote_code) if rerank is not None else None
+        retriever = Retriever(index, reranker, candidates=max(4 * k, 20))
+        hits = retriever.search(question, k, condition, instruction=instruction, show_progress=True)
+    if not hits and not as_json:
         say("note", "no passage matches")
-    print_hits(hits, full=full)
+    tell_hits(
+        hits,
+        record=lambda hit: {
+            "id": hit.id,
+            "score": hit.score,
+            "text": hit.text,
+            "metadata": without_records(hit.metadata),
+        },
+        full=full,
+        as_json=as_json,
+    )
 
 
 @app.command(epilog=INFO_EXAMPLE)
@@ -185,7 +182,7 @@ def info(
     if as_json:
         facts["runtime"] = facts.pop("built with")
         facts["bytes"] = facts.pop("size")
-        typer.echo(json.dumps(facts, ensure_ascii=False, indent=2))
+        print_json(facts)
         return
     facts["passages"] = f"{facts['passages']:,}"
     facts["built with"] = ", ".join(map(str, facts["built with"].values()))

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-import json
-import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from youtu_st.cli.console import TrustRemoteCode, UsageError, absolute_model, importing, quiet, status
+from youtu_st.cli.console import (
+    WIDE,
+    TrustRemoteCode,
+    UsageError,
+    absolute_model,
+    loading,
+    plain_table,
+    print_json,
+    wide_console,
+)
 
 if TYPE_CHECKING:
     from rich.table import Table
 
 LIST_EXAMPLE = "Example: youtu-st models --json"
 CONVERT_EXAMPLE = "Example: youtu-st convert youtu-embedding --checkpoint Youtu-Embedding/ --out model/"
-WIDE = 200
 ENCODERS = ("embedding model", "dimension", "max length", "attention", "pooling", "licence", "hub id")
 RERANKERS = ("reranker", "max length", "licence", "hub id")
 
@@ -32,66 +38,41 @@ def models(
     encoders = [load_spec(name) for name in known_models()]
     rerankers = [load_reranker_spec(name) for name in known_rerankers()]
     if as_json:
-        records = [
-            {"kind": kind, **spec.model_dump(mode="json", exclude={"examples"})}
-            for kind, specs in (("embedding", encoders), ("reranker", rerankers))
-            for spec in specs
-        ]
-        typer.echo(json.dumps(records, ensure_ascii=False, indent=2))
+        print_json(
+            [
+                {"kind": kind, **spec.model_dump(mode="json", exclude={"examples"})}
+                for kind, specs in (("embedding", encoders), ("reranker", rerankers))
+                for spec in specs
+            ]
+        )
         return
-    _print_table(
-        ENCODERS,
-        [
-            (
-                spec.name,
-                f"{spec.dimension:,}",
-                f"{spec.max_length:,}",
-                spec.attention,
-                spec.pooling,
-                spec.license,
-                spec.hub_id,
-            )
-            for spec in encoders
-        ],
-    )
+    rows = [
+        (s.name, s.dimension, s.max_length, s.attention, s.pooling, s.license, s.hub_id) for s in encoders
+    ]
+    _print_table(ENCODERS, rows)
     typer.echo()
-    _print_table(
-        RERANKERS, [(spec.name, f"{spec.max_length:,}", spec.license, spec.hub_id) for spec in rerankers]
-    )
+    _print_table(RERANKERS, [(s.name, s.max_length, s.license, s.hub_id) for s in rerankers])
 
 
-def _print_table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+def _print_table(titles: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     """Print one table, or, where the terminal is too narrow, the hub ids in a second one."""
-    from rich.console import Console
     from rich.measure import Measurement
 
-    # Piped, a model is one line, however long.
-    console = Console(width=None if sys.stdout.isatty() else WIDE)
-    table = _table(titles, rows)
-    needed = Measurement.get(console, console.options.update(width=WIDE), table).maximum
-    if needed <= console.width:
-        console.print(table)
+    console, whole = wide_console(), _filled(titles, rows)
+    if Measurement.get(console, console.options.update(width=WIDE), whole).maximum <= console.width:
+        console.print(whole)
         return
-    console.print(_table(titles[:-1], [row[:-1] for row in rows]))
+    console.print(_filled(titles[:-1], [row[:-1] for row in rows]))
     console.print()
-    console.print(_table((titles[0], titles[-1]), [(row[0], row[-1]) for row in rows]))
+    console.print(_filled((titles[0], titles[-1]), [(row[0], row[-1]) for row in rows]))
 
 
-def _table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
-    from rich import box
-    from rich.table import Table
-
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0))
-    for title in titles:
-        table.add_column(
-            title,
-            justify="right" if title in ("dimension", "max length") else "left",
-            style="bold" if title == titles[0] else "",
-            no_wrap=True,
-        )
+def _filled(titles: Sequence[str], rows: Sequence[Sequence[object]]) -> Table:
+    made = plain_table(titles, right=("dimension", "max length"), wrap=False)
+    made.columns[0].style = "bold"
     for row in rows:
-        table.add_row(*row)
-    return table
+        made.add_row(*(f"{cell:,}" if isinstance(cell, int) else str(cell) for cell in row))
+    return made
 
 
 def convert(
@@ -106,10 +87,8 @@ def convert(
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise UsageError(f"{out} is not an empty directory: nothing is overwritten")
     name = absolute_model(model)
-    with status(f"converting {checkpoint} ..."):
-        with importing():
-            from youtu_st.loading.load import convert as write
+    with loading(f"converting {checkpoint} ..."):
+        from youtu_st.loading.load import convert as write
 
-            quiet()
         write(name, checkpoint=checkpoint, out=out, trust_remote_code=trust_remote_code)
     typer.echo(f"{name} -> {out}")

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from youtu_st.cli.console import TrustRemoteCode, UsageError, absolute_model, importing, quiet, status
+from youtu_st.cli.console import Checkpoint, TrustRemoteCode, UsageError, absolute_model, loading, print_json
 
 if TYPE_CHECKING:
     from youtu_st.verification import Comparison, Examination
@@ -21,9 +20,7 @@ EXAMPLE = (
 
 def verify(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="A name, directory, hub id or .yaml file.")],
-    checkpoint: Annotated[
-        str | None, typer.Option(metavar="DIR", help="Weights for a name: a directory or a hub id.")
-    ] = None,
+    checkpoint: Checkpoint = None,
     engine: Annotated[
         str | None, typer.Option(metavar="URL", help="Compare with an OpenAI-compatible server.")
     ] = None,
@@ -76,12 +73,10 @@ def _embedding_model(model: str) -> str:
 
 
 def _examine(name: str, checkpoint: str | None, data: Path | None, trust_remote_code: bool) -> Examination:
-    with status(f"loading {checkpoint or name} ...") as spinner:
-        with importing():
-            from youtu_st.verification.doctor import examine
-            from youtu_st.verification.subject import load_subject
+    with loading(f"loading {checkpoint or name} ...") as spinner:
+        from youtu_st.verification.doctor import examine
+        from youtu_st.verification.subject import load_subject
 
-            quiet()
         subject = load_subject(name, checkpoint=checkpoint, trust_remote_code=trust_remote_code)
         spinner.update(f"examining {checkpoint or name} ...")
         return examine(subject, data=data)
@@ -92,14 +87,12 @@ def _compare(
 ) -> Comparison:
     from youtu_st.engines import OpenAICompatibleEncoder
 
-    with status(f"loading {checkpoint or name} ...") as spinner:
-        with importing():
-            from youtu_st.encoder import Encoder
-            from youtu_st.loading.load import resolve_spec
-            from youtu_st.verification import compare
+    with loading(f"loading {checkpoint or name} ...") as spinner:
+        from youtu_st.encoder import Encoder
+        from youtu_st.spec.model import MODELS
+        from youtu_st.verification import compare
 
-            quiet()
-        spec = resolve_spec(name, checkpoint)
+        spec = MODELS.resolve(name, checkpoint)
         if spec is None:
             raise UsageError(
                 f"{name} is no model of a spec, which says what a server must be sent: give its name, and "
@@ -132,7 +125,7 @@ def _tell_examination(examination: Examination, *, tokens: bool, as_json: bool) 
         "scores": [asdict(score) | {"agrees": score.agrees} for score in examination.scores],
         "samples": [asdict(sample) for sample in examination.samples] if tokens else [],
     }
-    typer.echo(json.dumps(record, ensure_ascii=False, indent=2))
+    print_json(record)
 
 
 def _tell_comparison(comparison: Comparison, name: str, url: str, *, as_json: bool) -> None:
@@ -145,4 +138,4 @@ def _tell_comparison(comparison: Comparison, name: str, url: str, *, as_json: bo
         return
     figures = {"ok": comparison.agrees, "minimum": comparison.minimum, "mean": comparison.mean}
     record = {"model": name, "engine": url, **figures, **asdict(comparison)}
-    typer.echo(json.dumps(record, ensure_ascii=False, indent=2))
+    print_json(record)

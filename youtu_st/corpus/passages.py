@@ -115,8 +115,8 @@ def passage_tokens(encoder: Encoder, wanted: int | None = None) -> int:
     Raises:
         InputError: If ``wanted`` is less than 1, or more than the model reads.
     """
+    from youtu_st.modules.settings import prompt_for
     from youtu_st.modules.tokenization import count
-    from youtu_st.spec.prompts import prompt_for
 
     prompt = prompt_for(encoder.model, "document")
     # A prompt's last token and a text's first may fall into three pieces where they meet.

@@ -16,7 +16,7 @@ from youtu_st.engines.sending import Call, Row, checked
 from youtu_st.errors import EngineError, InputError, TruncationWarning
 from youtu_st.inference.progress import progress_bar
 from youtu_st.inference.truncation import Truncation
-from youtu_st.inference.unique import Distinct
+from youtu_st.inference.unique import Unique
 from youtu_st.inputs import check_count, check_dimensions, check_texts, one_of
 from youtu_st.protocol import Role, TextEncoder, Vectors, canonical, fingerprint
 from youtu_st.spec.model import ModelSpec
@@ -187,9 +187,9 @@ class RemoteEncoder(ABC):
         self, texts: Sequence[str], role: Role, instruction: Instruction, size: int | None, progress: bool
     ) -> Vectors:
         given = check_texts(texts)
-        prompts = prompts_for(self.spec, role, instruction, len(given))
+        prompts = prompts_for(self.spec.prompts.of(role), self.spec.template, instruction, len(given))
         self._check_prompts(role, prompts)
-        distinct = Distinct.of(self._cut(given), prompts)
+        distinct = Unique.of(self._cut(given), prompts)
         vectors = np.empty((len(distinct), size or self.spec.dimension), dtype=np.float32)
         check = partial(checked, spec=self.spec, server=self._server, size=size)
         call = Call(distinct, partial(self._ask, role), check, vectors, self._slots)

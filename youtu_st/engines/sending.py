@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from youtu_st.errors import EngineError
-from youtu_st.inference.unique import Distinct
+from youtu_st.inference.unique import Unique
 from youtu_st.protocol import Vectors
 from youtu_st.spec.model import ModelSpec
 
@@ -35,7 +35,7 @@ class Call:
         slots: Entered by every request; lets in as many as may be under way.
     """
 
-    distinct: Distinct
+    distinct: Unique
     ask: Callable[[list[str], list[str]], list[Row]]
     check: Callable[[list[Row], list[int]], Vectors]
     vectors: Vectors

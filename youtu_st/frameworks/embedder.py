@@ -9,12 +9,19 @@ from sentence_transformers import SentenceTransformer
 
 from youtu_st.encoder import Encoder
 from youtu_st.errors import InputError
-from youtu_st.inference.dynamic_batching import Coalescer
+from youtu_st.frameworks.arguments import check_encode_arguments
+from youtu_st.inference.dynamic_batching import DynamicBatcher
+from youtu_st.loading.shared import check_only_loaded
+from youtu_st.modules.settings import prompts_for
 from youtu_st.protocol import Role as Role
 from youtu_st.protocol import TextEncoder, Vectors
-from youtu_st.spec.prompts import prompts_for
 
 Rows = list[list[float]]
+
+_INSTRUCTIONS: dict[str, Role] = {"query_instruction": "query", "text_instruction": "document"}
+_ENCODE: dict[str, Role] = {"query_encode_kwargs": "query", "encode_kwargs": "document"}
+CHECKED = (*_INSTRUCTIONS, *_ENCODE, "normalize")
+"""Fields of adapters that :meth:`Embedder.check` knows; any of them may be assigned to at any time."""
 
 
 class Embedder:
@@ -34,7 +41,7 @@ class Embedder:
                 "for a SentenceTransformer pass Encoder(model)"
             )
         self.encoder = encoder
-        self._coalescer: Coalescer[tuple[Role, str | None]] = Coalescer(self._coalesced)
+        self._batcher: DynamicBatcher[tuple[Role, str | None]] = DynamicBatcher(self._batched)
 
     @classmethod
     def of(cls, model: str, encoder: TextEncoder | None, settings: Mapping[str, Any]) -> Embedder:
@@ -46,23 +53,28 @@ class Embedder:
         """
         if encoder is None:
             return cls(Encoder.shared(model, **settings))
-        if settings:
-            raise InputError(
-                f"{', '.join(settings)}: for a model to be loaded, and encoder= is loaded; pass it to Encoder"
-            )
+        check_only_loaded(settings, "pass it to Encoder")
         return cls(encoder)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Embedder, (self.encoder,)
 
-    def check_instruction(self, role: Role, instruction: str | None) -> None:
-        """Raise for an instruction that the model does not take, before the first text comes.
+    def check(self, **fields: Any) -> None:
+        """Raise for what a field of an adapter must not be, before the first text comes.
+
+        Args:
+            **fields: By name; only those in ``CHECKED`` are looked at.
 
         Raises:
-            InputError: As for :meth:`youtu_st.Encoder.encode_query`.
+            InputError: As for :meth:`youtu_st.Encoder.encode_query`, or naming the argument of ``encode``.
         """
-        if isinstance(self.encoder, Encoder):
-            prompts_for(self.encoder.model, role, instruction, 1)
+        for name, value in fields.items():
+            if name in _INSTRUCTIONS and isinstance(self.encoder, Encoder):
+                prompts_for(self.encoder.model, _INSTRUCTIONS[name], value, 1)
+            elif name == "normalize":
+                check_encode_arguments({name: value}, self.encoder, "query")
+            elif name in _ENCODE:
+                check_encode_arguments(value, self.encoder, _ENCODE[name])
 
     def embed(
         self, role: Role, texts: Sequence[str], instruction: str | None = None, *, show_progress: bool = False
@@ -83,10 +95,10 @@ class Embedder:
 
     async def aembed(self, role: Role, texts: Sequence[str], instruction: str | None = None) -> Rows:
         """As :meth:`embed`, without blocking the event loop; concurrent calls share batches."""
-        rows: Rows = (await self._coalescer((role, instruction), texts)).tolist()
+        rows: Rows = (await self._batcher((role, instruction), texts)).tolist()
         return rows
 
-    def _coalesced(self, key: tuple[Role, str | None], texts: list[str]) -> Vectors:
+    def _batched(self, key: tuple[Role, str | None], texts: list[str]) -> Vectors:
         return self._encode(key[0], texts, key[1], False)
 
     def _encode(

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from youtu_st.errors import InputError
+from youtu_st.inputs import check_count, did_you_mean
+from youtu_st.loading.shared import check_only_loaded
 from youtu_st.rerank import Ranked, Reranker
 
 DEFAULT_MODEL = "qwen3-reranker-0.6b"
@@ -26,24 +27,19 @@ def reranker_for(model: str | None, reranker: Reranker | None, settings: Mapping
         InputError: If both are given, if ``reranker`` is something else, or if a setting is unknown.
         YoutuError: As for :class:`~youtu_st.rerank.Reranker`.
     """
-    if reranker is not None:
-        if not isinstance(reranker, Reranker):
-            raise InputError(
-                f"reranker must be a Reranker, not {type(reranker).__name__}; "
-                "for a CrossEncoder pass Reranker(model)"
-            )
-        given = [*(["model"] if model is not None else []), *settings]
-        if given:
-            raise InputError(
-                f"{', '.join(given)}: for a model to be loaded, and reranker= is loaded; pass it to Reranker"
-            )
-        return reranker
     for name in settings:
         if name not in _SETTINGS:
-            near = difflib.get_close_matches(name, _SETTINGS, n=1)
-            hint = f"did you mean {near[0]!r}? " if near else ""
-            raise InputError(f"{name!r} is not taken here: {hint}allowed are {', '.join(_SETTINGS)}")
-    return Reranker.shared(model or DEFAULT_MODEL, **settings)
+            hint = did_you_mean(name, _SETTINGS)
+            raise InputError(f"{name!r} is not taken here: {hint}use one of {', '.join(_SETTINGS)}")
+    if reranker is None:
+        return Reranker.shared(model or DEFAULT_MODEL, **settings)
+    if not isinstance(reranker, Reranker):
+        raise InputError(
+            f"reranker must be a Reranker, not {type(reranker).__name__}; "
+            "for a CrossEncoder pass Reranker(model)"
+        )
+    check_only_loaded({"model": model, **settings}, "pass it to Reranker")
+    return reranker
 
 
 def check_top_n(top_n: int | None) -> None:
@@ -52,8 +48,8 @@ def check_top_n(top_n: int | None) -> None:
     Raises:
         InputError: Naming the value.
     """
-    if top_n is not None and (isinstance(top_n, bool) or not isinstance(top_n, int) or top_n < 1):
-        raise InputError(f"top_n must be an int of at least 1, or None for all, not {top_n!r}")
+    if top_n is not None:
+        check_count("top_n", top_n)
 
 
 def best(

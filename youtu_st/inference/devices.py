@@ -1,4 +1,4 @@
-"""The devices that an encoder runs on, as one: batches go to whichever is free."""
+"""The devices that a model runs on, as one: batches go to whichever is free."""
 
 from __future__ import annotations
 
@@ -8,15 +8,13 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from queue import SimpleQueue
 from typing import TypeVar
 
-from sentence_transformers import SentenceTransformer
-
-from youtu_st.inference.network import Network
+from youtu_st.inference.network import Model, Network
 
 T = TypeVar("T")
 R = TypeVar("R")
 
 
-class Pool:
+class DevicePool:
     """One network for each device, and threads that live as long as the pool.
 
     Args:
@@ -24,7 +22,7 @@ class Pool:
         others: The other devices; each gets a copy of the weights.
     """
 
-    def __init__(self, model: SentenceTransformer, others: Sequence[str] = ()) -> None:
+    def __init__(self, model: Model, others: Sequence[str] = ()) -> None:
         self.networks = [Network(model), *(Network(copy.deepcopy(model).to(device)) for device in others)]
         self._free: SimpleQueue[Network] = SimpleQueue()
         # An accelerator computes one batch while the next is laid out; a CPU would only share its cores.
@@ -33,6 +31,9 @@ class Pool:
         self._threads: ThreadPoolExecutor | None = None
         if self._free.qsize() > 1:
             self._threads = ThreadPoolExecutor(self._free.qsize(), thread_name_prefix="youtu-st-device")
+
+    def __str__(self) -> str:
+        return ", ".join(str(network.device) for network in self.networks)
 
     def each(self, run: Callable[[Network, T], R], items: Sequence[T]) -> Iterator[R]:
         """``run(network, item)`` for each item, on whichever network is free; results as they come.

@@ -24,7 +24,7 @@ class _Request(Generic[K]):
     answer: Future[Vectors] = field(default_factory=Future)
 
 
-class Coalescer(Generic[K]):
+class DynamicBatcher(Generic[K]):
     """Puts calls that wait at the same moment into one call of ``encode``.
 
     Nothing waits for company: the first call starts at once, and those that come while it runs go together
@@ -56,7 +56,7 @@ class Coalescer(Generic[K]):
             self._waiting.append(request)
             start, self._running = not self._running, True
         if start:
-            threading.Thread(target=self._work, name="youtu-st-coalescer").start()
+            threading.Thread(target=self._work, name="youtu-st-dynamic-batcher").start()
         return await asyncio.wrap_future(request.answer)
 
     def _work(self) -> None:

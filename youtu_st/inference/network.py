@@ -1,4 +1,4 @@
-"""A model on one device: features in, unit vectors out, whatever runs the network inside it."""
+"""A model on one device: features in, a row for each text out, whatever runs the network inside it."""
 
 from __future__ import annotations
 
@@ -6,30 +6,102 @@ import copy
 import re
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from sentence_transformers import SentenceTransformer
 from sentence_transformers.util import batch_to_device
 
-from youtu_st.protocol import Vectors
+from youtu_st.protocol import Role, Scores, Vectors
 
 Features = dict[str, Any]
+Rows = npt.NDArray[np.float32]
+Model = Any  # a SentenceTransformer or a CrossEncoder; the host has no public name for what both are
 # PyTorch has a class for this on CUDA only; on a CPU, on MPS and in OpenVINO it is a RuntimeError.
 _NO_MEMORY = re.compile(r"out of memory|can't allocate memory|not enough memory|bad_alloc", re.IGNORECASE)
 
 
-class Network:
-    """Runs one model, one batch at a time, and never hands out a broken vector without a second look.
+class Output(Protocol):
+    """What a network is asked for: what it makes of a batch, and when a row of that is sound."""
 
-    Args:
-        model: The model; its weights are shared, not copied.
+    broken: ClassVar[str]
+    """What a row is called that is not sound."""
+
+    @property
+    def role(self) -> str:
+        """For models that route by it."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of one row."""
+
+    def rows(self, model: Model, features: Features) -> torch.Tensor:
+        """Run a batch on the model's own device: shape ``(n, *shape)``, float32."""
+
+    def sound(self, rows: Rows) -> npt.NDArray[np.bool_]:
+        """Which rows are what they should be, shape ``(n,)``."""
+
+
+@dataclass(frozen=True, slots=True)
+class VectorOutput:
+    """Unit vectors of a ``SentenceTransformer``.
+
+    Attributes:
+        role: ``query`` or ``document``, for models that route by it.
+        size: Length to cut vectors to before they are scaled to unit length.
     """
 
-    def __init__(self, model: SentenceTransformer) -> None:
+    broken: ClassVar[str] = "a vector that is not finite or zero"
+
+    role: Role
+    size: int
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of one row."""
+        return (self.size,)
+
+    def rows(self, model: Model, features: Features) -> torch.Tensor:
+        """Shape ``(n, size)``, float32, unit rows."""
+        output = model(features, task=self.role)["sentence_embedding"]
+        return torch.nn.functional.normalize(output.float()[:, : self.size], dim=1)
+
+    def sound(self, rows: Vectors) -> npt.NDArray[np.bool_]:
+        """Those of unit length."""
+        # False for NaN too; normalising leaves no other length than 0 and 1.
+        return np.asarray(np.linalg.norm(rows, axis=1) > 0.5)
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreOutput:
+    """Scores of a ``CrossEncoder`` that gives one for each pair."""
+
+    broken: ClassVar[str] = "a score that is not finite"
+
+    role: str = ""
+    shape: tuple[int, ...] = ()
+
+    def rows(self, model: Model, features: Features) -> torch.Tensor:
+        """Shape ``(n,)``, float32, after the model's own activation."""
+        scores = model(features)["scores"].float()
+        return model.activation_fn(scores).reshape(len(scores))  # type: ignore[no-any-return]  # a Tensor
+
+    def sound(self, rows: Scores) -> npt.NDArray[np.bool_]:
+        """Those that are finite."""
+        return np.isfinite(rows)
+
+
+class Network:
+    """Runs one model, one batch at a time, and never hands out a broken row without a second look.
+
+    Args:
+        model: A ``SentenceTransformer`` or a ``CrossEncoder``; its weights are shared, not copied.
+    """
+
+    def __init__(self, model: Model) -> None:
         self.model = model
         # One call at a time: more would only share the same cores, and need more memory.
         self._lock = threading.Lock()
@@ -37,7 +109,8 @@ class Network:
     @property
     def device(self) -> torch.device:
         """Where it runs."""
-        return self.model.device
+        device: torch.device = self.model.device
+        return device
 
     @property
     def runtime(self) -> dict[str, str]:
@@ -51,49 +124,39 @@ class Network:
         weights = getattr(inner, "weights", None)
         return {**parts, "weights": weights} if weights else parts
 
-    def vectors(
-        self, features: Features, role: str, dimension: int, alone: Callable[[int], Features]
-    ) -> Vectors:
+    def run(self, output: Output, features: Features, alone: Callable[[int], Features]) -> Rows:
         """Run one batch.
 
         Args:
+            output: What is asked for.
             features: A padded batch of ``n`` texts.
-            role: ``query`` or ``document``, for models that route by it.
-            dimension: Length to cut vectors to before they are scaled to unit length.
-            alone: Gives the features of one row of the batch by itself.
+            alone: Gives the features of one row of the batch by itself: what is not finite may spread to the
+                rows that stand in the same line.
 
         Returns:
-            Shape ``(n, dimension)``, float32, unit rows. A row that is not finite or zero was computed once
-            more, alone and in float32, and may still be so: see :func:`sound`.
+            Shape ``(n, *output.shape)``, float32. A row that is not sound was computed once more, alone
+            and in float32, and may still not be.
 
         Raises:
             MemoryError: If the device has too little memory for the batch.
         """
         with self._lock:
-            vectors = within_memory(partial(_run, self.model, features, role, dimension))
-            bad = np.flatnonzero(~sound(vectors))
+            rows = within_memory(partial(_run, output, self.model, features))
+            bad = np.flatnonzero(~output.sound(rows))
             if len(bad):
                 exact = self.model if self.model.dtype == torch.float32 else copy.deepcopy(self.model).float()
                 for i in bad:
-                    row = alone(int(i))
-                    vectors[i] = within_memory(partial(_run, exact, row, role, dimension))[0]
-        return vectors
+                    rows[i] = within_memory(partial(_run, output, exact, alone(int(i))))[0]
+        return rows
 
 
-def sound(vectors: Vectors) -> npt.NDArray[np.bool_]:
-    """Which rows are finite and not zero: those of unit length. Shape ``(n,)``."""
-    norms = np.linalg.norm(vectors, axis=1)
-    return np.asarray(norms > 0.5)  # False for NaN too; normalising leaves no other length than 0 and 1
-
-
-def _run(model: SentenceTransformer, features: Features, role: str, dimension: int) -> Vectors:
+def _run(output: Output, model: Model, features: Features) -> Rows:
     with torch.inference_mode():
-        output = model(batch_to_device(features, model.device), task=role)["sentence_embedding"]
-        vectors = torch.nn.functional.normalize(output.float()[:, :dimension], dim=1)
-    return np.ascontiguousarray(vectors.cpu().numpy())
+        rows = output.rows(model, batch_to_device(features, model.device))
+    return np.ascontiguousarray(rows.cpu().numpy())
 
 
-def within_memory(run: Callable[[], Vectors]) -> Vectors:
+def within_memory(run: Callable[[], Rows]) -> Rows:
     """What ``run`` gives, or a ``MemoryError`` where a device has too little memory for it.
 
     Raises:

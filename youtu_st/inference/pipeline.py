@@ -1,4 +1,4 @@
-"""Texts to vectors: repeats out, tokens ahead of the network, batches by tokens, memory as it is."""
+"""Texts to rows, vectors or scores: preprocess, deduplicate, batch, run, whatever the memory holds."""
 
 from __future__ import annotations
 
@@ -7,45 +7,41 @@ import threading
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
 from youtu_st.errors import NonFiniteError, OutOfMemoryError
 from youtu_st.inference import batches
 from youtu_st.inference.batches import Counter
-from youtu_st.inference.devices import Pool
-from youtu_st.inference.network import Network, sound
-from youtu_st.inference.prefetch import ahead
-from youtu_st.inference.preprocess import Frontend, Group, Row
-from youtu_st.inference.truncation import TruncationReport, check_rows
-from youtu_st.inference.unique import Distinct
-from youtu_st.protocol import Role as Role
-from youtu_st.protocol import Vectors
+from youtu_st.inference.devices import DevicePool
+from youtu_st.inference.network import Features, Network, Output, Rows
+from youtu_st.inference.prefetch import prefetch
+from youtu_st.inference.preprocess import Group, Preprocessor
+from youtu_st.inference.progress import progress_bar
+from youtu_st.inference.truncation import TruncationReport
+from youtu_st.inference.unique import Unique
 
 CALL_SHARE = 32
 """A call of the network costs about as much as a batch's budget of tokens divided by this."""
 
+LIST_BLOCK = 16384
+"""Texts of a list that are tokenised and sorted together; beyond it, the next ones meanwhile."""
+
 log = logging.getLogger("youtu_st")
 
 
-class Progress(Protocol):
-    """What is told how many more texts are done, as a tqdm bar is."""
-
-    def update(self, n: int) -> object: ...
-
-
 class Pipeline:
-    """The one way from texts to vectors, for lists and for streams.
+    """The one way from texts to rows, for lists and for streams, vectors and scores.
 
     Args:
-        frontend: Turns texts into rows of tokens, and rows into batches.
+        preprocessor: Turns texts into rows of tokens, and these into batches.
         pool: The devices.
         batch_tokens: Padded tokens of a batch; halved whenever a device has too little memory for one.
     """
 
-    def __init__(self, frontend: Frontend, pool: Pool, batch_tokens: int) -> None:
-        self.frontend = frontend
+    def __init__(self, preprocessor: Preprocessor, pool: DevicePool, batch_tokens: int) -> None:
+        self.preprocessor = preprocessor
         self.pool = pool
         self.batch_tokens = batch_tokens
         self.counter = Counter()
@@ -53,106 +49,116 @@ class Pipeline:
 
     def run(
         self,
-        blocks: Iterable[Distinct],
-        role: Role,
-        size: int,
+        blocks: Iterable[Unique],
+        output: Output,
         report: TruncationReport,
-        progress: Progress,
         *,
-        into: Vectors | None = None,
-    ) -> Iterator[Vectors]:
-        """Vectors of each block; the next block is tokenised meanwhile.
+        total: int | None = None,
+        show_progress: bool = False,
+        unit: str = "text",
+    ) -> Iterator[Rows]:
+        """The rows of each block; the next block is tokenised meanwhile.
 
         Args:
             blocks: Read at most two ahead.
-            role: For models that route by it.
-            size: Length of a vector.
-            report: Learns what was cut.
-            progress: Is told of texts, repeats included.
-            into: Where to write the vectors of all blocks, one after the other; None: new memory for each.
+            output: What the network is asked for.
+            report: Learns what was cut, and knows what to call a text.
+            total: Number of texts, repeats included, for the progress bar, where it is known.
+            show_progress: Show a progress bar after two seconds.
+            unit: What the progress bar counts.
 
         Yields:
-            For each block, one row for each of its texts, repeats included: float32, unit rows.
+            For each block, one row for each of its texts, repeats included: float32.
 
         Raises:
             InputError: If a text is nothing to this model, or too long where that is an error.
-            NonFiniteError: If the network gives a vector that is not finite or zero, in float32 too.
+            NonFiniteError: If the network gives a row that is not sound, in float32 too.
             OutOfMemoryError: If one text alone is too much for the device.
         """
-        done = 0
-        for block, rows in ahead(blocks, self._tokenized):
-            check_rows(rows, block.positions)
-            report.add(rows, block.positions, block.counts)
-            shape = (len(rows), size)
-            vectors = np.empty(shape, dtype=np.float32) if into is None else into[done : done + len(rows)]
-            done += len(rows)
-            yield block.repeat(self._compute(_Work(block, rows, vectors, role), progress))
+        with progress_bar(total, show_progress, unit) as progress:
+            for block, tokenized in prefetch(blocks, self._tokenized):
+                filled = np.empty((len(tokenized), *output.shape), dtype=np.float32)
+                work = _Work(block, tokenized, output, report, filled)
+                self.preprocessor.check(tokenized, work.name)
+                report.add(tokenized, block.positions, block.counts)
+                for texts in self.pool.each(partial(self._fill, work), self._batches(work)):
+                    progress.update(texts)
+                yield block.repeat(filled)
 
-    def _tokenized(self, block: Distinct) -> tuple[Distinct, Sequence[Row]]:
-        return block, self.frontend.tokenize(block.texts, block.prompts)
+    def run_all(self, unique: Unique, output: Output, report: TruncationReport, **shown: Any) -> Rows:
+        """The rows of a whole list, repeats included; otherwise as :meth:`run`."""
+        rows = np.empty((len(unique), *output.shape), dtype=np.float32)
+        start = 0
+        for block in self.run(unique.blocks(LIST_BLOCK), output, report, **shown):
+            rows[start : start + len(block)] = block
+            start += len(block)
+        return unique.repeat(rows)
 
-    def _compute(self, work: _Work, progress: Progress) -> Vectors:
-        batches = [
-            Group(positions, group.padded)
-            for group in self.frontend.groups(work.rows)
-            for positions in self._plan(work, group)
+    def _tokenized(self, block: Unique) -> tuple[Unique, Sequence[Any]]:
+        return block, self.preprocessor.tokenize(block.texts, block.prompts)
+
+    def _batches(self, work: _Work) -> list[Group]:
+        return [
+            batch for group in self.preprocessor.groups(work.tokenized) for batch in self._plan(work, group)
         ]
-        for texts in self.pool.each(partial(self._fill, work), batches):
-            progress.update(texts)
-        return work.vectors
 
-    def _plan(self, work: _Work, group: Group) -> list[list[int]]:
+    def _plan(self, work: _Work, group: Group) -> list[Group]:
         budget = self.batch_tokens
-        lengths = [len(work.rows[i]) for i in group.positions]
-        plan = batches.plan(lengths, budget, budget // CALL_SHARE if group.padded else None)
-        return [[group.positions[i] for i in batch] for batch in plan.batches]
+        plan = batches.plan(work.own_tokens(group), budget, budget // CALL_SHARE if group.padded else None)
+        return [
+            Group([group.positions[i] for i in batch], group.shared, group.padded) for batch in plan.batches
+        ]
 
     def _fill(self, work: _Work, network: Network, batch: Group) -> int:
-        """Compute the vectors of a batch, in as many parts as the budget says by now.
+        """Compute the rows of a batch; in parts, where the budget was halved since it was planned.
 
         Returns:
             How many of the caller's texts these are.
         """
-        parts = self._plan(work, batch)
-        if len(parts) > 1:
-            return sum(self._fill(work, network, Group(part, batch.padded)) for part in parts)
-        lengths = [len(work.rows[i]) for i in batch.positions]
+        own = work.own_tokens(batch)
+        padded = max(own) * len(own)
+        if len(own) > 1 and padded > self.batch_tokens:
+            return sum(self._fill(work, network, part) for part in self._plan(work, batch))
         try:
             self._run(work, network, batch.positions)
         except MemoryError as error:
-            if len(lengths) == 1:
+            if len(own) == 1:
                 raise OutOfMemoryError(
-                    f"text {work.block.positions[batch.positions[0]]} with its {lengths[0]} tokens is more "
-                    f"than the memory of {network.device} holds beside the model: cut it with max_length "
-                    f"({error})"
+                    f"{work.name(batch.positions[0])} with its {own[0] + batch.shared} tokens is more than "
+                    f"the memory of {network.device} holds beside the model: cut it with max_length ({error})"
                 ) from error
             reason = str(error)
         else:
-            texts = work.block.count(batch.positions)
-            self.counter.add(
-                texts=texts,
-                encoded_texts=len(lengths),
-                tokens=sum(lengths),
-                padded_tokens=max(lengths) * len(lengths) if batch.padded else sum(lengths),
-                batches=1,
-            )
-            return texts
-        self._halve(max(lengths) * len(lengths), reason)
+            return self._count(work, batch)
+        # Outside of the handler, which holds on to the tensors of the failed run.
+        self._halve(padded, reason)
         return self._fill(work, network, batch)
 
-    def _run(self, work: _Work, network: Network, batch: list[int]) -> None:
-        def features(positions: list[int]) -> dict[str, Any]:
-            return self.frontend.collate([work.rows[i] for i in positions], work.role)
+    def _run(self, work: _Work, network: Network, positions: list[int]) -> None:
+        def features(which: Sequence[int]) -> Features:
+            return self.preprocessor.collate([work.tokenized[i] for i in which], work.output.role)
 
-        size = work.vectors.shape[1]
-        vectors = network.vectors(features(batch), work.role, size, lambda i: features([batch[i]]))
-        broken = [work.block.positions[i] for i, good in zip(batch, sound(vectors), strict=True) if not good]
-        if broken:
+        rows = network.run(work.output, features(positions), lambda i: features([positions[i]]))
+        sound = work.output.sound(rows)
+        if not sound.all():
+            first = min(i for i, good in zip(positions, sound, strict=True) if not good)
             raise NonFiniteError(
-                f"text {min(broken)} gave a vector that is not finite or zero, in float32 too: the "
-                "checkpoint's weights are damaged, or do not fit its architecture"
+                f"{work.name(first)} gave {work.output.broken}, in float32 too: the checkpoint's weights are "
+                "damaged, or do not fit its architecture"
             )
-        work.vectors[batch] = vectors
+        work.filled[positions] = rows
+
+    def _count(self, work: _Work, batch: Group) -> int:
+        lengths = [len(work.tokenized[i]) for i in batch.positions]
+        texts = work.block.count(batch.positions)
+        self.counter.add(
+            texts=texts,
+            encoded_texts=len(lengths),
+            tokens=sum(lengths),
+            padded_tokens=max(lengths) * len(lengths) if batch.padded else sum(lengths),
+            batches=1,
+        )
+        return texts
 
     def _halve(self, padded_tokens: int, reason: str) -> None:
         with self._lock:
@@ -169,9 +175,18 @@ class Pipeline:
 
 @dataclass(frozen=True, slots=True)
 class _Work:
-    """A block on its way: its texts, their rows, and the vectors that are filled in."""
+    """A block on its way: its texts, their tokens, and the rows that are filled in."""
 
-    block: Distinct
-    rows: Sequence[Row]
-    vectors: Vectors
-    role: Role
+    block: Unique
+    tokenized: Sequence[Any]
+    output: Output
+    report: TruncationReport
+    filled: Rows
+
+    def name(self, i: int) -> str:
+        """What the caller knows a text as."""
+        return self.report.name(self.block.positions[i])
+
+    def own_tokens(self, group: Group) -> list[int]:
+        """Of each text, those that are not computed once for all."""
+        return [len(self.tokenized[i]) - group.shared for i in group.positions]

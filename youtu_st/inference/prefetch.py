@@ -1,4 +1,4 @@
-"""One step ahead: the next item is prepared in a thread while the caller works on the last."""
+"""Prefetching: the next item is prepared in a thread while the caller works on the last."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 
-def ahead(items: Iterable[T], prepare: Callable[[T], R]) -> Iterator[R]:
+def prefetch(items: Iterable[T], prepare: Callable[[T], R]) -> Iterator[R]:
     """``map(prepare, items)``, with the next one under way while the caller holds the last.
 
     Items are read in the caller's own thread, as a file or a database cursor may want it, at most two before
@@ -37,7 +37,7 @@ def ahead(items: Iterable[T], prepare: Callable[[T], R]) -> Iterator[R]:
     if following is None:
         yield first()
         return
-    with ThreadPoolExecutor(1, thread_name_prefix="youtu-st-ahead") as thread:
+    with ThreadPoolExecutor(1, thread_name_prefix="youtu-st-prefetch") as thread:
         current = thread.submit(first)
         while following is not None:
             upcoming = thread.submit(following)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, cast
+from typing import Any, Protocol
 
 from sentence_transformers import SentenceTransformer
 from transformers import PreTrainedTokenizerBase
 
+from youtu_st.errors import InputError
 from youtu_st.modules import tokenization
+from youtu_st.modules.settings import ours
 from youtu_st.modules.tokenization import TokenizedText
 from youtu_st.modules.transformer import InstructionTransformer
 
@@ -38,60 +40,75 @@ class Group:
 
     Attributes:
         positions: Which rows.
+        shared: Tokens that all of them begin with and that are computed once, so that only the others count.
         padded: Whether the network computes padding between them: not where they share a prompt that is
             computed once, as their own tokens then go in one line.
     """
 
     positions: list[int]
+    shared: int = 0
     padded: bool = True
 
 
-class Frontend(Protocol):
-    """What stands between texts and the network."""
+class Preprocessor(Protocol):
+    """What stands between texts and the network; safe to call from many threads."""
 
-    def tokenize(self, texts: Sequence[str], prompts: Sequence[str]) -> Sequence[Row]:
-        """Tokenise each text after its prompt; one row per text, in order."""
+    def tokenize(self, texts: Sequence[str], prompts: Sequence[str]) -> Sequence[Any]:
+        """Tokenise each text after its prompt; one :class:`Row` per text, in order."""
 
-    def groups(self, rows: Sequence[Row]) -> list[Group]:
+    def check(self, rows: Sequence[Any], name: Callable[[int], str]) -> None:
+        """Raise if the network would read nothing of a text: its row would be that of the prompt.
+
+        Args:
+            rows: Tokenised texts.
+            name: What to call each of them.
+
+        Raises:
+            InputError: Naming the first such text.
+        """
+
+    def groups(self, rows: Sequence[Any]) -> list[Group]:
         """The rows that may share a batch; every row once."""
 
     def collate(self, rows: Sequence[Any], role: str) -> dict[str, Any]:
         """One padded batch."""
 
 
-def frontend_for(model: SentenceTransformer) -> Frontend:
-    """The front end that fits a model's first module."""
-    return (
-        InstructionFrontend(model) if isinstance(model[0], InstructionTransformer) else StockFrontend(model)
-    )
+def preprocessor_for(model: SentenceTransformer) -> Preprocessor:
+    """The preprocessor that fits a model's first module."""
+    mine = ours(model)
+    return InstructionPreprocessor(mine) if mine else StockPreprocessor(model)
 
 
-class InstructionFrontend:
+class InstructionPreprocessor:
     """For :class:`~youtu_st.InstructionTransformer`: tokenises once, and mixes prompts in a batch."""
 
-    def __init__(self, model: SentenceTransformer) -> None:
-        self._transformer = cast(InstructionTransformer, model[0])
+    def __init__(self, transformer: InstructionTransformer) -> None:
+        self.transformer = transformer
 
     def tokenize(self, texts: Sequence[str], prompts: Sequence[str]) -> Sequence[TokenizedText]:
         """Tokenise each text after its prompt; one row per text, in order."""
-        return self._transformer.tokenize_texts(texts, prompts)
+        return self.transformer.tokenize_texts(texts, prompts)
 
-    def groups(self, rows: Sequence[Any]) -> list[Group]:
+    def check(self, rows: Sequence[TokenizedText], name: Callable[[int], str]) -> None:
+        """Raise if a text left no token of its own.
+
+        Raises:
+            InputError: Naming the text.
+        """
+        for i, row in enumerate(rows):
+            if row.is_blank:
+                raise InputError(f"{name(i)} is nothing to this model: none of its tokens is content")
+
+    def groups(self, rows: Sequence[TokenizedText]) -> list[Group]:
         """All together: each row carries its own mask. In a causal network, those of a prompt share it."""
-        if not self._transformer.reuses_prefixes:
+        if not self.transformer.reuses_prefixes:
             return [Group(list(range(len(rows))))]
-        groups = [
-            Group(positions, padded=not prompt)
-            for prompt, positions in by_prompt(rows).items()
-            if len(positions) >= LEAST_GROUP
-        ]
-        taken = {position for group in groups for position in group.positions}
-        rest = [position for position in range(len(rows)) if position not in taken]
-        return [*groups, Group(rest)] if rest else groups
+        return [Group(positions, padded=not prompt) for prompt, positions in with_one_prompt(rows)]
 
     def collate(self, rows: Sequence[TokenizedText], role: str) -> dict[str, Any]:
         """One padded batch."""
-        return self._transformer.collate(rows)
+        return self.transformer.collate(rows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +125,17 @@ class StockRow:
         return self.length
 
 
-class StockFrontend:
+def stock_rows(
+    texts: Sequence[str], prompts: Sequence[str], lengths: Sequence[int], limit: int | None
+) -> list[StockRow]:
+    """Rows of texts whose tokens were counted, of which the model reads at most ``limit``."""
+    return [
+        StockRow(text, prompt, length if limit is None else min(length, limit), length)
+        for text, prompt, length in zip(texts, prompts, lengths, strict=True)
+    ]
+
+
+class StockPreprocessor:
     """For any other first module: counts tokens, and lets the model make its own batches, a prompt each."""
 
     def __init__(self, model: SentenceTransformer) -> None:
@@ -119,20 +146,20 @@ class StockFrontend:
     def tokenize(self, texts: Sequence[str], prompts: Sequence[str]) -> Sequence[StockRow]:
         """Count the tokens of each text after its prompt; one row per text, in order."""
         tokenizer: Any = self._model.tokenizer
-        pairs = list(zip(texts, prompts, strict=True))
         limit = self._model.get_max_seq_length()
         if not isinstance(tokenizer, PreTrainedTokenizerBase) or limit is None:
-            return [StockRow(text, prompt, len(text), len(text)) for text, prompt in pairs]
+            return stock_rows(texts, prompts, [len(text) for text in texts], None)
+        whole = [prompt + text for text, prompt in zip(texts, prompts, strict=True)]
         with self._lock:
-            lengths = tokenization.counts(tokenizer, [prompt + text for text, prompt in pairs])
-        return [
-            StockRow(text, prompt, min(length, limit), length)
-            for (text, prompt), length in zip(pairs, lengths, strict=True)
-        ]
+            lengths = tokenization.counts(tokenizer, whole)
+        return stock_rows(texts, prompts, lengths, limit)
 
-    def groups(self, rows: Sequence[Any]) -> list[Group]:
+    def check(self, rows: Sequence[StockRow], name: Callable[[int], str]) -> None:
+        """Nothing is known of a stock model's tokens."""
+
+    def groups(self, rows: Sequence[StockRow]) -> list[Group]:
         """Those of a prompt: a stock model knows one prompt per batch."""
-        return [Group(positions) for positions in by_prompt(rows).values()]
+        return [Group(positions) for positions in _by_prompt(rows).values()]
 
     def collate(self, rows: Sequence[StockRow], role: str) -> dict[str, Any]:
         """One padded batch."""
@@ -142,7 +169,16 @@ class StockFrontend:
             )
 
 
-def by_prompt(rows: Sequence[Any]) -> dict[str, list[int]]:
+def with_one_prompt(rows: Sequence[Any]) -> Iterator[tuple[str, list[int]]]:
+    """Prompts that enough rows stand after, with the positions of these; then all other rows, under none."""
+    alike = _by_prompt(rows)
+    rest = [i for positions in alike.values() if len(positions) < LEAST_GROUP for i in positions]
+    yield from ((prompt, positions) for prompt, positions in alike.items() if len(positions) >= LEAST_GROUP)
+    if rest:
+        yield "", rest
+
+
+def _by_prompt(rows: Sequence[Any]) -> dict[str, list[int]]:
     """Positions of the rows that stand after each prompt, in order."""
     positions: dict[str, list[int]] = {}
     for position, row in enumerate(rows):

@@ -1,4 +1,4 @@
-"""Texts that are longer than the model reads, and texts of which it reads nothing."""
+"""Texts that are longer than the model reads: what was cut, and what the caller wants to happen then."""
 
 from __future__ import annotations
 
@@ -12,21 +12,6 @@ if TYPE_CHECKING:  # engines cut their texts too, and load no torch
     from youtu_st.inference.preprocess import Row
 
 Truncation = Literal["warn", "error", "ignore"]
-
-
-def check_rows(rows: Sequence[Row], positions: Sequence[int]) -> None:
-    """Raise if a text left no token of its own: its vector would be that of the prompt.
-
-    Args:
-        rows: Tokenised texts.
-        positions: Where each of them stands in what the caller passed.
-
-    Raises:
-        InputError: Naming the position.
-    """
-    for position, row in zip(positions, rows, strict=True):
-        if row.is_blank:
-            raise InputError(f"text {position} is nothing to this model: none of its tokens is content")
 
 
 class TruncationReport:

@@ -1,20 +1,20 @@
-"""Texts of a call without repeats: equal texts get one vector, computed once."""
+"""Texts of a call, each once: equal texts get one row, computed once."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from youtu_st.inputs import check_texts
-from youtu_st.protocol import Vectors
 
 
 @dataclass(frozen=True, slots=True)
-class Distinct:
+class Unique:
     """The different texts of a call, each after its prompt, in the order in which they come first.
 
     Attributes:
@@ -35,8 +35,8 @@ class Distinct:
         return len(self.texts)
 
     @classmethod
-    def of(cls, texts: Sequence[str], prompts: Sequence[str], *, first: int = 0) -> Distinct:
-        """Find the repeats.
+    def of(cls, texts: Sequence[str], prompts: Sequence[str], *, first: int = 0) -> Unique:
+        """Deduplicate.
 
         Args:
             texts: What the caller passed.
@@ -53,32 +53,32 @@ class Distinct:
             if not counts[which]:
                 positions[which] = position
             counts[which] += 1
-        distinct_prompts, distinct_texts = zip(*seen, strict=True)
-        return cls(list(distinct_texts), list(distinct_prompts), positions, counts, np.array(inverse))
+        different_prompts, different_texts = zip(*seen, strict=True)
+        return cls(list(different_texts), list(different_prompts), positions, counts, np.array(inverse))
 
-    def blocks(self, size: int) -> Iterator[Distinct]:
+    @classmethod
+    def stream(cls, texts: Iterable[str], prompt: str, size: int) -> Iterator[Unique]:
+        """Blocks of ``size`` texts of a stream, each deduplicated, all after one prompt.
+
+        Raises:
+            InputError: If a text is not a str, or blank; its position counts from the first text.
+        """
+        remaining, first = iter(texts), 0
+        while block := list(islice(remaining, size)):
+            yield cls.of(check_texts(block, first=first), [prompt] * len(block), first=first)
+            first += len(block)
+
+    def blocks(self, size: int) -> Iterator[Unique]:
         """At most ``size`` of the texts at a time."""
         for start in range(0, len(self), size):
             part = slice(start, start + size)
             texts, prompts = self.texts[part], self.prompts[part]
-            yield Distinct(texts, prompts, self.positions[part], self.counts[part], None)
+            yield Unique(texts, prompts, self.positions[part], self.counts[part], None)
 
     def count(self, which: Sequence[int]) -> int:
         """How many of the caller's texts some of the different ones are."""
         return sum(self.counts[i] for i in which)
 
-    def repeat(self, vectors: Vectors) -> Vectors:
+    def repeat(self, rows: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """One row for each of the caller's texts, from one for each different text."""
-        return vectors if self.inverse is None else vectors[self.inverse]
-
-
-def read(texts: Iterable[str], prompt: str, size: int) -> Iterator[Distinct]:
-    """Blocks of ``size`` texts of a stream, each without its repeats, all after one prompt.
-
-    Raises:
-        InputError: If a text is not a str, or blank; its position counts from the first text.
-    """
-    remaining, first = iter(texts), 0
-    while block := list(islice(remaining, size)):
-        yield Distinct.of(check_texts(block, first=first), [prompt] * len(block), first=first)
-        first += len(block)
+        return rows if self.inverse is None else rows[self.inverse]

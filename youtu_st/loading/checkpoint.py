@@ -5,10 +5,12 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from youtu_st.errors import ModelLoadError
+from youtu_st.inputs import one_of
 from youtu_st.spec.model import ModelSpec
 from youtu_st.spec.registry import Published, is_hub_id
 
@@ -18,6 +20,17 @@ HUB_OPTIONS = ("revision", "cache_dir", "token", "local_files_only")
 _FILES = ["*.json", "*.safetensors", "*.txt", "*.model", "*.jinja", "*.py"]
 _SKIP = ["onnx/*", "openvino/*", "original/*"]
 _TOKEN = "set HF_TOKEN, or pass hub={'token': ...}"
+
+
+def hub_options(given: Mapping[str, Any] | None) -> dict[str, Any]:
+    """What a caller passed on to the hub's client.
+
+    Raises:
+        InputError: Naming an option that is not one of :data:`HUB_OPTIONS`.
+    """
+    for option in given or {}:
+        one_of("an option of hub", option, HUB_OPTIONS)
+    return dict(given or {})
 
 
 def directory_for(spec: Published, checkpoint: str | Path | None, hub: dict[str, Any]) -> Path:
@@ -64,11 +77,8 @@ def verify(spec: ModelSpec, directory: Path) -> None:
     path = directory / WEIGHTS
     if not path.is_file():
         raise ModelLoadError(f"{directory} has no {WEIGHTS}, whose SHA-256 {spec.name} pins")
-    running = hashlib.sha256()
     with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            running.update(block)
-    digest = running.hexdigest()
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
     if digest != spec.sha256:
         raise ModelLoadError(
             f"{path} is not the file that {spec.name} pins: SHA-256 {digest}, expected {spec.sha256}. "

@@ -11,22 +11,21 @@ from typing import Any, get_args
 import torch
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.base.modules import Normalize
-from sentence_transformers.util import import_from_string
 
 from youtu_st.backends import Backend, Weights
 from youtu_st.backends.conversion import convert_network
 from youtu_st.backends.device import Dtype, available, dtype_to_load, keep_to_native
 from youtu_st.backends.openvino import dtype_for
 from youtu_st.errors import InputError, ModelLoadError, YoutuError, in_one_line
-from youtu_st.inputs import one_of
+from youtu_st.inputs import check_count, one_of
 from youtu_st.loading import checkpoint as files
+from youtu_st.loading.saved import module_types, own_modules
 from youtu_st.modules import checks, fingerprint
 from youtu_st.modules.pooling import InstructionMaskedPooling
+from youtu_st.modules.settings import check_prompts, ours
 from youtu_st.modules.transformer import InstructionTransformer
-from youtu_st.spec.model import MODELS, ModelSpec, known_models
+from youtu_st.spec.model import MODELS, ModelSpec, ModuleSettings, known_models
 from youtu_st.spec.prompts import ROLES
-
-_OURS = "youtu_st."
 
 
 def load(
@@ -75,9 +74,7 @@ def load(
         MissingDependencyError: If the extra ``openvino`` is needed and not installed.
         InputError: If ``backend``, ``weights``, ``prompts``, ``max_length`` or ``hub`` is not what it may be.
     """
-    hub = dict(hub or {})
-    for option in hub:
-        one_of("an option of hub", option, files.HUB_OPTIONS)
+    options = files.hub_options(hub)
     if dtype not in get_args(Dtype):
         raise ModelLoadError(f"dtype must be one of {', '.join(get_args(Dtype))}, not {dtype!r}")
     _check_backend(backend, weights, device, dtype)
@@ -85,30 +82,28 @@ def load(
     # OpenVINO is handed the checkpoint's own values, whatever it computes in.
     stored = "auto" if backend == "openvino" else dtype_to_load(dtype, device)
     network = {**(model_kwargs or {}), "dtype": stored}
-    spec = resolve_spec(model, checkpoint)
     with readable(checkpoint or model):
+        spec, directory = find(model, checkpoint, options)
         if spec is not None:
-            directory = files.directory_for(spec, checkpoint, hub)
             files.verify(spec, directory)
-            loaded = assemble(spec, directory, device, network, trust_remote_code)
+        loaded = build(spec, directory, device, network, trust_remote_code)
+        if spec is not None:
             _check_assembled(loaded, spec, directory)
-        else:
-            directory = files.local(str(model), hub)
-            loaded = from_directory(directory, device, network, trust_remote_code)
     _set_prompts(loaded, prompts or {})
-    _set_max_length(loaded, max_length)
-    if isinstance(loaded[0], InstructionTransformer):
-        checks.check_prompts(loaded)
+    if max_length is not None:
+        check_max_length(max_length, loaded.get_max_seq_length())
+        loaded.max_seq_length = max_length
+    mine = ours(loaded)
+    if mine:
+        check_prompts(loaded)
     if backend == "openvino":
         convert_network(loaded, dtype=dtype, weights=weights)
         return loaded.eval()
     keep_to_native(loaded, dtype, device, stacklevel=2)
-    if isinstance(loaded[0], InstructionTransformer):
-        checks.check_attention(loaded[0])
+    if mine:
+        checks.check_attention(mine)
     if dtype == "float16":
-        before = fingerprint.weights_digest(loaded)
-        loaded.to(torch.float16)
-        fingerprint.remember_weights(loaded, before)
+        to_float16(loaded)
     return loaded.eval()
 
 
@@ -140,15 +135,6 @@ def convert(
     return target
 
 
-def resolve_spec(model: str | Path, checkpoint: str | Path | None = None) -> ModelSpec | None:
-    """The spec that ``model`` stands for, or None where it is a directory or a hub id without one.
-
-    Raises:
-        UnknownModelError: If it is none of these, or ``checkpoint`` comes without a spec to go with it.
-    """
-    return MODELS.resolve(model, checkpoint)
-
-
 @contextmanager
 def readable(what: str | Path) -> Iterator[None]:
     """Say in one line of our own what the libraries below raise while they read a checkpoint.
@@ -164,20 +150,32 @@ def readable(what: str | Path) -> Iterator[None]:
         raise ModelLoadError(in_one_line(f"cannot load {str(what)!r}", error)) from error
 
 
-def assemble(
-    spec: ModelSpec, directory: Path, device: str, network: dict[str, Any], trust_remote_code: bool
+def find(
+    model: str | Path, checkpoint: str | Path | None, hub: dict[str, Any]
+) -> tuple[ModelSpec | None, Path]:
+    """The spec that ``model`` stands for, if there is one, and the directory of the weights.
+
+    Raises:
+        YoutuError: As for :func:`load`.
+    """
+    spec = MODELS.resolve(model, checkpoint)
+    return spec, files.local(str(model), hub) if spec is None else files.directory_for(spec, checkpoint, hub)
+
+
+def build(
+    spec: ModelSpec | None, directory: Path, device: str, network: dict[str, Any], trust_remote_code: bool
 ) -> SentenceTransformer:
-    """The modules that a spec asks for over a raw checkpoint; nothing about it is checked here."""
+    """The modules that a spec asks for, or without one those that the directory names; not checked here.
+
+    Raises:
+        ModelLoadError: If there is no spec, and the directory names no modules, or those of a reranker.
+    """
+    if spec is None:
+        return _from_directory(directory, device, network, trust_remote_code)
     trust = {"trust_remote_code": trust_remote_code}
     transformer = InstructionTransformer(
         str(directory),
-        boundary=spec.boundary,
-        special_tokens=spec.special_tokens,
-        attention=spec.attention,
-        padding_side=spec.padding_side,
-        template=spec.template,
-        matryoshka_dimensions=spec.matryoshka_dimensions,
-        matryoshka_from=spec.matryoshka_from,
+        **{name: getattr(spec, name) for name in ModuleSettings.model_fields},
         model_kwargs={**network, **trust},
         config_kwargs=dict(trust),
         processor_kwargs={"model_max_length": spec.max_length, **trust},
@@ -203,15 +201,10 @@ def _check_assembled(model: SentenceTransformer, spec: ModelSpec, directory: Pat
         )
 
 
-def from_directory(
+def _from_directory(
     directory: Path, device: str, network: dict[str, Any], trust_remote_code: bool
 ) -> SentenceTransformer:
-    """The modules that a directory names itself; nothing about them is checked here.
-
-    Raises:
-        ModelLoadError: If it names none, or those of a reranker.
-    """
-    if not (directory / "modules.json").is_file():
+    if not module_types(directory):
         raise ModelLoadError(
             f"{directory} has no modules.json, so its prompts and pooling are not known. Say which model it "
             f"is: load(NAME, checkpoint={str(directory)!r}), NAME being one of {', '.join(known_models())}, "
@@ -238,32 +231,22 @@ def from_directory(
     )
 
 
-def own_modules(
-    directory: Path, network: dict[str, Any], trust_remote_code: bool
-) -> list[torch.nn.Module] | None:
-    """The modules of a saved directory, where some are this package's and the others sentence-transformers'.
+def check_max_length(max_length: int, limit: int | None) -> None:
+    """Raise unless a model that reads ``limit`` tokens can read this many.
 
-    The stock loader wants trust_remote_code for our own classes too; public API needs none.
-
-    Returns:
-        None for any other directory: the stock loader knows best, and asks for trust_remote_code where it
-        must.
+    Raises:
+        InputError: Naming the value.
     """
-    entries = json.loads((directory / "modules.json").read_text(encoding="utf-8"))
-    types = [str(entry["type"]) for entry in entries]
-    ours = any(name.startswith(_OURS) for name in types)
-    if not ours or not all(name.startswith((_OURS, "sentence_transformers.")) for name in types):
-        return None
-    classes: list[Any] = [import_from_string(name) for name in types]
-    return [
-        module.load(
-            str(directory),
-            subfolder=entry["path"],
-            trust_remote_code=trust_remote_code,
-            model_kwargs=dict(network),
-        )
-        for module, entry in zip(classes, entries, strict=True)
-    ]
+    check_count("max_length", max_length)
+    if limit is not None and max_length > limit:
+        raise InputError(f"max_length is {max_length}, and the model reads at most {limit} tokens")
+
+
+def to_float16(model: Any) -> None:
+    """Round a model's weights to float16, and keep the fingerprint of the checkpoint's own."""
+    before = fingerprint.weights_digest(model)
+    model.to(torch.float16)
+    fingerprint.remember_weights(model, before)
 
 
 def _set_prompts(model: SentenceTransformer, prompts: Mapping[str, str]) -> None:
@@ -272,17 +255,6 @@ def _set_prompts(model: SentenceTransformer, prompts: Mapping[str, str]) -> None
         if not isinstance(prompt, str):
             raise InputError(f"the {role} prompt must be a str, not {type(prompt).__name__}")
     model.prompts = {**model.prompts, **prompts}
-
-
-def _set_max_length(model: SentenceTransformer, max_length: int | None) -> None:
-    if max_length is None:
-        return
-    limit = model.get_max_seq_length()
-    if isinstance(max_length, bool) or not isinstance(max_length, int) or max_length < 1:
-        raise InputError(f"max_length must be an int of at least 1, not {max_length!r}")
-    if limit is not None and max_length > limit:
-        raise InputError(f"max_length is {max_length}, and the model reads at most {limit} tokens")
-    model.max_seq_length = max_length
 
 
 def _check_backend(backend: Backend, weights: Weights | None, device: str | None, dtype: Dtype) -> None:

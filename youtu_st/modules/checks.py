@@ -12,11 +12,10 @@ from sentence_transformers import SentenceTransformer
 from sentence_transformers.base.modules import Transformer
 from transformers import PreTrainedTokenizerBase
 
-from youtu_st.errors import ModelLoadError
+from youtu_st.errors import ModelLoadError, YoutuError
 from youtu_st.modules import tokenization
 from youtu_st.modules.transformer import InstructionTransformer
 from youtu_st.spec.model import Attention, ModelSpec
-from youtu_st.spec.prompts import ROLES, prompt_for
 
 
 def observed_attention(transformer: Transformer) -> Attention:
@@ -48,7 +47,7 @@ def check_attention(transformer: InstructionTransformer) -> None:
     Raises:
         ModelLoadError: Naming both directions.
     """
-    expected = transformer.attention
+    expected = transformer.settings.attention
     if expected is None:
         return
     observed = observed_attention(transformer)
@@ -122,19 +121,18 @@ def _modern(name: str) -> str:
     return name.replace("gamma", "weight").replace("beta", "bias")
 
 
-def check_prompts(model: SentenceTransformer) -> None:
+def check_room(model: SentenceTransformer, what: str, prompt: str, error: type[YoutuError]) -> None:
     """Raise if a prompt leaves no room for text.
 
-    Raises:
-        ModelLoadError: Naming the prompt, its length and the maximum, in tokens.
+    Args:
+        model: For its tokenizer and maximum length; one without either has room for everything.
+        what: What to call the prompt.
+        prompt: The prompt.
+        error: What to raise: it names the prompt, its length and the maximum, in tokens.
     """
     limit = model.get_max_seq_length()
-    if not isinstance(model.tokenizer, PreTrainedTokenizerBase):
-        return  # a stock model that has none, or whose texts have no maximum length
-    for role in ROLES:
-        prompt = prompt_for(model, role)
-        length = tokenization.count(model.tokenizer, prompt)
-        if limit is not None and length >= limit:
-            raise ModelLoadError(
-                f"the {role} prompt has {length} tokens and the model reads {limit}: no room for text"
-            )
+    if limit is None or not isinstance(model.tokenizer, PreTrainedTokenizerBase):
+        return
+    length = tokenization.count(model.tokenizer, prompt)
+    if length >= limit:
+        raise error(f"{what} has {length} tokens and the model reads {limit}: no room for text")

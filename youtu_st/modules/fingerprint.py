@@ -7,6 +7,8 @@ of a library writes it down: no names of weights, no serialised tokenizer, no se
 from __future__ import annotations
 
 import weakref
+from collections.abc import Callable, Sequence
+from itertools import chain
 from typing import Any
 
 import torch
@@ -16,16 +18,20 @@ from tokenizers import Tokenizer
 from transformers import PreTrainedTokenizerBase
 
 from youtu_st.modules.pooling import InstructionMaskedPooling
-from youtu_st.modules.transformer import InstructionTransformer
+from youtu_st.modules.settings import ours, prompt_for
 from youtu_st.protocol import canonical as _json
 from youtu_st.protocol import digest as _digest
 from youtu_st.protocol import fingerprint as fingerprint
-from youtu_st.spec.prompts import ROLES, prompt_for
+from youtu_st.spec.model import MaskRule
+from youtu_st.spec.prompts import ROLES
 
-_SEEN: weakref.WeakKeyDictionary[Any, tuple[Any, str]] = weakref.WeakKeyDictionary()
+_KNOWN: weakref.WeakKeyDictionary[Any, dict[str, tuple[object, str]]] = weakref.WeakKeyDictionary()
+"""By model and part: the state that the part was in, and its digest then."""
 
 SAMPLES = 1024
-"""About how many values of each tensor are read."""
+"""About how many values of each tensor are read for a digest."""
+GLANCES = 32
+"""How many values of each tensor tell whether it is still the one whose digest is known."""
 
 PROBES = (
     "The quick brown fox can't jump over 13 lazy dogs, or 2,048.50!",
@@ -48,14 +54,8 @@ def identity(model: SentenceTransformer, dimension: int) -> dict[str, str]:
     Returns:
         Part names to short strings, fit for a message that says what differs.
     """
-    first = model[0]
-    mask = {}
-    if isinstance(first, InstructionTransformer):
-        mask = {
-            "boundary": first.boundary,
-            "special_tokens": first.special_tokens,
-            "attention": first.attention,
-        }
+    mine = ours(model)
+    mask = mine.settings.model_dump(include=set(MaskRule.model_fields)) if mine else {}
     after = [[type(module).__name__, _settings(module)] for module in list(model)[1:]]
     return {
         "weights": weights_digest(model),
@@ -75,7 +75,7 @@ def weights_digest(model: SentenceTransformer) -> str:
     Values are rounded to bfloat16 first, so that float32 and bfloat16 copies of one checkpoint agree. A model
     that was loaded as float16, or for OpenVINO, carries the digest of what it was loaded from.
     """
-    current = _sampled(model)
+    current = _current_weights(model)
     before, after = getattr(model[0], "weights_before_cast", (None, None))
     return before if before is not None and current == after else current
 
@@ -83,27 +83,57 @@ def weights_digest(model: SentenceTransformer) -> str:
 def remember_weights(model: SentenceTransformer, before: str) -> None:
     """Note the digest that the weights had before they were rounded to another dtype, or let go."""
     first: Any = model[0]
-    first.weights_before_cast = (before, _sampled(model))
+    first.weights_before_cast = (before, _current_weights(model))
 
 
 def tokenizer_digest(model: SentenceTransformer) -> str:
     """Digest of the vocabulary and of the token ids of a few multilingual probe texts."""
     tokenizer: Any = getattr(model, "tokenizer", None)
-    if isinstance(tokenizer, Tokenizer):
-        ids = [encoding.ids for encoding in tokenizer.encode_batch(list(PROBES))]
-        return _vocabulary_digest(tokenizer, ids)
-    if not isinstance(tokenizer, PreTrainedTokenizerBase):
+    if not isinstance(tokenizer, (Tokenizer, PreTrainedTokenizerBase)):
         return "none"
-    ids = tokenizer(list(PROBES), padding=False, truncation=False, verbose=False)["input_ids"]
-    # Sorting the vocabulary takes a tenth of a second: once, unless tokens were added or are split otherwise.
-    state = (len(tokenizer), ids)
-    if tokenizer not in _SEEN or _SEEN[tokenizer][0] != state:
-        _SEEN[tokenizer] = (state, _vocabulary_digest(tokenizer, ids))
-    return _SEEN[tokenizer][1]
+    size = tokenizer.get_vocab_size() if isinstance(tokenizer, Tokenizer) else len(tokenizer)
+    state = (id(tokenizer), size, _ids(tokenizer, PROBES[1:2]))
+    return _once(model, "tokenizer", state, lambda: _vocabulary_digest(tokenizer))
 
 
-def _vocabulary_digest(tokenizer: Any, ids: Any) -> str:
-    return _digest(_json([sorted(tokenizer.get_vocab().items()), ids]).encode())
+def _once(model: SentenceTransformer, part: str, state: object, digest: Callable[[], str]) -> str:
+    """The digest of a part of a model, computed again only where a cheap look shows another state of it."""
+    known = _KNOWN.setdefault(model, {})
+    if part not in known or known[part][0] != state:
+        known[part] = (state, digest())
+    return known[part][1]
+
+
+def _current_weights(model: SentenceTransformer) -> str:
+    return _once(model, "weights", _weights_state(model), lambda: _sampled(model))
+
+
+def _weights_state(model: SentenceTransformer) -> list[Any]:
+    """Where each tensor is, and a few of its values: all read at once, as a device answers slowly.
+
+    A change of whole tensors shows in these, be it in place, by a cast, or by another module. No tensor is
+    held, so that weights that are let go are freed.
+    """
+    state: list[Any] = []
+    parts: dict[torch.device, list[torch.Tensor]] = {}
+    with torch.no_grad():
+        for tensor in chain(model.parameters(), model.buffers()):
+            state.append((tensor.data_ptr(), tensor.dtype, tensor.shape))
+            stride = (tensor.numel() // GLANCES) | 1
+            values = tensor.reshape(-1)[: GLANCES * stride : stride]
+            parts.setdefault(tensor.device, []).append(values)
+        return [*state, *(torch.cat(read).float().cpu().numpy().tobytes() for read in parts.values())]
+
+
+def _ids(tokenizer: Any, texts: Sequence[str]) -> list[list[int]]:
+    if isinstance(tokenizer, Tokenizer):
+        return [encoding.ids for encoding in tokenizer.encode_batch(list(texts))]
+    ids: list[list[int]] = tokenizer(list(texts), padding=False, truncation=False, verbose=False)["input_ids"]
+    return ids
+
+
+def _vocabulary_digest(tokenizer: Any) -> str:
+    return _digest(_json([sorted(tokenizer.get_vocab().items()), _ids(tokenizer, PROBES)]).encode())
 
 
 def _sampled(model: SentenceTransformer) -> str:

@@ -16,7 +16,8 @@ from youtu_st.errors import InputError, SpecError
 from youtu_st.modules import packing, prefix, tokenization
 from youtu_st.modules.mask import CONTENT_MASK
 from youtu_st.modules.tokenization import TokenizedText
-from youtu_st.spec.model import Attention, Boundary, PaddingSide, SpecialTokens
+from youtu_st.spec.model import FORMER, ModuleSettings, PaddingSide
+from youtu_st.spec.registry import validated
 
 SHARED_PREFIX = "shared_prefix"
 _TEXT_ONLY = {"text": {"method": "forward", "method_output_name": "last_hidden_state"}}
@@ -30,46 +31,21 @@ class InstructionTransformer(Transformer):
 
     Args:
         model_name_or_path: A transformers checkpoint: directory or hub id.
-        boundary: Rule for where the instruction ends, see :mod:`youtu_st.modules.mask`.
-        special_tokens: Whether tokens that the tokenizer adds are content under ``boundary="offsets"``.
-        attention: ``bidirectional`` or ``causal`` attention, set through ``config.is_causal``; None leaves
-            the checkpoint as it is.
-        padding_side: ``left`` or ``right``; None leaves the tokenizer as it is.
-        template: Turns a task description into a prompt; None for a model without instructions.
-        matryoshka_dimensions: Shorter vector lengths that the model was trained for.
-        matryoshka_from: The shortest of them, where every length from there on is one.
-        **kwargs: As for ``Transformer``.
+        **kwargs: Fields of :class:`~youtu_st.spec.model.ModuleSettings`, each an attribute that may be set;
+            all else as for ``Transformer``.
 
     Raises:
-        SpecError: If ``boundary="offsets"`` and the tokenizer cannot report offsets.
+        SpecError: If a field is not what it may be, or ``boundary="offsets"`` and the tokenizer cannot report
+            offsets.
     """
 
     __module__ = "youtu_st.modules"  # the name that saved models carry, wherever the class stands
 
-    config_keys: list[str] = [
-        *Transformer.config_keys,
-        "boundary",
-        "special_tokens",
-        "attention",
-        "padding_side",
-        "template",
-        "matryoshka_dimensions",
-        "matryoshka_from",
-    ]
+    config_keys: list[str] = [*Transformer.config_keys, *ModuleSettings.model_fields]
 
-    def __init__(
-        self,
-        model_name_or_path: str,
-        *,
-        boundary: Boundary = "offsets",
-        special_tokens: SpecialTokens = "exclude",
-        attention: Attention | None = None,
-        padding_side: PaddingSide | None = None,
-        template: str | None = None,
-        matryoshka_dimensions: Sequence[int] = (),
-        matryoshka_from: int | None = None,
-        **kwargs: Any,
-    ) -> None:
+    def __init__(self, model_name_or_path: str, **kwargs: Any) -> None:
+        fields = {name: kwargs.pop(name) for name in (*ModuleSettings.model_fields, FORMER) if name in kwargs}
+        settings = validated(ModuleSettings, fields, model_name_or_path)
         # Text only: for a tokenizer with a chat template the host would offer conversations as well.
         # Padded: the mask is laid out row by row.
         text_only = {
@@ -78,32 +54,41 @@ class InstructionTransformer(Transformer):
             "unpad_inputs": False,
         }
         super().__init__(model_name_or_path, **{**kwargs, **text_only})
-        self.boundary = boundary
-        self.special_tokens = special_tokens
-        self.attention = attention
-        self.template = template
-        self.matryoshka_dimensions = list(matryoshka_dimensions)
-        self.matryoshka_from = matryoshka_from
-        if attention is not None:
-            self.model.config.is_causal = attention == "causal"
-        if type(self.model).__module__.startswith("transformers."):
-            # The checkpoint's own code does not run, and is not saved: nor may what is saved name it.
-            vars(self.model.config).pop("auto_map", None)
         tokenizer: Any = self.tokenizer
-        if boundary == "offsets" and not tokenizer.is_fast:
+        if settings.boundary == "offsets" and not tokenizer.is_fast:
             raise SpecError(
                 f"boundary 'offsets' needs a fast tokenizer, and {type(tokenizer).__name__} is not one; "
                 "use boundary 'token_count'"
             )
-        if padding_side is not None:
-            tokenizer.padding_side = padding_side
+        for name, value in settings:
+            setattr(self, name, value)
+        if settings.attention is not None:
+            self.model.config.is_causal = settings.attention == "causal"
+        if type(self.model).__module__.startswith("transformers."):
+            # The checkpoint's own code does not run, and is not saved: nor may what is saved name it.
+            vars(self.model.config).pop("auto_map", None)
         tokenization.prepare(tokenizer)
 
     @property
+    def settings(self) -> ModuleSettings:
+        """What the module's attributes say now.
+
+        Raises:
+            SpecError: If one of them was set to what it may not be.
+        """
+        fields = {name: getattr(self, name) for name in ModuleSettings.model_fields}
+        return validated(ModuleSettings, fields, type(self).__name__)
+
+    @property
     def padding_side(self) -> PaddingSide:
-        """Side that short rows of a batch are padded on: the tokenizer's."""
+        """Side that short rows of a batch are padded on: the tokenizer's. Setting None leaves it as it is."""
         tokenizer: Any = self.tokenizer
         return "left" if tokenizer.padding_side == "left" else "right"
+
+    @padding_side.setter
+    def padding_side(self, side: PaddingSide | None) -> None:
+        tokenizer: Any = self.tokenizer
+        tokenizer.padding_side = side or tokenizer.padding_side
 
     def tokenize_texts(
         self,
@@ -123,12 +108,13 @@ class InstructionTransformer(Transformer):
             One :class:`~youtu_st.modules.tokenization.TokenizedText` per text, in order.
         """
         each = [prompts or ""] * len(texts) if prompts is None or isinstance(prompts, str) else prompts
+        settings = self.settings
         return tokenization.tokenize(
             self.tokenizer,
             texts,
             each,
-            boundary=self.boundary,
-            special_tokens=self.special_tokens,
+            boundary=settings.boundary,
+            special_tokens=settings.special_tokens,
             max_length=max_length or self.max_seq_length,
         )
 
@@ -172,7 +158,7 @@ class InstructionTransformer(Transformer):
     @property
     def reuses_prefixes(self) -> bool:
         """Whether rows that begin with the same tokens have these computed once: a causal network's."""
-        return self.attention == "causal" and self._computes_shared_tokens_once
+        return self.settings.attention == "causal" and self._computes_shared_tokens_once
 
     @cached_property
     def _computes_shared_tokens_once(self) -> bool:

@@ -15,7 +15,8 @@ from youtu_st.backends.device import Dtype, available, dtype_to_load, keep_to_na
 from youtu_st.errors import InputError, ModelLoadError
 from youtu_st.inputs import check_count, one_of
 from youtu_st.loading import checkpoint as files
-from youtu_st.loading.load import own_modules, readable
+from youtu_st.loading.load import readable
+from youtu_st.loading.saved import own_modules
 from youtu_st.modules import checks, fingerprint
 from youtu_st.rerank.transformer import ANSWERS, FALSE, TRUE, RerankTransformer
 from youtu_st.spec.reranker import RERANKERS, RerankerSpec

@@ -5,24 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
-import numpy as np
 from sentence_transformers import CrossEncoder
 
 from youtu_st.backends.device import Dtype
-from youtu_st.backends.device import batch_tokens as tokens_for
 from youtu_st.errors import InputError
-from youtu_st.inference.progress import progress_bar
-from youtu_st.inference.truncation import Truncation, TruncationReport
-from youtu_st.inference.unique import Distinct
-from youtu_st.inputs import check_count, check_texts, one_of
-from youtu_st.loading.shared import OnePerProcess, check_name, check_only_loaded
+from youtu_st.inference.loaded import LoadedModel
+from youtu_st.inference.network import ScoreOutput
+from youtu_st.inference.preprocess import Preprocessor
+from youtu_st.inference.truncation import Truncation
+from youtu_st.inference.unique import Unique
+from youtu_st.inputs import check_count, check_texts
 from youtu_st.modules import fingerprint
-from youtu_st.protocol import Vectors
+from youtu_st.protocol import Scores
 from youtu_st.rerank.loading import check_kind, load
-from youtu_st.rerank.pairs import pairs_for
-from youtu_st.rerank.scoring import Scoring, Work
+from youtu_st.rerank.pairs import pair_preprocessor_for
 from youtu_st.rerank.transformer import RerankTransformer
 from youtu_st.spec.reranker import RERANKERS
 
@@ -42,7 +40,7 @@ class Ranked:
     document: str
 
 
-class Reranker(OnePerProcess):
+class Reranker(LoadedModel):
     """Reads a query together with each document, which is slower and more exact than comparing vectors.
 
     Safe to call from many threads.
@@ -53,7 +51,8 @@ class Reranker(OnePerProcess):
         checkpoint: Weights for a name or a YAML file: a transformers directory or a hub id.
         dtype: ``auto``: the checkpoint's own, but float32 for weights of half precision that the device has
             no instructions for; or a dtype's name.
-        device: ``cpu``, ``cuda``, ...; None: the best there is.
+        device: ``cpu``, ``cuda``, ...; None: the best there is. A list: a copy of the model on each device,
+            and batches go to whichever is free.
         max_length: Tokens to read of a pair, its template included. None: the model's own.
         truncation: What happens to longer pairs: ``warn`` (the document is cut, with one
             :class:`~youtu_st.errors.TruncationWarning` a call), ``error`` or ``ignore``.
@@ -72,13 +71,19 @@ class Reranker(OnePerProcess):
         InputError: If an argument is none of what it may be.
     """
 
+    _host = CrossEncoder
+    _registry = RERANKERS
+    _remedy = "move or cast it with its own .to(...), and set its own .max_seq_length"
+
+    model: CrossEncoder
+
     def __init__(
         self,
         model: str | Path | CrossEncoder,
         *,
         checkpoint: str | Path | None = None,
         dtype: Dtype = "auto",
-        device: str | None = None,
+        device: str | Sequence[str] | None = None,
         max_length: int | None = None,
         truncation: Truncation = "warn",
         batch_tokens: int | None = None,
@@ -93,60 +98,17 @@ class Reranker(OnePerProcess):
             "trust_remote_code": trust_remote_code,
             "hub": hub,
         }
-        self._settings: dict[str, Any] | None = None
-        one_of("dtype", dtype, get_args(Dtype))
-        one_of("truncation", truncation, get_args(Truncation))
-        if batch_tokens is not None:
-            check_count("batch_tokens", batch_tokens)
-        if isinstance(model, CrossEncoder):
-            remedy = "move or cast it with its own .to(...), and set its own .max_seq_length"
-            check_only_loaded(to_load, remedy)
-            self._name = str(model.model_card_data.base_model or "loaded model")
-            check_kind(model, self._name)
-            self.model = model.eval()
-        else:
-            name = check_name(model, "CrossEncoder")
-            self.model = load(name, **to_load)  # type: ignore[arg-type]
-            self._name = RERANKERS.canonical_name(name)
-            runs = {"truncation": truncation, "batch_tokens": batch_tokens}
-            self._settings = {"model": self._name, **to_load, **runs}
-        self.truncation = truncation
-        self._pairs = pairs_for(self.model)
-        budget = batch_tokens or tokens_for(self.model.device, self.model[0])
-        self._scoring = Scoring(self._pairs, budget)
+        super().__init__(model, to_load, {"truncation": truncation, "batch_tokens": batch_tokens})
 
-    @classmethod
-    def shared(cls, model: str | Path | CrossEncoder, **settings: Any) -> Reranker:
-        """The one reranker of this process for a model and settings: loaded once, whoever asks first.
+    def _load(self, name: str | Path, settings: Mapping[str, Any]) -> CrossEncoder:
+        return load(name, **settings)
 
-        Args:
-            model: As for :class:`Reranker`.
-            **settings: As for :class:`Reranker`.
-        """
-        arguments = {"model": model, **settings}
-        if isinstance(model, (str, Path)):
-            return cls._one(RERANKERS.canonical_name(model), arguments, keep=True)
-        return cls._one(id(model), arguments, keep=False)
+    def _check_loaded(self, model: CrossEncoder) -> None:
+        check_kind(model, self._name)
 
-    @property
-    def model_name(self) -> str:
-        """What this reranker was made from: a name, a hub id, or the whole path of a directory or file."""
-        return self._name
-
-    @property
-    def max_length(self) -> int | None:
-        """Tokens that the network reads of a pair, template and special tokens included."""
-        limit: int | None = self.model.max_seq_length
-        return limit
-
-    @property
-    def runtime(self) -> dict[str, str]:
-        """How it runs: ``backend``, ``dtype`` and ``device``. Changes the last digits of a score only."""
-        return {
-            "backend": self.model.get_backend(),
-            "dtype": str(self.model.dtype).removeprefix("torch."),
-            "device": self.model.device.type,
-        }
+    def _preprocessor(self) -> Preprocessor:
+        self._pairs = pair_preprocessor_for(self.model)
+        return self._pairs
 
     @property
     def identity(self) -> dict[str, str]:
@@ -162,19 +124,9 @@ class Reranker(OnePerProcess):
             "max_length": str(self.max_length),
         }
 
-    @property
-    def fingerprint(self) -> str:
-        """Short and stable over :attr:`identity`: another weight or template changes it."""
-        return fingerprint.fingerprint(self.identity)
-
-    @property
-    def batch_tokens(self) -> int:
-        """Padded tokens that go through the network at once."""
-        return self._scoring.batch_tokens
-
     def __repr__(self) -> str:
-        how = self.runtime
-        return f"Reranker({self.model_name!r}, {self.max_length} tokens, {how['dtype']} on {how['device']})"
+        pool = self._pipeline.pool
+        return f"Reranker({self.model_name!r}, {self.max_length} tokens, {self.runtime['dtype']} on {pool})"
 
     def rank(
         self,
@@ -198,7 +150,7 @@ class Reranker(OnePerProcess):
             InputError: Before any work, if the query or a document is blank or no str, ``k`` is less than 1,
                 the model takes no instructions, a pair is too long under ``truncation="error"``, or the query
                 leaves no room for a document.
-            NonFiniteError: If the network gives a score that is not finite.
+            NonFiniteError: If the network gives a score that is not finite, in float32 too.
             OutOfMemoryError: If one pair alone is too much for the device.
         """
         if not isinstance(query, str):
@@ -206,7 +158,8 @@ class Reranker(OnePerProcess):
         if instruction is not None and not isinstance(instruction, str):
             raise InputError(f"instruction must be a str, not {type(instruction).__name__}")
         asked, texts = check_texts([query], noun="query"), [check_texts(documents, noun="document")]
-        return self._rank(asked, texts, k, instruction, show_progress, "document {1}")[0]
+        shown = {"name": "document {1}", "show_progress": show_progress}
+        return self._rank(asked, texts, k=k, instruction=instruction, shown=shown)[0]
 
     def rank_many(
         self,
@@ -234,7 +187,8 @@ class Reranker(OnePerProcess):
             many = len(documents) if isinstance(documents, Sequence) else type(documents).__name__
             raise InputError(f"{len(asked)} queries need {len(asked)} lists of documents, not {many}")
         texts = [check_texts(each, noun=f"query {i}: document") for i, each in enumerate(documents)]
-        return self._rank(asked, texts, k, instruction, show_progress, "query {0}: document {1}")
+        shown = {"name": "query {0}: document {1}", "show_progress": show_progress}
+        return self._rank(asked, texts, k=k, instruction=instruction, shown=shown)
 
     def score(
         self,
@@ -242,7 +196,7 @@ class Reranker(OnePerProcess):
         *,
         instruction: str | Sequence[str | None] | None = None,
         show_progress: bool = False,
-    ) -> Vectors:
+    ) -> Scores:
         """The score of each pair.
 
         Args:
@@ -265,16 +219,16 @@ class Reranker(OnePerProcess):
         documents = check_texts([document for _, document in pairs], noun="document of pair")
         told = _each(instruction, len(pairs), "pairs")
         name = "document of pair {}".format
-        return self._scores(queries, documents, told, name, show_progress, stacklevel=3)
+        return self._scores(queries, documents, told, name=name, show_progress=show_progress, stacklevel=3)
 
     def _rank(
         self,
         queries: Sequence[str],
         documents: Sequence[list[str]],
+        *,
         k: int | None,
         instruction: str | Sequence[str | None] | None,
-        show_progress: bool,
-        name: str,
+        shown: Mapping[str, Any],
     ) -> list[list[Ranked]]:
         if k is not None:
             check_count("k", k)
@@ -284,8 +238,8 @@ class Reranker(OnePerProcess):
             [queries[q] for q, _ in places],
             [documents[q][d] for q, d in places],
             [told[q] for q, _ in places],
-            lambda position: name.format(*places[position]),
-            show_progress,
+            name=lambda position: shown["name"].format(*places[position]),
+            show_progress=shown["show_progress"],
             stacklevel=4,
         )
         ranked: list[list[Ranked]] = [[] for _ in queries]
@@ -298,22 +252,17 @@ class Reranker(OnePerProcess):
         queries: Sequence[str],
         documents: Sequence[str],
         instructions: Sequence[str | None],
+        *,
         name: Callable[[int], str],
         show_progress: bool,
-        *,
         stacklevel: int,
-    ) -> Vectors:
-        pairs = Distinct.of(documents, self._pairs.heads(queries, instructions))
-        names = [name(position) for position in pairs.positions]
-        rows = self._pairs.tokenize(pairs.texts, pairs.prompts, names)
-        report = TruncationReport(self.truncation, self.max_length, name)
-        report.add(rows, pairs.positions, pairs.counts)
-        work = Work(rows, names, np.empty(len(rows), dtype=np.float32))
-        with progress_bar(len(documents), show_progress, "pair") as progress:
-            for done in self._scoring.run(work):
-                progress.update(pairs.count(done))
+    ) -> Scores:
+        pairs = Unique.of(documents, self._pairs.heads(queries, instructions))
+        report = self._report(name=name)
+        shown = {"total": len(documents), "show_progress": show_progress, "unit": "pair"}
+        scores = self._pipeline.run_all(pairs, ScoreOutput(), report, **shown)
         report.warn(stacklevel=stacklevel)
-        return pairs.repeat(work.scores)
+        return scores
 
 
 def _each(instruction: str | Sequence[str | None] | None, n: int, nouns: str) -> list[str | None]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import Any
@@ -118,24 +118,25 @@ class RerankTransformer(InstructionTransformer):
             for row in self.tokenize_texts(documents, heads, max_length=room)
         ]
 
-    def check_room(self, rows: Sequence[TokenizedText], names: Sequence[str]) -> None:
+    def check_room(self, rows: Sequence[TokenizedText], name: Callable[[int], str]) -> None:
         """Raise where nothing of a document is left to judge.
 
         Args:
             rows: Of :meth:`tokenize_pairs`.
-            names: What to call each of them.
+            name: What to call each of them.
 
         Raises:
             InputError: Naming the first such document, and how many tokens stand before it.
         """
-        for row, name in zip(rows, names, strict=True):
+        for i, row in enumerate(rows):
             if row.is_blank:
-                raise InputError(f"{name} is nothing to this model: it has no tokens of its own")
+                raise InputError(f"{name(i)} is nothing to this model: it has no tokens of its own")
             if not row.content.any():
                 taken = tokenization.count(self.tokenizer, row.prompt) + self.template_tokens
                 raise InputError(
-                    f"{name} has no room: the template with its query and instruction takes {taken} tokens, "
-                    f"and the model reads {self.max_seq_length}. Shorten the query, or raise max_length"
+                    f"{name(i)} has no room: the template with its query and instruction takes "
+                    f"{taken} tokens, and the model reads {self.max_seq_length}. Shorten the query, or raise "
+                    "max_length"
                 )
 
     def preprocess(
@@ -172,7 +173,7 @@ class RerankTransformer(InstructionTransformer):
             for (query, _), instruction in zip(inputs, told, strict=True)
         ]
         rows = self.tokenize_pairs([d for _, d in inputs], heads, max_length=kwargs.get("max_length"))
-        self.check_room(rows, [f"the document of input {i}" for i in range(len(rows))])
+        self.check_room(rows, "the document of input {}".format)
         return self.collate(rows)
 
     def forward(self, features: dict[str, Any], **kwargs: Any) -> dict[str, Any]:

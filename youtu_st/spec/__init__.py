@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from youtu_st.spec.model import MODELS, ModelSpec, Prompts, fill, known_models, lengths, load_spec
+from youtu_st.spec.model import MODELS, ModelSpec, Prompts, known_models, lengths, load_spec
+from youtu_st.spec.prompts import fill
 from youtu_st.spec.registry import configs_directory
 from youtu_st.spec.reranker import RERANKERS, RerankerSpec, known_rerankers, load_reranker_spec
 

@@ -1,6 +1,6 @@
 """Task instructions: what a model's authors told it for each of their evaluation's tasks, as data.
 
-    >>> from youtu_st.spec.model import instructions
+    >>> from youtu_st import instructions
     >>> task = instructions.for_task("youtu-embedding", "T2Retrieval")
     >>> task.query
     'Given a Chinese search query, retrieve web passages that answer the question'
@@ -19,7 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from youtu_st.errors import InputError
-from youtu_st.spec.model import MODELS, ModelSpec, fill, load_spec
+from youtu_st.spec.model import MODELS, ModelSpec, load_spec
+from youtu_st.spec.prompts import fill
 from youtu_st.spec.registry import Declared, configs_directory, is_hub_id, near, read
 
 
@@ -94,7 +95,7 @@ def for_task(model: str, task: str) -> TaskInstruction:
         raise InputError(
             f"{spec.name} has no instruction for the task {task!r}.{_hint(task, known)} It has "
             f"{len(known)}, from {next(iter(known))!r} to {next(reversed(known))!r}: see "
-            f"youtu_st.spec.instructions.tasks({spec.name!r})"
+            f"youtu_st.instructions.tasks({spec.name!r})"
         )
     told = known[task]
     return (

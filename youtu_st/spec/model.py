@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, PlainValidator, field_validator, model_validator
 
+from youtu_st.spec.prompts import PLACEHOLDER
 from youtu_st.spec.registry import Declared, Published, Registry
 
 Attention = Literal["causal", "bidirectional"]
@@ -15,8 +16,11 @@ Pooling = Literal["masked_mean", "mean", "last_token"]
 Boundary = Literal["offsets", "token_count"]
 SpecialTokens = Literal["include", "exclude"]
 PaddingSide = Literal["left", "right"]
-
-PLACEHOLDER = "{instruction}"
+Positive = Annotated[int, Field(gt=0)]
+Shorter = tuple[int, ...] | dict[str, int]
+"""Lengths below the whole: a list, or ``{"from": N}`` for every length from ``N`` on."""
+FORMER = "matryoshka_from"
+"""What earlier releases call ``{"from": N}``, in files and in saved models."""
 
 
 class Prompts(Declared):
@@ -29,6 +33,10 @@ class Prompts(Declared):
 
     query: str
     document: str
+
+    def of(self, role: str) -> str:
+        """The prompt before a ``query`` or a ``document``."""
+        return self.query if role == "query" else self.document
 
 
 class Example(Declared):
@@ -75,104 +83,129 @@ class Figure(Declared):
     source: str
 
 
-class ModelSpec(Published):
-    """What one model needs to give the vectors its authors meant.
+def _template(template: str | None) -> str | None:
+    if template is not None and template.count(PLACEHOLDER) != 1:
+        raise ValueError(f"must contain {PLACEHOLDER} exactly once")
+    return template
+
+
+def _shorter(value: Any) -> Shorter:
+    is_range = isinstance(value, Mapping) and list(value) == ["from"]
+    listed: Sequence[Any] = list(value.values()) if is_range else value
+    good = isinstance(listed, (list, tuple)) and all(type(n) is int and n > 0 for n in listed)
+    if not good or list(listed) != sorted(set(listed)):
+        raise ValueError("must be ascending lengths of at least 1, such as [64, 128], or {from: 64}")
+    return {"from": listed[0]} if is_range else tuple(listed)
+
+
+class MaskRule(Declared):
+    """What decides which tokens count and what they see: part ``mask`` of a fingerprint, field by field.
+
+    Attributes:
+        boundary: Where the instruction ends: ``offsets`` or ``token_count`` (see ``docs/mask.md``).
+        special_tokens: Whether tokens that the tokenizer adds count as content under ``offsets``.
+        attention: ``causal`` or ``bidirectional``. None: as the checkpoint has it.
+    """
+
+    boundary: Boundary = "offsets"
+    special_tokens: SpecialTokens = "exclude"
+    attention: Attention | None = None
+
+
+class ModuleSettings(MaskRule):
+    """What a model's transformer module carries, and saves: the one list of it.
+
+    Attributes:
+        padding_side: Side that short rows of a batch are padded on. None: as the tokenizer has it.
+        template: Turns a task description into a prompt; contains ``{instruction}``. None: the model
+            takes no instructions.
+        matryoshka_dimensions: Shorter lengths that the model was trained for, ascending; or ``{from: N}``:
+            every length from ``N`` on.
+    """
+
+    padding_side: PaddingSide | None = None
+    template: Annotated[str | None, AfterValidator(_template)] = None
+    matryoshka_dimensions: Annotated[Shorter, PlainValidator(_shorter)] = ()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _modern(cls, fields: Any) -> Any:
+        if not isinstance(fields, Mapping) or FORMER not in fields:
+            return fields
+        rest = {name: value for name, value in fields.items() if name != FORMER}
+        if fields[FORMER] is None:
+            return rest
+        if rest.get("matryoshka_dimensions"):
+            raise ValueError(f"give matryoshka_dimensions or {FORMER}, not both")
+        return {**rest, "matryoshka_dimensions": {"from": fields[FORMER]}}
+
+
+class ModelSpec(ModuleSettings, Published):
+    """What one model needs to give the vectors its authors meant: beside what its module carries, this.
 
     Attributes:
         dimension: Length of a full vector.
         max_length: Tokens the network may see, prompt and special tokens included.
-        attention: ``causal`` or ``bidirectional``; checked when a checkpoint is loaded.
+        attention: Checked when a checkpoint is loaded.
         pooling: ``masked_mean`` (content tokens), ``mean`` (all attended tokens) or ``last_token``.
-        boundary: Where the instruction ends: ``offsets`` or ``token_count`` (see ``docs/mask.md``).
-        special_tokens: Whether tokens that the tokenizer adds count as content under ``offsets``.
         bos: Whether the tokenizer puts a token before the text; checked when a checkpoint is loaded. None:
             not known.
         eos: Whether it puts one after the text, likewise.
-        padding_side: Side that short rows of a batch are padded on.
         prompts: What is put before queries and documents.
-        template: Turns a task description into a prompt; contains ``{instruction}``. None: the model
-            takes no instructions.
         templates: Other templates that the authors have published, by where they use them.
         normalize: Whether vectors are scaled to unit length.
-        matryoshka_dimensions: Shorter lengths that the model was trained for, beside ``dimension``.
-        matryoshka_from: The shortest of them, where every length from there on is one; no list then.
         sha256: Digest of ``model.safetensors``; other bytes are an error.
         examples: Published similarities.
         figures: Published scores on data sets.
     """
 
-    dimension: Annotated[int, Field(gt=0)]
-    max_length: Annotated[int, Field(gt=0)]
+    dimension: Positive
+    max_length: Positive
     attention: Attention
     pooling: Pooling
-    boundary: Boundary = "offsets"
-    special_tokens: SpecialTokens = "exclude"
     bos: bool | None = None
     eos: bool | None = None
     padding_side: PaddingSide = "right"
     prompts: Prompts
-    template: str | None = None
     templates: dict[str, str] = {}
     normalize: bool = True
-    matryoshka_dimensions: tuple[Annotated[int, Field(gt=0)], ...] = ()
-    matryoshka_from: Annotated[int, Field(gt=0)] | None = None
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
     examples: tuple[Example, ...] = ()
     figures: tuple[Figure, ...] = ()
-
-    @field_validator("template")
-    @classmethod
-    def _one_placeholder(cls, template: str | None) -> str | None:
-        if template is not None and template.count(PLACEHOLDER) != 1:
-            raise ValueError(f"must contain {PLACEHOLDER} exactly once")
-        return template
 
     @field_validator("templates")
     @classmethod
     def _each_with_a_placeholder(cls, templates: dict[str, str]) -> dict[str, str]:
         for name, template in templates.items():
-            if template.count(PLACEHOLDER) != 1:
-                raise ValueError(f"{name!r} must contain {PLACEHOLDER} exactly once")
+            try:
+                _template(template)
+            except ValueError as error:
+                raise ValueError(f"{name!r} {error}") from error
         return templates
-
-    @field_validator("matryoshka_dimensions")
-    @classmethod
-    def _ascending(cls, dimensions: tuple[int, ...]) -> tuple[int, ...]:
-        if list(dimensions) != sorted(set(dimensions)):
-            raise ValueError("must be ascending, without repeats")
-        return dimensions
 
     @model_validator(mode="after")
     def _shorter_than_full(self) -> ModelSpec:
-        if self.matryoshka_dimensions and self.matryoshka_dimensions[-1] > self.dimension:
+        shorter = self.matryoshka_dimensions
+        if max(shorter.values() if isinstance(shorter, dict) else shorter, default=0) > self.dimension:
             raise ValueError(f"matryoshka_dimensions must not exceed dimension ({self.dimension})")
-        if self.matryoshka_from is not None:
-            if self.matryoshka_dimensions:
-                raise ValueError("give matryoshka_dimensions or matryoshka_from, not both")
-            if self.matryoshka_from > self.dimension:
-                raise ValueError(f"matryoshka_from must not exceed dimension ({self.dimension})")
         return self
 
     @property
     def lengths(self) -> Sequence[int]:
         """Lengths that a vector may have, ascending: a range, or a list."""
-        return lengths(self.dimension, self.matryoshka_dimensions, self.matryoshka_from)
+        return lengths(self.dimension, self.matryoshka_dimensions)
 
 
-def lengths(full: int, listed: Sequence[int] = (), start: int | None = None) -> Sequence[int]:
+def lengths(full: int, shorter: Shorter = ()) -> Sequence[int]:
     """Lengths that a vector may have, ascending.
 
     Args:
         full: Length of a whole vector.
-        listed: Shorter lengths, see ``matryoshka_dimensions``.
-        start: Shortest length of a range, see ``matryoshka_from``.
+        shorter: Those below it, as ``matryoshka_dimensions`` has them.
     """
-    return sorted({*listed, full}) if start is None else range(start, full + 1)
-
-
-def fill(template: str, instruction: str) -> str:
-    """Put a task description into a template. Braces in the description stay as they are."""
-    return template.replace(PLACEHOLDER, instruction)
+    if isinstance(shorter, dict):
+        return range(shorter["from"], full + 1)
+    return [*(length for length in shorter if length < full), full]
 
 
 MODELS = Registry("models", ModelSpec, "model", "sentence-transformers")

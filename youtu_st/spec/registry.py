@@ -172,10 +172,9 @@ def read(path: Path, kind: type[Declaration]) -> Declaration:
         SpecError: If the file cannot be read, or a field is wrong, missing or unknown.
     """
     try:
-        modified = path.stat().st_mtime_ns
+        declared: Declaration = _parse(path, path.stat().st_mtime_ns, kind)
     except OSError as error:
         raise SpecError(f"{path}: cannot read the spec: {error.strerror or error}") from error
-    declared: Declaration = _parse(path, modified, kind)
     return declared
 
 
@@ -184,17 +183,29 @@ def _parse(path: Path, modified: int, kind: type[Any]) -> Any:
     """Cached by the file's time of change, so that an edited file is read again."""
     try:
         data = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise SpecError(f"{path}: cannot read the spec: {error.strerror or error}") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise SpecError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
     if not isinstance(data, Mapping):
         raise SpecError(f"{path}: a spec is a mapping of fields, not {type(data).__name__}")
+    # From JSON-like data: lists become tuples, everything else stays strict.
+    return validated(kind, _tuples(data), path)
+
+
+def validated(kind: type[Declaration], fields: Mapping[str, Any], where: object) -> Declaration:
+    """A declaration of these fields.
+
+    Args:
+        kind: What they declare.
+        fields: By name, each of the type that it is declared with.
+        where: Where they come from, for the message.
+
+    Raises:
+        SpecError: In one line, if a field is wrong, missing or unknown.
+    """
     try:
-        # From JSON-like data: lists become tuples, everything else stays strict.
-        return kind.model_validate(_tuples(data))
+        return kind.model_validate(fields)
     except ValidationError as error:
-        raise SpecError(f"{path}: {'; '.join(_explain(part, kind) for part in error.errors())}") from error
+        raise SpecError(f"{where}: {'; '.join(_explain(part, kind) for part in error.errors())}") from error
 
 
 def _tuples(value: Any) -> Any:

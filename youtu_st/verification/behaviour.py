@@ -12,24 +12,23 @@ from typing import Any
 import numpy as np
 import torch
 from safetensors import safe_open
-from sentence_transformers.base.modules import Normalize, Transformer
-from sentence_transformers.util import batch_to_device
+from sentence_transformers.base.modules import Transformer
 
 from youtu_st.backends.device import HALF
-from youtu_st.inference.preprocess import frontend_for
 from youtu_st.modules import checks
 from youtu_st.modules.mask import Mask
+from youtu_st.modules.settings import declared_pooling, normalizes, ours, prompt_for
 from youtu_st.probes import DOCUMENTS, QUERIES
-from youtu_st.spec.model import fill
-from youtu_st.spec.prompts import prompt_for
-from youtu_st.verification.finding import Finding, judge, skipped
-from youtu_st.verification.subject import Subject, declared_pooling
+from youtu_st.spec.prompts import fill
+from youtu_st.verification.finding import Finding, judge, match, skipped
+from youtu_st.verification.subject import Subject
 from youtu_st.verification.tokens import (
     RULES,
     Doubles,
     TokenStates,
     cosines,
     expected_content,
+    features_of,
     observed_pooling,
     read_tokens,
 )
@@ -40,7 +39,7 @@ HALF_TOLERANCE = 0.01
 """The same between float32 and a checkpoint's own dtype of half precision."""
 
 _DTYPES = {"F32": torch.float32, "BF16": torch.bfloat16, "F16": torch.float16}
-ROLES = (("query", QUERIES), ("document", DOCUMENTS))
+BY_ROLE = (("query", QUERIES), ("document", DOCUMENTS))
 _CONVERT = "Write the directory anew: youtu-st convert."
 
 
@@ -59,28 +58,25 @@ class Behaviour:
 
     def findings(self) -> list[Finding]:
         """All checks of this class, in the order in which they are read."""
+        checks = {
+            "attention": self._attention,
+            "instruction mask": self._mask,
+            "pooling": self._pooling,
+            "normalisation": self._normalisation,
+            "batch invariance": self._batch,
+            "determinism": self._determinism,
+            "dtype agreement": self._dtype,
+        }
         finite = self._finite()
-        if not self.is_finite:
-            why = "the vectors are not finite"
-            names = ("attention", "instruction mask", "pooling", "normalisation", "batch invariance")
-            return [finite, *(skipped(name, why) for name in (*names, "determinism", "dtype agreement"))]
-        return [
-            finite,
-            self._attention(),
-            self._mask(),
-            self._pooling(),
-            self._normalisation(),
-            self._batch(),
-            self._determinism(),
-            self._dtype(),
-        ]
+        if self.is_finite:
+            return [finite, *(check() for check in checks.values())]
+        return [finite, *(skipped(name, "the vectors are not finite") for name in checks)]
 
-    def vectors(self, texts: Sequence[str], role: str, prompt: str) -> Doubles:
+    def vectors(self, texts: Sequence[str], role: str) -> Doubles:
         """What the modules give for a batch, as it is. Shape ``(len(texts), dimension)``."""
-        frontend = frontend_for(self.model)
-        features = frontend.collate(frontend.tokenize(texts, [prompt] * len(texts)), role)
+        features = features_of(self.model, texts, prompt_for(self.model, role), role)
         with torch.inference_mode():
-            output = self.model(batch_to_device(features, self.model.device), task=role)
+            output = self.model(features, task=role)
         rows: Doubles = output["sentence_embedding"].double().cpu().numpy()
         return rows
 
@@ -92,17 +88,14 @@ class Behaviour:
     @cached_property
     def together(self) -> Doubles:
         """Vectors of the fixed queries, then of the fixed documents; a batch each."""
-        return np.concatenate(
-            [self.vectors(texts, role, prompt_for(self.model, role)) for role, texts in ROLES]
-        )
+        return np.concatenate([self.vectors(texts, role) for role, texts in BY_ROLE])
 
     @cached_property
     def probes(self) -> list[tuple[str, str, str]]:
         """Texts, prompts and roles to tell poolings apart by: with an instruction, where there may be one."""
-        prompt = prompt_for(self.model, "query")
-        template = getattr(self.model[0], "template", None)
-        if not prompt and template:
-            prompt = fill(template, "Given a question, retrieve passages that answer it")
+        prompt, mine = prompt_for(self.model, "query"), ours(self.model)
+        if not prompt and mine and mine.settings.template:
+            prompt = fill(mine.settings.template, "Given a question, retrieve passages that answer it")
         queries = [(text, prompt, "query") for text in QUERIES[:4]]
         documents = [(text, prompt_for(self.model, "document"), "document") for text in DOCUMENTS[:2]]
         return queries + documents
@@ -136,7 +129,7 @@ class Behaviour:
             if getattr(first, "attention", None) == expected
             else f"The directory's own settings make it {found}. {_CONVERT}"
         )
-        return judge("attention", expected in (None, found), found, expected or "", remedy)
+        return match("attention", found, expected, remedy)
 
     def _mask(self) -> Finding:
         """Which tokens enter the vector, by its gradient, beside which should."""
@@ -176,42 +169,31 @@ class Behaviour:
         found = "unit length" if unit else f"lengths {norms.min():.2f} to {norms.max():.2f}"
         expected = self.subject.expected.normalize
         should = "" if expected is None else "unit length" if expected else "as the pooling gives them"
-        has = any(isinstance(module, Normalize) for module in self.model)
-        remedy = f"modules.json names {'a' if has else 'no'} Normalize module. {_CONVERT}"
+        remedy = f"modules.json names {'a' if normalizes(self.model) else 'no'} Normalize module. {_CONVERT}"
         return judge("normalisation", expected in (None, unit), found, should, remedy)
 
     def _batch(self) -> Finding:
-        alone = np.concatenate(
-            [
-                self.vectors([text], role, prompt_for(self.model, role))
-                for role, texts in ROLES
-                for text in texts
-            ]
-        )
-        least = float(cosines(alone, self.together).min())
+        alone = np.concatenate([self.vectors([text], role) for role, texts in BY_ROLE for text in texts])
         remedy = "Padding changes the vectors: check the padding side, the pad token and the pooling."
-        return _cosine("batch invariance", least, self.tolerance, remedy)
+        return _same("batch invariance", alone, self.together, self.tolerance, remedy)
 
     def _determinism(self) -> Finding:
-        again = self.vectors(QUERIES, "query", prompt_for(self.model, "query"))
-        least = float(cosines(again, self.together[: len(QUERIES)]).min())
+        again = self.vectors(QUERIES, "query")
         remedy = "The same texts give other vectors: the checkpoint's own code leaves something to chance."
-        return _cosine("determinism", least, 1e-6, remedy)
+        return _same("determinism", again, self.together[: len(QUERIES)], 1e-6, remedy)
 
     def _dtype(self) -> Finding:
         own, runs = stored_dtype(self.subject.directory), self.model.dtype or torch.float32
         if own not in HALF:
             kind = str(own).removeprefix("torch.") if own is not None else "not known"
             return skipped("dtype agreement", f"the checkpoint's own is {kind}")
-        prompt = prompt_for(self.model, "query")
-        found = {}
-        for dtype in (torch.float32, own):
-            with _cast(self.model, dtype, back=runs):
-                found[dtype] = self.vectors(QUERIES[:4], "query", prompt)
-        least = float(cosines(found[torch.float32], found[own]).min())
+        with _cast(self.model, torch.float32, back=runs):
+            exact = self.vectors(QUERIES[:4], "query")
+        with _cast(self.model, own, back=runs):
+            coarse = self.vectors(QUERIES[:4], "query")
         name = str(own).removeprefix("torch.")
         remedy = f"Run it in float32: {name} is too coarse for it."
-        return _cosine(f"dtype agreement ({name})", least, HALF_TOLERANCE, remedy)
+        return _same(f"dtype agreement ({name})", exact, coarse, HALF_TOLERANCE, remedy)
 
     def _contents(self, rule: str) -> list[Mask] | None:
         """For each probe, the tokens that a rule counts; None if the model reads other tokens."""
@@ -229,7 +211,8 @@ class Behaviour:
         )
 
 
-def _cosine(check: str, least: float, tolerance: float, remedy: str) -> Finding:
+def _same(check: str, left: Doubles, right: Doubles, tolerance: float, remedy: str) -> Finding:
+    least = float(cosines(left, right).min())
     good = least >= 1 - tolerance
     return judge(check, good, f"least cosine {least:.6f}", f"at least {1 - tolerance:g}", remedy)
 

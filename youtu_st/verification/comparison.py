@@ -8,9 +8,9 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 
 from youtu_st.errors import InputError
-from youtu_st.probes import DOCUMENTS, QUERIES
+from youtu_st.probes import DOCUMENTS, PROBE_COSINE, QUERIES
 from youtu_st.protocol import Role, TextEncoder, Vectors
-from youtu_st.verification.hints import EQUAL, find_hints
+from youtu_st.verification.hints import find_hints
 
 UNIT = 1e-2
 """By how much the length of a vector may differ from 1."""
@@ -43,7 +43,7 @@ class Comparison:
     cosines: tuple[float, ...]
     lengths: tuple[float, ...] | None
     hints: tuple[str, ...]
-    threshold: float = EQUAL
+    threshold: float = PROBE_COSINE
 
     @property
     def minimum(self) -> float:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from transformers import PreTrainedTokenizerBase
 
+from youtu_st.modules.settings import prompt_for
 from youtu_st.probes import SHORT
-from youtu_st.spec.prompts import prompt_for
 from youtu_st.verification.behaviour import Behaviour
 from youtu_st.verification.finding import Finding
 from youtu_st.verification.published import Score, check_published

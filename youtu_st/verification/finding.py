@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
+
+from youtu_st.protocol import Vectors
 
 State = Literal["ok", "off", "skipped"]
+
+Variant = tuple[str, Callable[[], Vectors]]
+"""A mistake in words, and all the fixed texts encoded with it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +40,14 @@ class Finding:
 def judge(check: str, good: bool, found: object, expected: object = "", remedy: str = "") -> Finding:
     """A finding that is ``ok`` where it is good; the remedy is for where it is not."""
     return Finding(check, "ok" if good else "off", str(found), str(expected), "" if good else remedy)
+
+
+def match(
+    check: str, found: Any, expected: Any, remedy: str, *, show: Callable[[Any], object] = str
+) -> Finding:
+    """A finding that is ``ok`` where it is what is expected, or where nothing says so: None."""
+    should = "" if expected is None else show(expected)
+    return judge(check, expected in (None, found), show(found), should, remedy)
 
 
 def skipped(check: str, why: str) -> Finding:

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import numpy as np
 
-from youtu_st.probes import DOCUMENTS, QUERIES
+from youtu_st.probes import DOCUMENTS, PROBE_COSINE, QUERIES
 from youtu_st.protocol import TextEncoder, Vectors
+from youtu_st.verification.finding import Variant
 
-EQUAL = 0.999
-"""Cosine from which on two vectors are the same, but for the dtype."""
 EXACT = 0.9999
 """Cosine that vectors of one dtype and one way of computing reach."""
 LIKELY = 0.99
 """Lowest cosine of a mistake that is taken for the one that was made."""
-
-Variant = tuple[str, Callable[[], Vectors]]
-"""A mistake in words, and all the fixed texts encoded with it."""
 
 
 def find_hints(reference: TextEncoder, right: Vectors, found: Vectors) -> list[str]:
@@ -67,14 +63,14 @@ def _partial(cosines: Vectors) -> list[str]:
     """What only some of the texts tell."""
     if cosines.min() >= LIKELY:
         return ["it looks like a lower precision: bfloat16, float16 or rounded weights"]
-    if cosines[:-1].min() >= EQUAL:
+    if cosines[:-1].min() >= PROBE_COSINE:
         return [
             "it looks like a shorter maximum length: only the longest text is off. Raise the server's limit, "
             "such as vLLM's --max-model-len or TEI's --max-batch-tokens"
         ]
     queries, documents = cosines[: len(QUERIES)], cosines[len(QUERIES) :]
     for off, fine, name in ((queries, documents, "queries"), (documents, queries, "documents")):
-        if off.min() < EQUAL <= fine.min():
+        if off.min() < PROBE_COSINE <= fine.min():
             return [f"only {name} are off: is it another prompt than the spec's, or one that is put twice?"]
     return ["no known mistake gives these vectors: are its weights those of the same model and release?"]
 

@@ -6,7 +6,6 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import cache, partial
-from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import torch
@@ -14,16 +13,14 @@ from sentence_transformers import SentenceTransformer
 from sentence_transformers.util import batch_to_device
 
 from youtu_st.modules import checks
+from youtu_st.modules.settings import ours, prompt_for
 from youtu_st.modules.tokenization import TokenizedText
 from youtu_st.modules.transformer import InstructionTransformer
 from youtu_st.probes import DOCUMENTS, QUERIES
 from youtu_st.protocol import Vectors
-from youtu_st.spec.prompts import prompt_for
+from youtu_st.verification.finding import Variant
 from youtu_st.verification.subject import settings_of
 from youtu_st.verification.tokens import RULES, Doubles, expected_content, pooled, read_tokens
-
-if TYPE_CHECKING:
-    from youtu_st.verification.hints import Variant
 
 Change = Callable[[TokenizedText], TokenizedText]
 
@@ -43,17 +40,17 @@ def mistakes_of(model: SentenceTransformer, dimension: int) -> Iterator[Variant]
         model: As it should be.
         dimension: Length to cut vectors to.
     """
-    first = model[0]
-    if not isinstance(first, InstructionTransformer):
+    mine = ours(model)
+    if mine is None:
         return
-    before, after = checks.added_tokens(first.tokenizer)
-    eos = getattr(first.tokenizer, "eos_token_id", None)
-    changed = partial(_with_tokens, model, dimension)
+    before, after = checks.added_tokens(mine.tokenizer)
+    eos = getattr(mine.tokenizer, "eos_token_id", None)
+    changed = partial(_with_tokens, model, mine, dimension)
     if after:
         drop_last = partial(_keep, part=slice(0, -1))
         yield "a missing EOS: no token is added after the text", partial(changed, drop_last, 1)
     elif isinstance(eos, int):
-        append = partial(_append, token=eos, content=first.special_tokens == "include")
+        append = partial(_append, token=eos, content=mine.settings.special_tokens == "include")
         yield "an EOS after the text, where this model has none", partial(changed, append, -1)
     if before:
         drop_first = partial(_keep, part=slice(1, None))
@@ -81,22 +78,24 @@ def _texts(model: SentenceTransformer) -> Iterator[tuple[str, str, str]]:
             yield text, prompt_for(model, role), role
 
 
-def _with_tokens(model: SentenceTransformer, dimension: int, change: Change, spare: int) -> Vectors:
+def _with_tokens(
+    model: SentenceTransformer, mine: InstructionTransformer, dimension: int, change: Change, spare: int
+) -> Vectors:
     """The vectors of texts whose tokens were changed, one text at a time.
 
     Args:
         model: The model.
+        mine: Its first module.
         dimension: Length to cut vectors to.
         change: What is done to the tokens of a text.
         spare: By how many tokens that makes it shorter. A long text fills the room that this leaves.
     """
-    transformer = cast(InstructionTransformer, model[0])
-    limit = transformer.max_seq_length or sys.maxsize - 1
+    limit = mine.max_seq_length or sys.maxsize - 1
     vectors = []
     for text, prompt, role in _texts(model):
-        row = change(transformer.tokenize_texts([text], prompt, max_length=limit + spare)[0])
+        row = change(mine.tokenize_texts([text], prompt, max_length=limit + spare)[0])
         with torch.inference_mode():
-            output = model(batch_to_device(transformer.collate([row]), model.device), task=role)
+            output = model(batch_to_device(mine.collate([row]), model.device), task=role)
         vectors.append(output["sentence_embedding"][0].double().cpu().numpy())
     return _unit(vectors, dimension)
 

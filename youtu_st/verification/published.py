@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
 from sentence_transformers import SentenceTransformer
 
 from youtu_st.encoder import Encoder
-from youtu_st.errors import InputError, YoutuError
+from youtu_st.errors import YoutuError
+from youtu_st.evaluation.sts import cosine_spearman
 from youtu_st.protocol import TextEncoder
 from youtu_st.spec.model import ModelSpec
 from youtu_st.verification.finding import Finding, judge, skipped
@@ -126,37 +124,3 @@ def run_figures(encoder: TextEncoder, spec: ModelSpec, data: str | Path) -> list
         )
         for figure in spec.figures
     ]
-
-
-def cosine_spearman(encoder: TextEncoder, path: Path) -> float:
-    """Spearman's correlation of cosines with the scores that people gave.
-
-    Args:
-        encoder: The model; both sentences of a pair are encoded as documents.
-        path: Tab separated, no quotes: genre, file, year, id, score, sentence, sentence.
-
-    Raises:
-        InputError: If it cannot be read.
-    """
-    try:
-        with path.open(encoding="utf-8", newline="") as file:
-            rows = list(csv.reader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
-        gold = [float(row[4]) for row in rows]
-        pairs = [[row[side] for row in rows] for side in (5, 6)]
-    except OSError as error:
-        raise InputError(f"{path}: {(error.strerror or str(error)).lower()}") from error
-    except (ValueError, IndexError) as error:
-        raise InputError(f"{path} is no table of scored sentence pairs: {error}") from error
-    left, right = (encoder.encode_document(sentences) for sentences in pairs)
-    return spearman((left * right).sum(axis=1), gold)
-
-
-def spearman(left: npt.ArrayLike, right: npt.ArrayLike) -> float:
-    """Spearman's rank correlation: Pearson's of the ranks, equal values sharing the mean of theirs."""
-    return float(np.corrcoef(_ranks(left), _ranks(right))[0, 1])
-
-
-def _ranks(values: npt.ArrayLike | Sequence[float]) -> npt.NDArray[np.float64]:
-    _, place, counts = np.unique(np.asarray(values), return_inverse=True, return_counts=True)
-    last = np.cumsum(counts)
-    return np.asarray((last - (counts - 1) / 2)[place])

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from difflib import SequenceMatcher
-from typing import Any
 
 from sentence_transformers.base.modules import Transformer
 from transformers import PreTrainedTokenizerBase
 
 from youtu_st.errors import ModelLoadError
-from youtu_st.inference.preprocess import frontend_for
 from youtu_st.loading import checkpoint as files
 from youtu_st.modules import checks, tokenization
-from youtu_st.spec.prompts import ROLES, prompt_for
-from youtu_st.verification.finding import Finding, judge, skipped
-from youtu_st.verification.subject import Subject, shorter_lengths
+from youtu_st.modules.settings import ours, prompt_for
+from youtu_st.spec.model import Shorter
+from youtu_st.spec.prompts import ROLES
+from youtu_st.verification.finding import Finding, judge, match, skipped
+from youtu_st.verification.subject import Subject
+from youtu_st.verification.tokens import features_of
 
 LONGEST = 200_000
 """Tokens beyond which a maximum length is none: tokenizers without one report a huge number."""
@@ -56,24 +56,27 @@ def _files(subject: Subject) -> Finding:
 
 
 def _dimension(subject: Subject) -> Finding:
-    found, expected = subject.model.get_embedding_dimension(), subject.expected
-    remedy = "It is another model's checkpoint, or truncate_dim is set in config_sentence_transformers.json."
-    return judge("dimension", expected.dimension in (None, found), found, expected.dimension or "", remedy)
+    remedy = f"It is another model's checkpoint, or truncate_dim is set in {_CONFIG}."
+    found = subject.model.get_embedding_dimension()
+    return match("dimension", found, subject.expected.dimension, remedy)
 
 
 def _shorter(subject: Subject) -> list[Finding]:
     """The lengths that vectors may be cut to; nothing for a model that has none."""
-    expected, found = subject.expected.shorter, shorter_lengths(subject.model)
+    mine, expected = ours(subject.model), subject.expected.matryoshka_dimensions
+    found = mine.settings.matryoshka_dimensions if mine else ()
     if not expected and not found:
         return []
-    if found is None:
+    if mine is None:
         return [skipped("shorter vectors", "the model's own modules do not know their lengths")]
-    remedy = "Set matryoshka_dimensions, or matryoshka_from, in the transformer's configuration."
+    remedy = "Set matryoshka_dimensions in the transformer's configuration."
     return [judge("shorter vectors", found == expected, _lengths(found), _lengths(expected), remedy)]
 
 
-def _lengths(lengths: tuple[int, ...]) -> str:
-    return f"{', '.join(map(str, lengths))}{' and more' if len(lengths) == 1 else ''}" if lengths else "none"
+def _lengths(shorter: Shorter) -> str:
+    if isinstance(shorter, dict):
+        return f"{shorter['from']} and more"
+    return ", ".join(map(str, shorter)) or "none"
 
 
 def _added_tokens(subject: Subject) -> list[Finding]:
@@ -82,33 +85,27 @@ def _added_tokens(subject: Subject) -> list[Finding]:
         "take tokenizer.json and tokenizer_config.json from the model's repository."
     )
     expected = (subject.expected.bos, subject.expected.eos)
-    findings = []
     observed = checks.added_tokens(subject.model.tokenizer)
-    for place, wanted, found in zip(_PLACES, expected, observed, strict=True):
-        should = "" if wanted is None else _yes(wanted)
-        findings.append(judge(place, wanted in (None, found), _yes(found), should, remedy))
-    return findings
-
-
-def _yes(there: bool) -> str:
-    return "added" if there else "none"
+    return [
+        match(place, found, wanted, remedy, show=lambda there: "added" if there else "none")
+        for place, wanted, found in zip(_PLACES, expected, observed, strict=True)
+    ]
 
 
 def _padding_side(subject: Subject) -> Finding:
-    found, expected = str(subject.model.tokenizer.padding_side), subject.expected.padding_side
+    expected = subject.expected.padding_side
     remedy = f'Set "padding_side": "{expected}" in tokenizer_config.json.'
-    return judge("padding side", expected in (None, found), found, expected or "", remedy)
+    return match("padding side", str(subject.model.tokenizer.padding_side), expected, remedy)
 
 
 def _prompts(subject: Subject) -> list[Finding]:
     findings = []
     for role in ROLES:
         found = prompt_for(subject.model, role)
-        expected = subject.expected.prompts[role] if subject.expected.prompts is not None else None
-        good = expected in (None, found)
-        remedy = "" if good else f"{_sentence(difference(found, expected or ''))}: put it right in {_CONFIG}."
-        shown = "" if expected is None else repr(expected)
-        findings.append(judge(f"{role} prompt", good, repr(found), shown, remedy))
+        expected = subject.expected.prompts.of(role) if subject.expected.prompts else None
+        off = expected is not None and found != expected
+        remedy = f"{_sentence(difference(found, expected or ''))}: put it right in {_CONFIG}." if off else ""
+        findings.append(match(f"{role} prompt", found, expected, remedy, show=repr))
     return findings
 
 
@@ -152,11 +149,13 @@ def _limit(subject: Subject) -> int | None:
 
 
 def _maximum(subject: Subject) -> Finding:
-    found, expected = _limit(subject), subject.expected.max_length
-    shown = "no maximum" if found is None else f"{found:,} tokens"
+    expected = subject.expected.max_length
     remedy = f"Set model_max_length in tokenizer_config.json to {expected}."
-    should = "" if expected is None else f"{expected:,} tokens"
-    return judge("max length", expected in (None, found), shown, should, remedy)
+    return match("max length", _limit(subject), expected, remedy, show=_tokens)
+
+
+def _tokens(limit: int | None) -> str:
+    return "no maximum" if limit is None else f"{limit:,} tokens"
 
 
 def _truncation(subject: Subject) -> Finding:
@@ -165,8 +164,7 @@ def _truncation(subject: Subject) -> Finding:
     if limit is None:
         return skipped("truncation", "no text is too long")
     prompt = prompt_for(subject.model, "query")
-    read = _reader(subject, prompt)
-    long, short = read("word " * (limit + 1)), read("word")
+    long, short = _ids(subject, "word " * (limit + 1), prompt), _ids(subject, "word", prompt)
     before, after = checks.added_tokens(subject.model.tokenizer)
     prompt_tokens = tokenization.count(subject.model.tokenizer, prompt) - after if prompt else before
     kept = min(prompt_tokens - 1, limit - 1)  # the prompt's last token may have joined the text
@@ -180,13 +178,7 @@ def _truncation(subject: Subject) -> Finding:
     return judge("truncation", not lost, found, "prompt and added tokens stay", remedy)
 
 
-def _reader(subject: Subject, prompt: str) -> Callable[[str], list[int]]:
-    frontend = frontend_for(subject.model)
-
-    def read(text: str) -> list[int]:
-        features: dict[str, Any] = frontend.collate(frontend.tokenize([text], [prompt]), "query")
-        attended = features["attention_mask"][0].bool()
-        ids: list[int] = features["input_ids"][0][attended].tolist()
-        return ids
-
-    return read
+def _ids(subject: Subject, text: str, prompt: str) -> list[int]:
+    features = features_of(subject.model, [text], prompt, "query")
+    ids: list[int] = features["input_ids"][0][features["attention_mask"][0].bool()].tolist()
+    return ids

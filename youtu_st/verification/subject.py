@@ -2,57 +2,39 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from sentence_transformers import SentenceTransformer
-from sentence_transformers.base.modules import Normalize, Transformer
-from sentence_transformers.sentence_transformer.modules import Pooling
 
 from youtu_st.backends.device import available, dtype_to_load, is_native
-from youtu_st.loading import checkpoint as files
-from youtu_st.loading.load import assemble, from_directory, readable, resolve_spec
-from youtu_st.modules.pooling import InstructionMaskedPooling
-from youtu_st.modules.transformer import InstructionTransformer
-from youtu_st.spec.model import ModelSpec
-
-_STOCK_POOLINGS = {"mean": "mean", "lasttoken": "last_token", "cls": "first_token", "max": "max"}
+from youtu_st.loading.load import build, find, readable
+from youtu_st.loading.saved import are_known, module_types
+from youtu_st.modules.settings import declared_pooling, normalizes, ours
+from youtu_st.spec.model import ModelSpec, ModuleSettings, Prompts
 
 
-@dataclass(frozen=True, slots=True)
-class Expected:
-    """What a model should be. None: nothing says so.
+class Expected(ModuleSettings):
+    """What a model should be: what its module should carry, and the rest of a spec. None: nothing says so.
 
     Attributes:
-        attention: ``causal`` or ``bidirectional``.
         pooling: A rule of :data:`~youtu_st.verification.tokens.RULES`.
-        boundary: As in a spec.
-        special_tokens: As in a spec.
         bos: Whether a token is added before a text.
         eos: Whether one is added after it.
-        padding_side: ``left`` or ``right``.
-        prompts: By role.
+        prompts: Before queries and documents.
         normalize: Whether vectors have unit length.
         dimension: Length of a vector.
         max_length: Tokens that are read.
-        shorter: Shorter lengths that vectors may be cut to; a range by its start.
     """
 
-    attention: str | None = None
     pooling: str | None = None
-    boundary: Any = "offsets"
-    special_tokens: Any = "include"
     bos: bool | None = None
     eos: bool | None = None
-    padding_side: str | None = None
-    prompts: dict[str, str] | None = None
+    prompts: Prompts | None = None
     normalize: bool | None = None
     dimension: int | None = None
     max_length: int | None = None
-    shorter: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,28 +76,19 @@ def load_subject(
     """
     device = available(None)
     network = {"dtype": dtype_to_load("auto", device)}
-    spec = resolve_spec(model, checkpoint)
     with readable(checkpoint or model):
-        if spec is None:
-            directory, own = files.local(str(model), {}), True
-        else:
-            directory = files.directory_for(spec, checkpoint, {})
-            own = checkpoint is not None and _loads_by_itself(directory, trust_remote_code)
-        if spec is None or own:
-            loaded = from_directory(directory, device, network, trust_remote_code)
-        else:
-            loaded = assemble(spec, directory, device, network, trust_remote_code)
+        spec, directory = find(model, checkpoint, {})
+        own = spec is None or (checkpoint is not None and _loads_by_itself(directory, trust_remote_code))
+        loaded = build(None if own else spec, directory, device, network, trust_remote_code)
     if not is_native(loaded.dtype or torch.float32, device):
         loaded.float()
-    expected = _from_spec(spec) if spec is not None else settings_of(loaded)
-    source = str(checkpoint or model) if own or checkpoint is not None else _origin(spec, directory)
+    expected = settings_of(loaded) if spec is None else expected_of(spec)
+    source = str(checkpoint or model) if spec is None or checkpoint is not None else _origin(spec, directory)
     return Subject(str(model), loaded.eval(), directory, source, spec, own, expected)
 
 
-def _origin(spec: ModelSpec | None, directory: Path) -> str:
+def _origin(spec: ModelSpec, directory: Path) -> str:
     """Where weights come from that nobody named."""
-    if spec is None:
-        return str(directory)
     package = spec.package
     inside = package is not None and package.module in directory.parts
     return f"the package {package.name}" if package is not None and inside else f"the hub, {spec.hub_id}"
@@ -123,62 +96,17 @@ def _origin(spec: ModelSpec | None, directory: Path) -> str:
 
 def _loads_by_itself(directory: Path, trust_remote_code: bool) -> bool:
     """Whether a directory names its modules, and none of them is code that may not be run."""
-    path = directory / "modules.json"
-    if not path.is_file():
-        return False
-    types = [str(entry["type"]) for entry in json.loads(path.read_text(encoding="utf-8"))]
-    ours = ("youtu_st.", "sentence_transformers.")
-    return trust_remote_code or all(name.startswith(ours) for name in types)
+    types = module_types(directory)
+    return bool(types) and (trust_remote_code or are_known(types))
 
 
-def _from_spec(spec: ModelSpec) -> Expected:
-    return Expected(
-        attention=spec.attention,
-        pooling=spec.pooling,
-        boundary=spec.boundary,
-        special_tokens=spec.special_tokens,
-        bos=spec.bos,
-        eos=spec.eos,
-        padding_side=spec.padding_side,
-        prompts=spec.prompts.model_dump(),
-        normalize=spec.normalize,
-        dimension=spec.dimension,
-        max_length=spec.max_length,
-        shorter=spec.matryoshka_dimensions or ((spec.matryoshka_from,) if spec.matryoshka_from else ()),
-    )
+def expected_of(spec: ModelSpec) -> Expected:
+    """A model with a spec should do what the spec says."""
+    return Expected(**{name: getattr(spec, name) for name in Expected.model_fields})
 
 
 def settings_of(model: SentenceTransformer) -> Expected:
-    """A model without a spec should do what its own settings say."""
-    first, pooling = model[0], declared_pooling(model)
-    ours = isinstance(first, InstructionTransformer)
-    return Expected(
-        attention=first.attention if isinstance(first, InstructionTransformer) else None,
-        pooling=pooling,
-        boundary=first.boundary if ours else "offsets",
-        special_tokens=first.special_tokens if ours else "include",
-        normalize=any(isinstance(module, Normalize) for module in model),
-        shorter=shorter_lengths(model) or (),
-    )
-
-
-def shorter_lengths(model: SentenceTransformer) -> tuple[int, ...] | None:
-    """What a model's module says its vectors may be cut to, a range by its start; None: it does not say."""
-    first = model[0]
-    if not isinstance(first, InstructionTransformer):
-        return None
-    start = first.matryoshka_from
-    return tuple(first.matryoshka_dimensions) or ((start,) if start else ())
-
-
-def declared_pooling(model: SentenceTransformer) -> str | None:
-    """The rule that a model's pooling module says it follows; None for one that has no such module."""
-    module = model[1] if len(model) > 1 and isinstance(model[0], Transformer) else None
-    if isinstance(module, InstructionMaskedPooling):
-        return module.pooling
-    if not isinstance(module, Pooling):
-        return None
-    mode = module.pooling_mode
-    if mode == "mean" and not module.include_prompt:
-        return "masked_mean"
-    return _STOCK_POOLINGS.get(mode, mode) if isinstance(mode, str) else "+".join(mode)
+    """A model without a spec should do what its own settings say; its tokenizer says nothing of itself."""
+    mine = ours(model)
+    own = mine.settings.model_dump(exclude={"padding_side"}) if mine else {"special_tokens": "include"}
+    return Expected(**own, pooling=declared_pooling(model), normalize=normalizes(model))

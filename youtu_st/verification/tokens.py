@@ -12,7 +12,7 @@ import torch
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.util import batch_to_device
 
-from youtu_st.inference.preprocess import frontend_for
+from youtu_st.inference.preprocess import preprocessor_for
 from youtu_st.modules import tokenization
 from youtu_st.modules.mask import Mask
 from youtu_st.verification.subject import Expected
@@ -57,6 +57,21 @@ class Token:
     content: bool
 
 
+def features_of(model: SentenceTransformer, texts: Sequence[str], prompt: str, role: str) -> dict[str, Any]:
+    """Texts as a padded batch, on the model's device.
+
+    Args:
+        model: The model.
+        texts: The texts.
+        prompt: Put before each of them.
+        role: ``query`` or ``document``, for models that route by it.
+    """
+    preprocessor = preprocessor_for(model)
+    rows = preprocessor.tokenize(texts, [prompt] * len(texts))
+    features: dict[str, Any] = batch_to_device(preprocessor.collate(rows, role), model.device)
+    return features
+
+
 def read_tokens(model: SentenceTransformer, text: str, prompt: str, role: str) -> TokenStates:
     """Run one text through the network and the pooling module.
 
@@ -68,9 +83,8 @@ def read_tokens(model: SentenceTransformer, text: str, prompt: str, role: str) -
         prompt: Put before it.
         role: ``query`` or ``document``, for models that route by it.
     """
-    frontend = frontend_for(model)
     network, pooling, *_ = list(model)
-    features = batch_to_device(frontend.collate(frontend.tokenize([text], [prompt]), role), model.device)
+    features = features_of(model, [text], prompt, role)
     with torch.no_grad():
         features = network(features)
     states = features["token_embeddings"].detach().float().requires_grad_()

@@ -130,11 +130,30 @@ def test_arguments_that_would_change_vectors_are_errors(tiny, arguments, message
         YoutuEmbeddings(model=str(tiny), **arguments)
 
 
-def test_arguments_set_later_are_judged_too(tiny):
+def test_arguments_set_later_are_judged_when_they_are_set(tiny, encoder):
     embeddings = YoutuEmbeddings(model=str(tiny))
-    embeddings.query_encode_kwargs = {"prompt": "query: "}
-    with pytest.raises(InputError, match="query_instruction"):
+    with pytest.raises(InputError, match="'prompt' is not taken here as 'query: ': use query_instruction="):
+        embeddings.query_encode_kwargs = {"prompt": "query: "}
+    with pytest.raises(InputError, match="use text_instruction="):
+        embeddings.encode_kwargs = {"prompt": "passage: "}
+    for name in ("query_instruction", "text_instruction"):
+        with pytest.raises(InputError, match="pass the task description alone, 'Find it'"):
+            setattr(embeddings, name, encoder.model[0].template.replace("{instruction}", "Find it"))
+    assert (embeddings.query_encode_kwargs, embeddings.encode_kwargs) == ({}, {})
+    assert (embeddings.query_instruction, embeddings.text_instruction) == (None, None)
+    embeddings.query_encode_kwargs = {"prompt_name": "query"}
+    same(embeddings.embed_query("text"), encoder.encode_query(["text"])[0])
+
+
+def test_arguments_are_not_judged_again_with_every_query(tiny, monkeypatch):
+    embeddings = YoutuEmbeddings(model=str(tiny), query_encode_kwargs={"batch_size": 1})
+    seen = []
+    monkeypatch.setattr("youtu_st.frameworks.embedder.check_encode_arguments", lambda *_: seen.append(1))
+    for _ in range(3):
         embeddings.embed_query("text")
+    assert seen == []
+    embeddings.query_encode_kwargs = {"batch_size": 2}
+    assert seen == [1]
 
 
 def test_an_encoder_that_is_loaded(encoder):

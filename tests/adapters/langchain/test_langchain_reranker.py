@@ -91,7 +91,7 @@ def test_three_by_default_and_nothing_from_nothing(reranker):
 
 @pytest.mark.parametrize("top_n", [0, -1])
 def test_a_top_n_that_is_none(reranker, top_n):
-    message = f"top_n must be an int of at least 1, or None for all, not {top_n}"
+    message = f"top_n must be an int of at least 1, not {top_n}"
     with pytest.raises(InputError, match=message):
         YoutuReranker(reranker=reranker, top_n=top_n)
     compressor = YoutuReranker(reranker=reranker)
@@ -158,7 +158,9 @@ def test_wrong_arguments_are_errors_at_once(arguments, error, message):
 
 
 def test_a_reranker_that_is_loaded_takes_no_settings(reranker):
-    with pytest.raises(InputError, match="device: for a model to be loaded, and reranker= is loaded"):
+    with pytest.raises(
+        InputError, match="device: for a model to be loaded, and this one is; pass it to Reranker"
+    ):
         YoutuReranker(reranker=reranker, device="cpu")
     with pytest.raises(InputError, match="model, device: for a model to be loaded"):
         YoutuReranker(reranker=reranker, model="qwen3-reranker-0.6b", model_kwargs={"device": "cpu"})

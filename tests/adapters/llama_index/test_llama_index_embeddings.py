@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import copy
 import gc
+import hashlib
 import inspect
 import pickle
 import sys
 import time
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -266,6 +268,51 @@ def test_the_cache_spares_work(tiny):
         model.get_query_embedding("a")
         model.get_text_embedding_batch(["a", "b"])
     assert counting.seen == [("query", "a"), ("document", "a"), ("document", "b")]
+
+
+def test_the_fingerprint_is_looked_at_once_for_a_part_of_the_cache(tiny):
+    class Watched(Encoder):
+        looks = 0
+
+        @property
+        def fingerprint(self):
+            Watched.looks += 1
+            return super().fingerprint
+
+    class Noting(SimpleKVStore):
+        parts: ClassVar[list[str]] = []
+
+        def get(self, key, collection):
+            self.parts.append(collection)
+            return super().get(key, collection)
+
+    encoder = Watched(tiny)
+    Watched.looks = 0
+    model = YoutuEmbedding(encoder=encoder, embeddings_cache=Noting())
+    for i in range(5):
+        model.get_query_embedding(f"question {i}")
+        model.get_text_embedding(f"text {i}")
+    assert Watched.looks <= 2  # one for each role
+    model.query_instruction = TOLD
+    expected = encoder.encode_query(["question 0"], instruction=TOLD)[0]
+    same(model.get_query_embedding("question 0"), expected)  # not what is cached for the other instruction
+    model.query_instruction = None
+    same(model.get_query_embedding("question 0"), encoder.encode_query(["question 0"])[0])
+    plain, text, told = Noting.parts[0], Noting.parts[1], Noting.parts[-2]
+    assert len({plain, text, told}) == 3
+    assert Noting.parts == [plain, text] * 5 + [told, plain]
+    meaning = f"{encoder.fingerprint}\0{TOLD!r}".encode()
+    assert (
+        told == f"embeddings_query_{hashlib.sha256(meaning).hexdigest()[:16]}"
+    )  # as earlier releases have it
+
+
+def test_fields_set_later_are_judged_when_they_are_set(tiny, encoder):
+    model = YoutuEmbedding(str(tiny))
+    for name in ("query_instruction", "text_instruction"):
+        with pytest.raises(InputError, match="pass the task description alone, 'Find it'"):
+            setattr(model, name, encoder.model[0].template.replace("{instruction}", "Find it"))
+    assert (model.query_instruction, model.text_instruction) == (None, None)
 
 
 # -- asynchronous, pickled, in a pipeline -----------------------------------------------------------------

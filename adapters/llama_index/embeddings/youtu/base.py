@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,10 +15,10 @@ from llama_index.embeddings.huggingface import HuggingFaceEmbedding
 from llama_index.embeddings.huggingface.base import DEFAULT_HUGGINGFACE_LENGTH
 from llama_index.embeddings.huggingface.utils import DEFAULT_HUGGINGFACE_EMBEDDING_MODEL
 
-from llama_index.embeddings.youtu.cache import CachePart
+from llama_index.embeddings.youtu.cache import CachePart, part_name
 from youtu_st.errors import InputError
-from youtu_st.frameworks.arguments import check_normalized, encoder_settings
-from youtu_st.frameworks.embedder import Embedder, Role
+from youtu_st.frameworks.arguments import encoder_settings
+from youtu_st.frameworks.embedder import CHECKED, Embedder, Role
 from youtu_st.protocol import TextEncoder
 
 BATCH_TEXTS = 1024
@@ -71,6 +70,7 @@ class YoutuEmbedding(HuggingFaceEmbedding):
 
     embed_metadata: bool = Field(default=False, description="Embed metadata before a node's text.")
     _embedder: Embedder = PrivateAttr()
+    _parts: dict[tuple[Role, str | None], str] = PrivateAttr(default_factory=dict)
 
     def __init__(
         self,
@@ -114,9 +114,9 @@ class YoutuEmbedding(HuggingFaceEmbedding):
         if encoder is not None and model_name is not None:
             settings = {"model_name": model_name, **settings}
         embedder = Embedder.of(model_name or DEFAULT_HUGGINGFACE_EMBEDDING_MODEL, encoder, settings)
-        check_normalized(normalize, embedder.encoder)
-        embedder.check_instruction("query", query_instruction)
-        embedder.check_instruction("document", text_instruction)
+        embedder.check(
+            normalize=normalize, query_instruction=query_instruction, text_instruction=text_instruction
+        )
         # Not the stock class's constructor, which would load a model of its own.
         BaseModel.__init__(
             self,
@@ -135,6 +135,12 @@ class YoutuEmbedding(HuggingFaceEmbedding):
             rate_limiter=rate_limiter,
         )
         self._embedder = embedder
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Set a field, if it is what the constructor would take."""
+        if name in CHECKED:
+            self._embedder.check(**{name: value})
+        super().__setattr__(name, value)
 
     @classmethod
     def class_name(cls) -> str:
@@ -208,9 +214,11 @@ class YoutuEmbedding(HuggingFaceEmbedding):
         """This, or a view of it whose cache holds nothing of another role, instruction or model."""
         if self.embeddings_cache is None:
             return self
-        meaning = f"{self.encoder.fingerprint}\0{self._instruction(role)!r}"
-        name = f"{role}_{hashlib.sha256(meaning.encode()).hexdigest()[:16]}"
-        return self.model_copy(update={"embeddings_cache": CachePart(self.embeddings_cache, name)})
+        key = role, self._instruction(role)
+        if key not in self._parts:  # once, not with every query: it asks for the encoder's fingerprint
+            self._parts[key] = part_name(self.encoder.fingerprint, *key)
+        part = CachePart(self.embeddings_cache, self._parts[key])
+        return self.model_copy(update={"embeddings_cache": part})
 
     # -- what LlamaIndex asks a subclass for ---------------------------------------------------------------
 

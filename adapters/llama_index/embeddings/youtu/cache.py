@@ -6,6 +6,8 @@ from typing import Any
 
 from llama_index.core.storage.kvstore.types import DEFAULT_COLLECTION, BaseKVStore
 
+from youtu_st.protocol import Role, digest
+
 
 class CachePart(BaseKVStore):
     """Another store, in collections of its own.
@@ -45,3 +47,9 @@ class CachePart(BaseKVStore):
 
     def _part(self, collection: str) -> str:
         return f"{collection}_{self._name}"
+
+
+def part_name(fingerprint: str, role: Role, instruction: str | None) -> str:
+    """What the part for the vectors of one encoder, role and instruction is called."""
+    meaning = f"{fingerprint}\0{instruction!r}"
+    return f"{role}_{digest(meaning.encode())}"

@@ -1,0 +1,131 @@
+"""A model and the pipeline it runs in: what an encoder and a reranker have in common."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar, TypeVar, get_args
+
+from youtu_st.backends.device import Dtype, batch_tokens, split_devices
+from youtu_st.inference.batches import Totals
+from youtu_st.inference.devices import DevicePool
+from youtu_st.inference.pipeline import Pipeline
+from youtu_st.inference.preprocess import Preprocessor
+from youtu_st.inference.truncation import Truncation, TruncationReport
+from youtu_st.inputs import check_count, one_of
+from youtu_st.loading.shared import OnePerProcess, check_name, check_only_loaded
+from youtu_st.protocol import fingerprint
+from youtu_st.spec.registry import Registry
+
+Self = TypeVar("Self", bound="LoadedModel")
+
+
+class LoadedModel(OnePerProcess, ABC):
+    """A model of a host's class, by name or as it is, with its devices, its budget and its counts.
+
+    A subclass names the host's class and the registry of names, and knows how to load, check and preprocess.
+    """
+
+    _host: ClassVar[type[Any]]
+    _registry: ClassVar[Registry[Any]]
+    _remedy: ClassVar[str]
+    """What to do with a loaded model instead of passing settings for one to be loaded."""
+
+    model: Any
+    truncation: Truncation
+
+    def __init__(self, model: Any, to_load: Mapping[str, Any], runs: Mapping[str, Any]) -> None:
+        """For subclasses, with the arguments of their own constructors.
+
+        Args:
+            model: A name, or an object of the host's class.
+            to_load: Arguments for loading; ``dtype`` and ``device`` among them.
+            runs: Arguments for running; ``truncation`` and ``batch_tokens`` among them.
+        """
+        first, others = split_devices(to_load["device"])
+        self._settings: dict[str, Any] | None = None
+        one_of("dtype", to_load["dtype"], get_args(Dtype))
+        one_of("truncation", runs["truncation"], get_args(Truncation))
+        if runs["batch_tokens"] is not None:
+            check_count("batch_tokens", runs["batch_tokens"])
+        if isinstance(model, self._host):
+            check_only_loaded(to_load, self._remedy)
+            self._name = str(model.model_card_data.base_model or "loaded model")
+            self._check_loaded(model)
+            self.model = model.eval()
+        else:
+            name = check_name(model, self._host.__name__)
+            self.model = self._load(name, {**to_load, "device": first})
+            self._name = self._registry.canonical_name(name)
+            self._settings = {"model": self._name, **to_load, **runs}
+        self.truncation = runs["truncation"]
+        budget = runs["batch_tokens"] or batch_tokens(self.model.device, self.model[0])
+        self._pipeline = Pipeline(self._preprocessor(), DevicePool(self.model, others), budget)
+
+    @abstractmethod
+    def _load(self, name: str | Path, settings: Mapping[str, Any]) -> Any:
+        """The model that goes by a name."""
+
+    @abstractmethod
+    def _check_loaded(self, model: Any) -> None:
+        """Raise if a model that was handed in is not fit for this."""
+
+    @abstractmethod
+    def _preprocessor(self) -> Preprocessor:
+        """What stands between texts and :attr:`model`."""
+
+    @classmethod
+    def shared(cls: type[Self], model: Any, **settings: Any) -> Self:
+        """The one object of this process for a model and settings: loaded once, whoever asks first.
+
+        Args:
+            model: As for the class itself.
+            **settings: As for the class itself.
+        """
+        arguments = {"model": model, **settings}
+        if isinstance(model, (str, Path)):
+            return cls._one(cls._registry.canonical_name(model), arguments, keep=True)
+        return cls._one(id(model), arguments, keep=False)
+
+    @property
+    def model_name(self) -> str:
+        """What this was made from: a name, a hub id, or the whole path of a directory or file."""
+        return self._name
+
+    @property
+    @abstractmethod
+    def identity(self) -> dict[str, str]:
+        """The named parts that decide what a result means; not dtype, device or backend."""
+
+    @property
+    def max_length(self) -> int | None:
+        """Tokens that the network reads, prompt or template and special tokens included."""
+        limit: int | None = self.model.max_seq_length
+        return limit
+
+    @property
+    def fingerprint(self) -> str:
+        """Short and stable over :attr:`identity`: another weight, prompt or rule changes it."""
+        return fingerprint(self.identity)
+
+    @property
+    def runtime(self) -> dict[str, str]:
+        """How it runs: ``backend``, ``dtype``, ``device``, and ``weights`` where they are rounded.
+
+        Changes the last digits of a result only.
+        """
+        return self._pipeline.pool.networks[0].runtime
+
+    @property
+    def batch_tokens(self) -> int:
+        """Padded tokens that go through the network at once."""
+        return self._pipeline.batch_tokens
+
+    @property
+    def totals(self) -> Totals:
+        """What was done so far: texts (or pairs), tokens, batches, and how much of it was padding."""
+        return self._pipeline.counter.totals
+
+    def _report(self, **named: Any) -> TruncationReport:
+        return TruncationReport(self.truncation, self.max_length, **named)

@@ -1,0 +1,84 @@
+"""What a loaded model says of itself, whether its modules are ours or stock."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sentence_transformers import SentenceTransformer
+from sentence_transformers.base.modules import Normalize, Transformer
+from sentence_transformers.sentence_transformer.modules import Pooling
+
+from youtu_st.errors import InputError, ModelLoadError
+from youtu_st.modules.checks import check_room
+from youtu_st.modules.pooling import InstructionMaskedPooling
+from youtu_st.modules.transformer import InstructionTransformer
+from youtu_st.spec import prompts
+from youtu_st.spec.model import lengths
+
+_NAMES = {"query": ("query",), "document": ("document", "passage", "corpus")}
+_STOCK_POOLINGS = {"lasttoken": "last_token", "cls": "first_token"}
+
+
+def ours(model: Any) -> InstructionTransformer | None:
+    """The model's first module, if it is this package's own."""
+    first = model[0]
+    return first if isinstance(first, InstructionTransformer) else None
+
+
+def prompt_for(model: SentenceTransformer, role: str) -> str:
+    """The prompt that ``encode_query`` or ``encode_document`` of this model puts before a text."""
+    for name in (*_NAMES[role], model.default_prompt_name):
+        if name is not None and name in model.prompts:
+            return model.prompts[name] or ""
+    return ""
+
+
+def prompts_for(
+    model: SentenceTransformer, role: str, instruction: str | Sequence[str | None] | None, n: int
+) -> list[str]:
+    """One prompt per text, see :func:`youtu_st.spec.prompts.prompts_for`.
+
+    Raises:
+        InputError: As there; or if an instruction leaves no room for text.
+    """
+    own, mine = prompt_for(model, role), ours(model)
+    each = prompts.prompts_for(own, mine.settings.template if mine else None, instruction, n)
+    for prompt in set(each) - {own, ""}:
+        check_room(model, "the prompt of the instruction", prompt, InputError)
+    return each
+
+
+def check_prompts(model: SentenceTransformer) -> None:
+    """Raise if one of the model's own prompts leaves no room for text.
+
+    Raises:
+        ModelLoadError: Naming the prompt, its length and the maximum, in tokens.
+    """
+    for role in prompts.ROLES:
+        check_room(model, f"the {role} prompt", prompt_for(model, role), ModelLoadError)
+
+
+def lengths_of(model: SentenceTransformer) -> Sequence[int]:
+    """Lengths that a vector of the model may have, ascending."""
+    mine = ours(model)
+    full = model.get_embedding_dimension() or 0
+    return lengths(full, mine.settings.matryoshka_dimensions) if mine else lengths(full)
+
+
+def normalizes(model: SentenceTransformer) -> bool:
+    """Whether a module of the model scales its vectors to unit length."""
+    return any(isinstance(module, Normalize) for module in model)
+
+
+def declared_pooling(model: SentenceTransformer) -> str | None:
+    """The rule that a model's pooling module says it follows; None for one that has no such module."""
+    module = model[1] if len(model) > 1 and isinstance(model[0], Transformer) else None
+    if isinstance(module, InstructionMaskedPooling):
+        return module.pooling
+    if not isinstance(module, Pooling):
+        return None
+    mode = module.pooling_mode
+    if mode == "mean" and not module.include_prompt:
+        return "masked_mean"
+    return _STOCK_POOLINGS.get(mode, mode) if isinstance(mode, str) else "+".join(mode)
