@@ -50,7 +50,7 @@ lint: $(VENV)/.ready-lint  ## style, types, arrows between rooms, dependencies
 	$(BIN)/deptry youtu_st adapters
 
 docs: $(VENV)/.ready-docs  ## the pages of docs/ and the API reference, into site/
-	$(BIN)/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 docs-figures: $(VENV)/.ready-lint  ## the figure of the rooms, from the imports themselves
 	$(BIN)/python tools/rooms.py

@@ -19,9 +19,9 @@ RUN = Path(os.environ["YOUTU_ST_TEST_RUN"])
 os.environ["YOUTU_ST_CACHE"] = str(RUN / "cache")  # nothing here may write into a user's
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # nor reach for a hub
 
-import checkpoints
+import checkpoints  # noqa: E402
 
-import youtu_st
+import youtu_st  # noqa: E402
 
 SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
 

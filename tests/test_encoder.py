@@ -153,9 +153,7 @@ def test_bad_arguments(encoder, tiny):
         encoder.encode_query(["a", "b"], instruction=["x"])
     with pytest.raises(InputError, match="an instruction must be a str, not int"):
         encoder.encode_query(["a"], instruction=[1])
-    with pytest.raises(
-        InputError, match="the prompt of the instruction has .* reads 512: no room for text"
-    ):
+    with pytest.raises(InputError, match="the prompt of the instruction has .* reads 512: no room for text"):
         encoder.encode_query(["a"], instruction="many words " * 300)
     for name, value in {"backend": "onnx", "dtype": "int8", "truncation": "silent"}.items():
         with pytest.raises(InputError, match=f"{name} must be one of .*not '{value}'"):
@@ -246,7 +244,7 @@ def test_blocks_come_in_order_and_positions_count_from_the_first_text(encoder):
 
 def test_sixteen_threads_get_what_one_gets(encoder):
     calls = []
-    for i in range(16 * 250):
+    for i in range(16 * 100):
         pick = random.Random(i)
         texts = [pick.choice(TEXTS) + " and more" * pick.randrange(8) for _ in range(pick.randrange(1, 4))]
         calls.append((pick.choice(["encode_query", "encode_document"]), texts))
@@ -393,12 +391,12 @@ from youtu_st import Encoder
 encoder = Encoder(sys.argv[1], truncation="ignore", batch_tokens=1024)  # small, so that noise is
 def texts(n):
     for i in range(n):
-        yield f"text number {i} about the weather in town {i % 97} " * (1 + i % 5)
+        yield f"text number {i} about the weather in town {i % 97} " * (1 + i % 2)
 def resident():
     with open("/proc/self/statm") as file:
         return int(file.read().split()[1]) * resource.getpagesize() / 2**20
 peaks = []
-for n in (800, 800, 8000):
+for n in (400, 400, 4000):
     peak = 0.0
     for block in encoder.iter_encode_document(texts(n), block_size=128):
         peak = max(peak, resident())
@@ -413,7 +411,7 @@ def test_memory_does_not_grow_with_the_corpus(tiny):
         [sys.executable, "-c", MEMORY, str(tiny)], capture_output=True, text=True, check=True
     )
     _, small, large = json.loads(done.stdout.splitlines()[-1])
-    assert large - small < 50, (small, large)
+    assert large - small < 12, (small, large)  # 3 kB a text: less than its tokens and its mask in Python
 
 
 def test_progress_is_shown_when_asked(tiny, capsys, monkeypatch):

@@ -136,7 +136,7 @@ def test_wrong_arguments_are_errors_at_once(index: VectorIndex, reranker: Rerank
         search = search_many = None
 
     for wrong, message in (
-        ((index.path,), "index must be a VectorIndex, not PosixPath; a directory is opened with VectorIndex"),
+        ((index.path,), "index must be a VectorIndex, not .*Path; a directory is opened with VectorIndex"),
         ((NeverAsked(),), "index must be a VectorIndex, not NeverAsked"),
         ((index, "qwen3-reranker-0.6b"), r"reranker must be a Reranker, not str; .* pass Reranker\(model\)"),
         ((index, reranker.model), "reranker must be a Reranker, not CrossEncoder"),

@@ -1,8 +1,8 @@
 """Draws which room imports which, from the imports themselves, into docs/rooms.svg: ``make docs-figures``.
 
-A dot says that the room of its row imports the room of its column. Rooms stand in the order of the layers in
-pyproject.toml, so all dots lie right of the diagonal: no import points up. The figure depends on nothing but that
-order and the imports; ``tests/test_rooms.py`` draws it anew and compares.
+A dot says that the room of its row imports the room of its column. Rooms stand in the order of the layers
+in pyproject.toml, so all dots lie right of the diagonal: no import points up. The figure depends on nothing
+but that order and the imports; ``tests/test_rooms.py`` draws it anew and compares.
 """
 
 from __future__ import annotations
@@ -74,10 +74,9 @@ def draw(layers: list[list[str]], imports: Imports) -> str:
         f"  <style>{STYLE}\n  </style>",
         f'  <rect {size} rx="8" fill="#ffffff"/>',
     ]
-    for top in range(TOP, TOP + side, 2 * CELL):
-        parts.append(
-            f'  <rect class="band" x="{PAD}" y="{top}" width="{LEFT - PAD + side}" height="{CELL}"/>'
-        )
+    for y in range(TOP, TOP + side, 2 * CELL):
+        band = f'x="{PAD}" y="{y}" width="{LEFT - PAD + side}" height="{CELL}"'
+        parts.append(f'  <rect class="band" {band}/>')
     for number, room in enumerate(rooms):
         x, y = LEFT + CELL * number + CELL // 2, TOP + CELL * number + CELL // 2
         parts += [
@@ -93,9 +92,8 @@ def draw(layers: list[list[str]], imports: Imports) -> str:
             title = f"<title>{room} imports {other}</title>"
             parts.append(f'  <circle class="{kind}" cx="{x}" cy="{y}" r="5.5">{title}</circle>')
     for number, note in enumerate(NOTES):
-        parts.append(
-            f'  <text class="note" x="{LEFT + CELL}" y="{TOP + side - CELL * (4 - number) + 17}">{note}</text>'
-        )
+        y = TOP + side - CELL * (4 - number) + 17
+        parts.append(f'  <text class="note" x="{LEFT + CELL}" y="{y}">{note}</text>')
     return "\n".join([*parts, "</svg>", ""])
 
 

@@ -1,8 +1,11 @@
-"""Where files are kept that can be made again: converted networks, and measured choices."""
+"""Where files are kept that can be made again, and how a file is written whole or not at all."""
 
 from __future__ import annotations
 
 import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 
@@ -16,3 +19,57 @@ def cache_directory() -> Path:
     # A relative XDG_CACHE_HOME is to be ignored, says the XDG base directory specification.
     home = Path(os.environ.get("XDG_CACHE_HOME", ""))
     return (home if home.is_absolute() else Path.home() / ".cache") / "youtu-st"
+
+
+@contextmanager
+def whole(path: Path, *, temporary: str | None = None) -> Iterator[Path]:
+    """Write a file so that a reader, or a crash, meets the old one or the new one, and nothing between.
+
+    Yields a path to write to, in the same directory. At the end that file is flushed to the disk and takes
+    the name ``path`` in one step; after an error it is removed. Nobody but the caller makes it, so it has the
+    permissions of any new file. A symbolic link stays one: the file that it leads to is replaced.
+
+    Args:
+        path: The file, which may be there or not; its directory must be.
+        temporary: The name to write under. None: one that nobody else has.
+
+    Raises:
+        OSError: If it cannot be written.
+    """
+    target = Path(os.path.realpath(path))
+    written = beside(target) if temporary is None else target.with_name(temporary)
+    try:
+        yield written
+        replace(written, target)
+    finally:
+        with suppress(OSError):  # the one that stopped the writing says more
+            written.unlink(missing_ok=True)
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file of that content as :func:`whole` does."""
+    with whole(path) as written:
+        written.write_bytes(content)
+
+
+def beside(path: Path) -> Path:
+    """A hidden name that nobody else has, in the same directory, for what is to replace ``path``."""
+    return path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+
+
+def replace(written: Path, path: Path) -> None:
+    """Flush a file, or a directory's names, to the disk, then give it its name in one step, durably."""
+    _flush(written)
+    os.replace(written, path)
+    _flush(path.parent)
+
+
+def _flush(path: Path) -> None:
+    directory = path.is_dir()
+    if directory and os.name == "nt":
+        return  # Windows cannot open one
+    descriptor = os.open(path, os.O_RDONLY if directory else os.O_RDWR)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -91,8 +91,7 @@ def require(module: str, extra: str) -> ModuleType:
         if error.name is None or error.name.split(".")[0] != module.split(".")[0]:
             raise
         raise MissingDependencyError(
-            f"This needs the package {module.split('.')[0]!r}. Install it with: "
-            f'pip install "youtu-st[{extra}]"'
+            f'the package {module.split(".")[0]!r} must be installed: pip install "youtu-st[{extra}]"'
         ) from error
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 import numpy.typing as npt
@@ -23,14 +24,41 @@ def one_of(what: str, value: object, allowed: Sequence[object]) -> None:
         raise InputError(f"{what} must be one of {', '.join(map(str, allowed))}, not {value!r}")
 
 
-def check_count(what: str, value: object) -> None:
-    """Raise unless ``value`` is an int of at least 1.
+def check_count(what: str, value: object) -> int:
+    """An int of at least 1; NumPy's count too, True does not.
 
     Raises:
         InputError: Naming the value.
     """
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
         raise InputError(f"{what} must be an int of at least 1, not {value!r}")
+    return int(value)
+
+
+def check_share(what: str, value: object) -> float:
+    """A number from 0 to 1.
+
+    Raises:
+        InputError: Naming the value.
+    """
+    if not _is_number(value) or not 0 <= value <= 1:
+        raise InputError(f"{what} must be a number from 0 to 1, not {value!r}")
+    return float(value)
+
+
+def check_seconds(what: str, value: object) -> float:
+    """A finite number of seconds above 0.
+
+    Raises:
+        InputError: Naming the value.
+    """
+    if not _is_number(value) or not 0 < value < math.inf:
+        raise InputError(f"{what} must be a number of seconds above 0, not {value!r}")
+    return float(value)
+
+
+def _is_number(value: object) -> TypeGuard[float]:
+    return isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
 
 
 def check_dimensions(value: object, allowed: Sequence[int], model: str) -> int:
@@ -78,13 +106,21 @@ def check_texts(texts: object, *, noun: str = "text", first: int = 0) -> list[st
             raise InputError(f"{noun} {position} must be a str, not {type(text).__name__}")
         if not text or text.isspace():
             raise InputError(f"{noun} {position} is {'blank' if text else 'empty'}: it has nothing to encode")
-        try:
-            text.encode()
-        except UnicodeEncodeError as error:
-            raise InputError(
-                f"{noun} {position} holds half a surrogate pair, which is no character"
-            ) from error
+        check_unicode(f"{noun} {position}", text)
     return checked
+
+
+def check_unicode(what: str, text: str) -> None:
+    """Raise for a str that no encoding of Unicode can write.
+
+    Raises:
+        InputError: Naming the first character that is none.
+    """
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        half = text[error.start]
+        raise InputError(f"{what} holds half a surrogate pair, {half!r}, which is no character") from error
 
 
 def unit_rows(
@@ -98,9 +134,9 @@ def unit_rows(
     try:
         matrix = np.ascontiguousarray(vectors, dtype=np.float32)
     except (TypeError, ValueError) as cause:
-        raise error(f"{what} are not numbers in a matrix: {cause}.") from cause
+        raise error(f"{what} must be numbers in a matrix: {cause}") from cause
     if matrix.shape != shape:
-        raise error(f"{what} have shape {matrix.shape}, not {shape}.")
+        raise error(f"{what} must have shape {shape}, not {matrix.shape}")
     squares: npt.NDArray[np.floating[Any]] = np.einsum("ij,ij->i", matrix, matrix)
     # Rows of tiny or huge numbers under- or overflow in float32; float64 tells them from true zeros.
     odd = ~np.isfinite(squares) | (squares < 1e-30)
@@ -111,20 +147,12 @@ def unit_rows(
         if len(bad):
             row = matrix[bad[0]]
             kind = "all zeros" if np.isfinite(row).all() else "not finite"
-            raise error(f"{what}: row {bad[0]} is {kind}, so it has no direction.")
+            raise error(f"{what} must have a direction, and row {bad[0]} is {kind}")
     if np.abs(squares - 1).max(initial=0) > 4e-6:
         norms = np.sqrt(squares, dtype=np.float64)[:, None]
         np.divide(matrix, norms, out=(unit := np.empty_like(matrix)), casting="same_kind")
         return unit
     return matrix
-
-
-def check_share(value: Any, name: str) -> float:
-    """A number from 0 to 1."""
-    real = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
-    if not real or not 0 <= value <= 1:
-        raise InputError(f"{name} is a number from 0 to 1, not {value!r}.")
-    return float(value)
 
 
 def did_you_mean(name: object, known: Iterable[str], *, most: int = 1, cutoff: float = 0.6) -> str:

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import numpy as np
+import numpy.typing as npt
+
 from youtu_st.inputs import unit_rows
 from youtu_st.protocol import TextEncoder, Vectors
 
+PROBE_COSINE = 0.999
+"""Least cosine between the vectors that two encoders give one text for the two to count as one."""
+
+# For indexes: every manifest keeps these with their vectors, so that they cannot change.
 PROBE_TEXTS = (
     "What is the capital of France?",
     "今天天气怎么样?",
     "An index keeps the vectors of its documents, so that a question finds the passages that answer it.",
     "向量索引保存文档的向量,使一个问题能够找到回答它的段落,无论它们用哪种语言写成。",
 )
-PROBE_COSINE = 0.999
-"""Least cosine between stored and new probe vectors at which vectors still mean the same."""
 
+# For examining an encoder: many languages, line breaks, a leading space, code. Nothing keeps them.
 QUERIES = (
     "What is the capital of France?",
     "北京的天气怎么样？",
@@ -45,8 +51,23 @@ SHORT = (("query", QUERIES[0]), ("query", QUERIES[1]), ("document", DOCUMENTS[0]
 
 
 def encode_probes(encoder: TextEncoder, texts: tuple[str, ...]) -> tuple[Vectors, Vectors]:
-    """The encoder's unit vectors of the probe texts, as queries and as documents."""
+    """The encoder's unit vectors of some texts, as queries and as documents.
+
+    Raises:
+        InputError: If they are of another shape, or one of them has no direction.
+    """
     shape = (len(texts), encoder.dimension)
-    query = unit_rows(encoder.encode_query(list(texts)), shape, "The encoder's query vectors")
-    document = unit_rows(encoder.encode_document(list(texts)), shape, "The encoder's document vectors")
+    query = unit_rows(encoder.encode_query(list(texts)), shape, "the encoder's query vectors")
+    document = unit_rows(encoder.encode_document(list(texts)), shape, "the encoder's document vectors")
     return query, document
+
+
+def cosines(left: Vectors, right: Vectors) -> npt.NDArray[np.float64]:
+    """The cosine of each row and its counterpart, shape ``(n,)``; both are unit rows ``(n, dimension)``."""
+    found: npt.NDArray[np.float64] = np.einsum("ij,ij->i", left, right, dtype=np.float64)
+    return found
+
+
+def lowest_cosine(left: Vectors, right: Vectors) -> float:
+    """The lowest of :func:`cosines`: at least :data:`PROBE_COSINE`, and the two encoders are the same."""
+    return float(cosines(left, right).min())

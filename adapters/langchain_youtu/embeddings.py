@@ -54,7 +54,7 @@ class YoutuEmbeddings(HuggingFaceEmbeddings):
         settings = encoder_settings({"cache_folder": self.cache_folder, **self.model_kwargs, **settings})
         if encoder is not None and "model_name" in self.model_fields_set:
             settings = {"model": self.model_name, **settings}
-        self._embedder = Embedder.of(self.model_name, encoder, settings)
+        self._embedder = Embedder.of(self.model_name, encoder=encoder, settings=settings)
         self.model_name = self.encoder.model_name
         self._embedder.check(**dict(self))
 
@@ -95,10 +95,11 @@ class YoutuEmbeddings(HuggingFaceEmbeddings):
     __str__ = __repr__
 
     def _vectors(self, role: Role, texts: list[str]) -> Rows:
-        return self._embedder.embed(role, texts, self._instruction(role), show_progress=self.show_progress)
+        told = self._instruction(role)
+        return self._embedder.embed(role, texts, instruction=told, show_progress=self.show_progress)
 
     async def _avectors(self, role: Role, texts: list[str]) -> Rows:
-        return await self._embedder.aembed(role, texts, self._instruction(role))
+        return await self._embedder.aembed(role, texts, instruction=self._instruction(role))
 
     def _instruction(self, role: Role) -> str | None:
         return self.query_instruction if role == "query" else self.text_instruction

@@ -68,19 +68,11 @@ class EmbeddingsEncoder:
         instruction: str | Sequence[str | None] | None = None,
         show_progress: bool = False,
     ) -> Vectors:
-        """Encode queries, one by one, as LangChain does.
-
-        Args:
-            texts: A list of str.
-            instruction: None; there is no way to hand one to the object.
-            show_progress: Without effect: the object has its own progress bar, or none.
-
-        Returns:
-            Shape ``(len(texts), dimension)``, float32, unit rows, input order.
+        """Encode queries, one by one, as LangChain does; no progress is shown.
 
         Raises:
-            InputError: If a text is blank, an instruction is given, or what the object gives is not a vector
-                for each text, of the length it had before, with a direction.
+            InputError: If a text is blank, an instruction is given, since there is no way to hand it on, or
+                what the object gives is not a vector for each text, of the length it had before.
         """
         checked = self._checked(texts, instruction)
         return self._unit([self.embedding.embed_query(text) for text in checked], len(checked))
@@ -96,6 +88,12 @@ class EmbeddingsEncoder:
         checked = self._checked(texts, instruction)
         return self._unit(self.embedding.embed_documents(checked) if checked else [], len(checked))
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, EmbeddingsEncoder) and self.embedding is other.embedding
+
+    def __hash__(self) -> int:
+        return id(self.embedding)
+
     def __repr__(self) -> str:
         return f"EmbeddingsEncoder({type(self.embedding).__name__}, {self.model_name!r})"
 
@@ -109,7 +107,7 @@ class EmbeddingsEncoder:
 
     def _unit(self, rows: list[list[float]], count: int) -> Vectors:
         shape = (count, self.dimension)
-        what = f"The vectors of {type(self.embedding).__name__}"
+        what = f"the vectors of {type(self.embedding).__name__}"
         return unit_rows(rows if count else np.empty(shape), shape, what)
 
 
@@ -147,13 +145,6 @@ def one_of(encoder: TextEncoder | None, embedding: Embeddings | None) -> Embeddi
     if embedding is not None:
         raise InputError("encoder and embedding are two ways to say the same: pass one of them")
     return embedding_for(encoder)
-
-
-def same(one: TextEncoder, other: TextEncoder) -> bool:
-    """Whether two encoders are one and the same object, or stand for one."""
-    if isinstance(one, EmbeddingsEncoder) and isinstance(other, EmbeddingsEncoder):
-        return one.embedding is other.embedding
-    return one is other
 
 
 def embedding_for(encoder: TextEncoder) -> Embeddings:

@@ -51,7 +51,7 @@ class YoutuReranker(BaseDocumentCompressor):
         super().__init__(**kwargs)
         check_top_n(self.top_n)
         self.model_kwargs = {**self.model_kwargs, **settings}
-        self._reranker = reranker_for(kwargs.get("model"), reranker, self.model_kwargs)
+        self._reranker = reranker_for(kwargs.get("model"), reranker=reranker, settings=self.model_kwargs)
         self.model = self._reranker.model_name
 
     @property

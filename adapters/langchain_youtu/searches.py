@@ -8,8 +8,7 @@ from typing import Any
 
 from youtu_st.index import Hit, VectorIndex
 from youtu_st.index.filters import Filter, compile_filter
-from youtu_st.index.inputs import check_count
-from youtu_st.inputs import check_share
+from youtu_st.inputs import check_count, check_share
 
 
 def relevance(cosine: float) -> float:
@@ -39,7 +38,7 @@ class Search:
     score_threshold: float | None = None
 
     @classmethod
-    def of(cls, k: int, options: Mapping[str, Any], fetch_k: int = 20, lambda_mult: float = 0.5) -> Search:
+    def of(cls, k: int, options: Mapping[str, Any], *, fetch_k: int = 20, lambda_mult: float = 0.5) -> Search:
         """From the arguments of a search, checked before the question is encoded.
 
         Raises:
@@ -49,11 +48,11 @@ class Search:
         """
         known = ("filter", "score_threshold")
         refuse({name: value for name, value in options.items() if name not in known}, *known)
-        share = check_share(lambda_mult, "lambda_mult")
-        search = cls(check_count(k), check_count(fetch_k, "fetch_k"), share, **options)
+        share = check_share("lambda_mult", lambda_mult)
+        search = cls(check_count("k", k), check_count("fetch_k", fetch_k), share, **options)
         compile_filter(search.filter)
         if search.score_threshold is not None:
-            check_share(search.score_threshold, "score_threshold")
+            check_share("score_threshold", search.score_threshold)
         return search
 
     def near(self, index: VectorIndex, vector: list[float]) -> list[Hit]:

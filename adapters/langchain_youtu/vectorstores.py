@@ -10,7 +10,6 @@ import weakref
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from langchain_core.documents import Document
@@ -19,11 +18,11 @@ from langchain_core.vectorstores import VectorStore
 from typing_extensions import Self
 
 from langchain_youtu.documents import Scored, langchain_document, refuse_records, scored
-from langchain_youtu.encoders import EmbeddingsEncoder, embedding_for, encoder_for, one_of, same
+from langchain_youtu.encoders import EmbeddingsEncoder, embedding_for, encoder_for, one_of
 from langchain_youtu.searches import Search, refuse, relevance
-from youtu_st.encoder import Encoder
 from youtu_st.errors import InputError
-from youtu_st.index import VectorIndex, read_manifest
+from youtu_st.frameworks.store import opened
+from youtu_st.index import VectorIndex
 from youtu_st.protocol import TextEncoder
 
 
@@ -59,18 +58,14 @@ class YoutuVectorStore(VectorStore):
     ) -> None:
         embedding = one_of(encoder, embedding)
         wanted = None if embedding is None else encoder_for(embedding)
-        if isinstance(index, VectorIndex):
-            if wanted is not None and not same(wanted, index.encoder):
-                index.check(wanted)
-        elif isinstance(index, str | Path):
-            index = _opened(index, wanted)
-        else:
-            raise InputError(
-                f"index must be a VectorIndex or its directory, not {type(index).__name__}; to make one call "
-                "YoutuVectorStore.create"
-            )
-        self._index = index
-        self._embedding = embedding_for(index.encoder) if embedding is None else embedding
+        self._index = opened(index, wanted)
+        if self._index is not index and isinstance(wanted, EmbeddingsEncoder):
+            try:
+                self._index.check(wanted)  # its name says little of its vectors
+            except BaseException:
+                self._index.close()
+                raise
+        self._embedding = embedding_for(self._index.encoder) if embedding is None else embedding
         self._remove: weakref.finalize[..., Self] | None = None  # of what is temporary
 
     @classmethod
@@ -131,9 +126,8 @@ class YoutuVectorStore(VectorStore):
         with ExitStack() as undo:  # on any error
             if path is None:
                 where = undo.enter_context(tempfile.TemporaryDirectory(prefix="youtu-index-"))
-                store = cls.create(where, embedding=embedding, factory=factory)
-            else:
-                store = cls.create(path, embedding=embedding, factory=factory)
+            store = cls.create(where if path is None else path, embedding=embedding, factory=factory)
+            if path is not None:
                 undo.callback(shutil.rmtree, path)  # it was vacant: all of it was made here
             undo.callback(store.index.close)
             store.add_texts(texts, metadatas, ids=ids)
@@ -161,9 +155,7 @@ class YoutuVectorStore(VectorStore):
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
     def __repr__(self) -> str:
@@ -291,7 +283,7 @@ class YoutuVectorStore(VectorStore):
             FilterError: If the filter is malformed.
             TypeError: For an unknown keyword.
         """
-        search = Search.of(k, options, fetch_k, lambda_mult)
+        search = Search.of(k, options, fetch_k=fetch_k, lambda_mult=lambda_mult)
         hits = search.diverse(self._index, self._embedding.embed_query(query))
         return [langchain_document(hit) for hit in hits]
 
@@ -299,7 +291,7 @@ class YoutuVectorStore(VectorStore):
         self, query: str, k: int = 4, fetch_k: int = 20, lambda_mult: float = 0.5, **options: Any
     ) -> list[Document]:
         """As :meth:`max_marginal_relevance_search`, without blocking the event loop."""
-        search = Search.of(k, options, fetch_k, lambda_mult)
+        search = Search.of(k, options, fetch_k=fetch_k, lambda_mult=lambda_mult)
         vector = await self._embedding.aembed_query(query)
         hits = await asyncio.to_thread(search.diverse, self._index, vector)
         return [langchain_document(hit) for hit in hits]
@@ -313,18 +305,5 @@ class YoutuVectorStore(VectorStore):
         **options: Any,
     ) -> list[Document]:
         """As :meth:`max_marginal_relevance_search`, for a question's vector."""
-        search = Search.of(k, options, fetch_k, lambda_mult)
+        search = Search.of(k, options, fetch_k=fetch_k, lambda_mult=lambda_mult)
         return [langchain_document(hit) for hit in search.diverse(self._index, embedding)]
-
-
-def _opened(path: str | Path, encoder: TextEncoder | None) -> VectorIndex:
-    if encoder is None:
-        return VectorIndex.open(path, Encoder.shared(read_manifest(path).model))
-    index = VectorIndex.open(path, encoder)
-    if isinstance(encoder, EmbeddingsEncoder):  # its name says little of its vectors
-        try:
-            index.check(encoder)
-        except BaseException:
-            index.close()
-            raise
-    return index

@@ -338,7 +338,7 @@ def test_one_line(message: str, expected: str) -> None:
 def test_lines_that_an_editor_broke_are_joined_in_previews(capsys):
     prose = "This sentence is long enough that an editor broke it somewhere near\nthe right margin."
     table = "| a short row |\n| another row |"
-    print_hits([Hit("1", 0.5, f"{prose}\n\n{table}", {})], full=False)
+    print_hits([Hit("1", 0.5, f"{prose}\n\n{table}", {})], record=vars, full=False, as_json=False)
     shown = capsys.readouterr().out
     assert "somewhere near" in shown
     assert "near\n    the" not in shown

@@ -89,7 +89,7 @@ MISTAKES = [
     ),
     (
         ["index", "build", "t.txt", "--out", "full"],
-        "full is not empty: it holds 'keep.txt'. Choose a new or an empty directory.",
+        "full must be a new or an empty directory, and holds 'keep.txt'",
     ),
     (
         ["index", "build", "t.txt", "--out", "idx", "--factory", "HNSW32"],
@@ -149,10 +149,10 @@ def test_another_encoder_is_one_line(run: Run, place: Path) -> None:
     result = run("index", "search", "idx", "q", "--model", "mine.yaml")
     assert (result.code, result.out) == (2, "")
     assert result.err == (
-        "youtu-st: error: The index in idx was built with another encoder (minilm, this is "
+        "youtu-st: error: the index in idx was built with another encoder (minilm, this is "
         f"{place / 'mine.yaml'}): prompts: index has "
         '{"document": "", "query": ""}, encoder has {"document": "", "query": "q: "}; '
-        "Open it with that encoder, or build the index again.\n"
+        "open it with that encoder, or build the index again\n"
     )
 
 
@@ -164,7 +164,7 @@ def test_a_locked_index_is_one_line(run: Run, place: Path) -> None:
         index.add(["mine"])
         result = run("index", "build", "t.txt", "--out", "idx")
         assert (result.code, result.out, result.err.count("\n")) == (2, "", 1)
-        assert result.err.startswith("youtu-st: error: The index in idx is being written by another process")
+        assert result.err.startswith("youtu-st: error: the index in idx is being written by another process")
 
 
 def test_debug_shows_the_traceback(run: Run, place: Path) -> None:

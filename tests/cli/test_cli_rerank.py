@@ -163,8 +163,11 @@ def test_search_reads_more_and_shows_the_best(
     texts = nearest(numbers, candidates)
     order, scores = expected(Reranker(cross_encoder), texts)
     assert (result.code, result.err) == (0, "")
-    assert [hit["text"] for hit in hits] == [texts[i] for i in order[:k]]
+    # Scores of batches and of single pairs differ in their last digits, which may turn a tie round.
+    own = dict(zip((texts[i] for i in order), scores, strict=True))
+    np.testing.assert_allclose([own[hit["text"]] for hit in hits], scores[:k], atol=1e-5)
     np.testing.assert_allclose([hit["score"] for hit in hits], scores[:k], atol=1e-5)
+    assert len({hit["id"] for hit in hits}) == k
     assert [hit["rank"] for hit in hits] == list(range(1, k + 1))
     assert all(hit["metadata"]["source"].endswith("days.jsonl") for hit in hits)
 

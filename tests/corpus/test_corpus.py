@@ -384,9 +384,9 @@ def test_equal_texts_of_a_file_have_different_ids(tokenizer: Tokenizer) -> None:
 
 
 def test_splitting_needs_a_limit_and_a_fast_tokenizer(tokenizer: Tokenizer) -> None:
-    with pytest.raises(InputError, match=r"^max_tokens must be at least 1, not 0$"):
+    with pytest.raises(InputError, match=r"^max_tokens must be an int of at least 1, not 0$"):
         Splitter(tokenizer, 0)
-    with pytest.raises(InputError, match=r"^splitting needs a fast tokenizer, not dict$"):
+    with pytest.raises(InputError, match=r"^tokenizer must be a fast one, not dict$"):
         Splitter({}, 10)
 
 

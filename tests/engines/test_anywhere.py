@@ -6,6 +6,7 @@ import os
 import pickle
 import subprocess
 import sys
+import warnings
 
 import numpy as np
 import pytest
@@ -20,7 +21,7 @@ from langchain_youtu import YoutuVectorStore as LangChainStore
 from llama_index.embeddings.youtu import YoutuEmbedding
 from llama_index.vector_stores.youtu import YoutuVectorStore as LlamaIndexStore
 from youtu_st.engines import OpenAICompatibleEncoder, TencentCloudEncoder
-from youtu_st.errors import EngineError, IndexMismatchError, InputError
+from youtu_st.errors import EngineError, IndexMismatchError, InputError, TruncationWarning
 from youtu_st.index import VectorIndex
 from youtu_st.probes import DOCUMENTS, QUERIES
 
@@ -105,6 +106,23 @@ def test_as_one_with_the_local_encoder(place, tmp_path):
         assert [(hit.text, hit.score) for hit in index.search(QUESTION, k=4)] == best(local)
 
 
+def test_texts_that_the_local_model_cuts_are_no_matter_for_a_warning(place):
+    make, local, _ = place
+
+    class Cutting:
+        def __getattr__(self, name):
+            return getattr(local, name)
+
+        def encode_document(self, texts):
+            warnings.warn("1 of 8 texts was cut", TruncationWarning, stacklevel=2)
+            return local.encode_document(texts)
+
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        assert make(same_as=Cutting()).fingerprint == local.fingerprint
+    assert not [one for one in caught if issubclass(one.category, TruncationWarning)]
+
+
 def test_what_gives_other_vectors_is_not_the_same(place, last_token, masked):
     make, local, _ = place
     other = (masked if local is last_token[1] else last_token)[1]
@@ -184,7 +202,5 @@ def test_an_engine_needs_its_client_and_no_torch(absent):
         check=True,
         env=dict(os.environ),
     )
-    lines = [
-        f'This needs the package {name!r}. Install it with: pip install "youtu-st[cloud]"' for name in absent
-    ]
+    lines = [f'the package {name!r} must be installed: pip install "youtu-st[cloud]"' for name in absent]
     assert ran.stdout.splitlines() == [*lines, "False"]

@@ -12,6 +12,7 @@ from sentence_transformers.util import SimilarityFunction
 from youtu_st import Encoder
 from youtu_st.errors import InputError
 from youtu_st.frameworks.arguments import check_encode_arguments, encoder_settings
+from youtu_st.inputs import did_you_mean
 
 
 @pytest.fixture(scope="module")
@@ -171,3 +172,17 @@ def test_the_value_of_an_unknown_name_is_not_shown(encoder):
         with pytest.raises(InputError, match="'tokn' is not taken here: ") as caught:
             refuse()
         assert "hf_secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "expected"),
+    [
+        ("devise", {}, "did you mean 'device'? "),
+        ("models", {"most": 3, "cutoff": 0.4}, "did you mean 'model' or 'mode'? "),
+        ("models", {}, "did you mean 'model'? "),
+        ("xyz", {}, ""),
+        (5, {}, ""),
+    ],
+)
+def test_what_may_have_been_meant(name, options, expected):
+    assert did_you_mean(name, ["mode", "device", "model", "dtype"], **options) == expected

@@ -137,10 +137,12 @@ async def test_rows_are_the_encoders_as_floats(encoder):
     for role, encode in (("query", encoder.encode_query), ("document", encoder.encode_document)):
         for told in (None, "", instruction):
             expected = encode(TEXTS, instruction=told)
-            rows = embedder.embed(role, TEXTS, told)
+            rows = embedder.embed(role, TEXTS, instruction=told)
             assert type(rows[0][0]) is float
             np.testing.assert_allclose(rows, expected, atol=1e-6)
-            np.testing.assert_allclose(await embedder.aembed(role, TEXTS, told), expected, atol=1e-6)
+            np.testing.assert_allclose(
+                await embedder.aembed(role, TEXTS, instruction=told), expected, atol=1e-6
+            )
     assert embedder.embed("document", []) == []
     assert await embedder.aembed("document", []) == []
 

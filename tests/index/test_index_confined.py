@@ -56,8 +56,8 @@ def test_ids_that_are_not_there_find_nothing(full: VectorIndex) -> None:
 
 def test_a_single_id_must_be_in_a_list(full: VectorIndex, encoder: TinyEncoder) -> None:
     encoder.encoded.clear()
-    with pytest.raises(InputError, match=r"ids is a list of strings, not '5'\. Pass \[id\]"):
+    with pytest.raises(InputError, match=r"ids must be a list of str, not '5': pass \[id\]"):
         full.search("text 5", ids="5")
-    with pytest.raises(InputError, match="id 1 is 5, of type int"):
+    with pytest.raises(InputError, match="id 1 must be a str, not 5 of type int"):
         full.search_diverse("text 5", ids=["5", 5])
     assert encoder.encoded == []

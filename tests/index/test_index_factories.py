@@ -224,7 +224,7 @@ def test_search_parameters_reach_faiss(tmp_path: Path, encoder: TinyEncoder, vec
 @pytest.mark.parametrize(
     ("factory", "message"),
     [
-        ("Bogus", "'Bogus' cannot be used.*could not parse.*Examples: \"Flat\""),
+        ("Bogus", "'Bogus' cannot be used.*could not parse.*; examples: \"Flat\""),
         ("", "'' cannot be used"),
         ("PQ3", "multiple of the number of subquantizers"),
         ("IDMap,Flat", "leave IDMap out"),

@@ -142,6 +142,41 @@ def test_a_newer_format_asks_for_an_upgrade(path: Path) -> None:
     file = path / "manifest.json"
     file.write_text(json.dumps(json.loads(file.read_text()) | {"version": 2, "probes": "unheard of"}))
     with pytest.raises(
-        VectorIndexError, match=r"format version 2; this release reads up to 1. Upgrade youtu-st"
+        VectorIndexError, match=r"format version 2; this release reads up to 1: upgrade youtu-st"
     ):
         read_manifest(path)
+
+
+def test_identity_and_fingerprint_are_asked_for_once(tmp_path: Path) -> None:
+    """An encoder may have to sample its weights to tell them."""
+    looks: list[str] = []
+
+    class Counting(TinyEncoder):
+        def __getattribute__(self, name: str) -> Any:
+            if name in ("identity", "fingerprint"):
+                looks.append(name)
+            return super().__getattribute__(name)
+
+    same, elsewhere = Counting(), Counting(runtime=OTHER, noise=0.0005)
+    other = Counting(pooling="mean")
+    looks.clear()
+    VectorIndex.create(tmp_path / "index", same).close()
+    assert sorted(looks) == ["fingerprint", "identity"]
+    for encoder in (same, elsewhere):
+        looks.clear()
+        VectorIndex.open(tmp_path / "index", encoder).close()
+        assert sorted(looks) == ["fingerprint", "identity"]
+    looks.clear()
+    with pytest.raises(IndexMismatchError, match="pooling: index has hash, encoder has mean"):
+        VectorIndex.open(tmp_path / "index", other)
+    assert looks == ["identity"]
+
+
+def test_what_create_returns_has_the_manifest_that_is_written(tmp_path: Path, encoder: TinyEncoder) -> None:
+    with VectorIndex.create(tmp_path / "index", encoder) as index:
+        made, read = index.manifest, read_manifest(tmp_path / "index")
+    for name in ("model", "fingerprint", "identity", "runtime", "dimension", "factory", "created", "count"):
+        assert getattr(made, name) == getattr(read, name)
+    assert made.probe_texts == read.probe_texts
+    np.testing.assert_array_equal(made.query_probes, read.query_probes)
+    np.testing.assert_array_equal(made.document_probes, read.document_probes)

@@ -14,7 +14,7 @@ from tiny import TinyEncoder
 
 from youtu_st.errors import FilterError, InputError
 from youtu_st.index import VectorIndex
-from youtu_st.index.mmr import most_diverse
+from youtu_st.index.mmr import mmr
 
 TEXTS = [f"text {i}" for i in range(90)]
 IDS = [str(i) for i in range(90)]
@@ -52,7 +52,7 @@ def test_it_chooses_what_the_definition_chooses(
     query: list[int], candidates: list[list[int]], k: int, quarters: int
 ) -> None:
     rows = np.array(candidates, dtype=np.float32).reshape(-1, 3)
-    got = most_diverse(np.array(query, dtype=np.float32), rows, k, lambda_mult=quarters / 4)
+    got = mmr(np.array(query, dtype=np.float32), rows, k=k, lambda_mult=quarters / 4)
     assert got == brute_force(query, candidates, k, Fraction(quarters, 4))
 
 
@@ -67,7 +67,7 @@ def test_it_agrees_with_langchain(share: float) -> None:
         random = np.random.default_rng(seed)
         query, candidates = unit(random.standard_normal(12)), unit(random.standard_normal((25, 12)))
         expected = oracle(query.astype(np.float64), candidates.astype(np.float64), share, 8)
-        assert most_diverse(query, candidates, 8, lambda_mult=share) == expected
+        assert mmr(query, candidates, k=8, lambda_mult=share) == expected
 
 
 @pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
@@ -75,7 +75,7 @@ def test_equal_candidates_come_in_order(share: float) -> None:
     random = np.random.default_rng(1)
     query, row = unit(random.standard_normal(384)), unit(random.standard_normal(384))
     for count in (2, 7, 33, 100):
-        assert most_diverse(query, np.tile(row, (count, 1)), count, lambda_mult=share) == list(range(count))
+        assert mmr(query, np.tile(row, (count, 1)), k=count, lambda_mult=share) == list(range(count))
 
 
 @pytest.fixture
@@ -146,14 +146,14 @@ def test_every_kind_of_factory(make: Callable[..., VectorIndex], factory: str) -
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"lambda_mult": 1.01}, "lambda_mult is a number from 0 to 1, not 1.01"),
+        ({"lambda_mult": 1.01}, "lambda_mult must be a number from 0 to 1, not 1.01"),
         ({"lambda_mult": -1}, "lambda_mult .* not -1"),
         ({"lambda_mult": float("nan")}, "lambda_mult .* not nan"),
         ({"lambda_mult": "0.5"}, "lambda_mult .* not '0.5'"),
         ({"lambda_mult": True}, "lambda_mult .* not True"),
-        ({"fetch_k": 0}, "fetch_k is the number of hits, an integer of at least 1, not 0"),
-        ({"k": 0}, "k is the number of hits"),
-        ({"filter": {"a": {"$x": 1}}}, "Unknown operator"),
+        ({"fetch_k": 0}, "fetch_k must be an int of at least 1, not 0"),
+        ({"k": 0}, "k must be an int of at least 1"),
+        ({"filter": {"a": {"$x": 1}}}, "unknown operator"),
     ],
 )
 def test_wrong_arguments_are_refused_before_anything_is_encoded(

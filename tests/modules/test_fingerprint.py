@@ -29,10 +29,12 @@ def model(tiny):
 def computed(monkeypatch):
     """Which digests have been computed, in order."""
     calls = []
+
+    def spy(part, digest):
+        return lambda thing: calls.append(part) or digest(thing)
+
     for part, name in (("weights", "_sampled"), ("tokenizer", "_vocabulary_digest")):
-        digest = getattr(fingerprint, name)
-        spied = lambda thing, part=part, digest=digest: calls.append(part) or digest(thing)
-        monkeypatch.setattr(fingerprint, name, spied)
+        monkeypatch.setattr(fingerprint, name, spy(part, getattr(fingerprint, name)))
     return calls
 
 

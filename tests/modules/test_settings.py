@@ -39,9 +39,7 @@ OTHERWISE = {
 @pytest.fixture
 def stock(checkpoint):
     transformer = Transformer(str(checkpoint("qwen2", "bpe-bos")))
-    return SentenceTransformer(
-        modules=[transformer, Pooling(HIDDEN, pooling_mode="lasttoken")], prompts={"passage": "p: "}
-    )
+    return SentenceTransformer(modules=[transformer, Pooling(HIDDEN, pooling_mode="lasttoken")])
 
 
 def test_a_field_of_the_module_is_written_once(checkpoint, spec_file, tmp_path):
@@ -90,6 +88,8 @@ def test_ours_and_stock(tiny, stock):
 
 
 def test_prompts_of_a_stock_model(stock):
+    assert (prompt_for(stock, "query"), prompt_for(stock, "document")) == ("", "")
+    stock.prompts = {"passage": "p: "}
     assert (prompt_for(stock, "query"), prompt_for(stock, "document")) == ("", "p: ")
     stock.prompts["other"], stock.default_prompt_name = "o: ", "other"
     assert (prompt_for(stock, "query"), prompt_for(stock, "document")) == ("o: ", "p: ")

@@ -135,7 +135,7 @@ def test_a_spec_is_frozen():
             {"matryoshka_from": 8, "matryoshka_dimensions": [8]},
             "matryoshka_dimensions or matryoshka_from, not",
         ),
-        ({"templates": {"usage": "Query:"}}, "field 'templates': 'usage' must contain {instruction} exactly"),
+        ({"templates": {"usage": "Query:"}}, "field 'templates.usage': must contain {instruction} exactly"),
         ({"eos": "yes"}, "field 'eos': .*boolean, got 'yes'"),
         ({"sha256": "abc"}, "field 'sha256'"),
         ({"hub_id": "tiny"}, "field 'hub_id'"),

@@ -225,6 +225,18 @@ def test_weights_of_another_network(right, copy, checkpoint):
     assert "weights of Qwen2Model are not in" in off(examine(right.spec, checkpoint=copy))["weights file"]
 
 
+@pytest.mark.parametrize(
+    ("lengths", "shown"), [([8], "8"), ({"from": 8}, "8 and more"), ([], "none"), ([8, 16], None)]
+)
+def test_lengths_of_vectors_in_words(right, copy, lengths, shown):
+    edit(copy / "sentence_bert_config.json", matryoshka_dimensions=lengths)
+    faults = {finding.check: finding for finding in examine(right.spec, checkpoint=copy).faults}
+    assert list(faults) == ([] if shown is None else ["shorter vectors"])
+    if shown is not None:
+        fault = faults["shorter vectors"]
+        assert (fault.found, fault.expected) == (shown, "8, 16")
+
+
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 def test_dtypes_agree(right, copy, dtype):
     weights = {name: weight.to(dtype) for name, weight in load_file(copy / "model.safetensors").items()}

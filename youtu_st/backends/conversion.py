@@ -8,9 +8,7 @@ import inspect
 import io
 import json
 import logging
-import os
 import shutil
-import tempfile
 import warnings
 import zlib
 from collections.abc import Iterator, Mapping
@@ -29,7 +27,7 @@ from transformers.masking_utils import sdpa_mask
 
 from youtu_st.backends import Weights
 from youtu_st.backends.openvino import GRAPH, Graph, OpenVINONetwork, dtype_for, package
-from youtu_st.disk import cache_directory
+from youtu_st.disk import beside, cache_directory, replace, write_whole
 from youtu_st.errors import ModelLoadError, YoutuError
 from youtu_st.modules import checks, fingerprint
 from youtu_st.modules.transformer import InstructionTransformer
@@ -54,7 +52,7 @@ _NOISE = {
     "torch_dtype",
     "use_cache",
 }
-_log = logging.getLogger("youtu_st")
+log = logging.getLogger("youtu_st")
 
 Batch = dict[str, Tensor]
 
@@ -158,7 +156,7 @@ def _kept(directory: Path, dtype: torch.dtype) -> Graph | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, ValueError, TypeError, ModelLoadError) as error:
-        _log.warning("%s is damaged and is made again: %s", directory, error)
+        log.warning("%s is damaged and is made again: %s", directory, error)
         return None
     return graph
 
@@ -181,9 +179,10 @@ def _make(transformer: Any, target: Path, weights: Weights | None) -> None:
 
     PyTorch's weights are let go as soon as the graph is written, before OpenVINO reads it.
     """
-    _log.info("converting %s for OpenVINO into %s", type(transformer.model).__name__, target)
+    log.info("converting %s for OpenVINO into %s", type(transformer.model).__name__, target)
     config = transformer.model.config
-    scratch = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
+    scratch = beside(target)
+    scratch.mkdir()
     try:
         transformer.model.float()
         if isinstance(transformer, InstructionTransformer):
@@ -204,9 +203,9 @@ def _make(transformer: Any, target: Path, weights: Weights | None) -> None:
             "largest_difference": difference,
             **_versions(),
         }
-        (scratch / _ENTRY).write_text(json.dumps(entry, indent=2), encoding="utf-8")
+        write_whole(scratch / _ENTRY, json.dumps(entry, indent=2).encode())
         shutil.rmtree(target, ignore_errors=True)
-        os.replace(scratch, target)
+        replace(scratch, target)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
 
@@ -299,14 +298,12 @@ def _rounded(directory: Path) -> Any:
 
 
 def _write(graph: Any, directory: Path) -> None:
-    """Write a graph and its weights as they are, down to the disk, in the place of others."""
-    fresh = directory / "fresh"
+    """Write a graph and its weights as they are, in the place of those that it may be made from."""
+    fresh = directory / "fresh"  # OpenVINO names the weights after the graph, so both keep their names
     fresh.mkdir()
     package("openvino").save_model(graph, fresh / GRAPH, compress_to_fp16=False)
     for name in (GRAPH, _BIN):
-        with (fresh / name).open("rb") as file:
-            os.fsync(file.fileno())
-        os.replace(fresh / name, directory / name)
+        replace(fresh / name, directory / name)
     fresh.rmdir()
 
 

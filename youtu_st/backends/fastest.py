@@ -6,7 +6,6 @@ import hashlib
 import importlib.metadata
 import json
 import logging
-import os
 import platform
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
@@ -19,7 +18,7 @@ from sentence_transformers import SentenceTransformer
 from youtu_st.backends import Backend
 from youtu_st.backends.device import Dtype, available, split_devices
 from youtu_st.backends.trials import Progress, Trial, candidates, run_trials
-from youtu_st.disk import cache_directory
+from youtu_st.disk import cache_directory, write_whole
 from youtu_st.errors import InputError
 from youtu_st.protocol import TextEncoder
 from youtu_st.spec.model import MODELS
@@ -32,7 +31,7 @@ Made = TypeVar("Made", bound=TextEncoder)
 _FORMAT = 1
 _CHOSEN = ("backend", "dtype", "weights")
 _PACKAGES = ("openvino", "sentence-transformers", "torch", "transformers", "youtu-st")
-_log = logging.getLogger("youtu_st")
+log = logging.getLogger("youtu_st")
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +112,7 @@ def fastest(
         encoder = load(choice)
         if encoder.fingerprint == fingerprint:
             return encoder, choice
-        _log.info("%s is not the model that was measured: measuring again", model)
+        log.info("%s is not the model that was measured: measuring again", model)
         del encoder
     ways = candidates(device)
     trials = run_trials(make, model, settings, ways, tell) if len(ways) > 1 else ()
@@ -180,7 +179,7 @@ def _read(file: Path) -> tuple[FastChoice, str] | None:
     except FileNotFoundError:
         return None
     except (OSError, ValueError, TypeError, LookupError, ArithmeticError) as error:
-        _log.info("%s is damaged, and is measured again: %s", file, error)
+        log.info("%s is damaged, and is measured again: %s", file, error)
         return None
 
 
@@ -188,10 +187,8 @@ def _write(file: Path, choice: FastChoice, encoder: TextEncoder) -> None:
     """Write a choice, whole or not at all; where it cannot be kept, it is measured again the next time."""
     content = {"format": _FORMAT, "model": encoder.model_name, "fingerprint": encoder.fingerprint}
     content |= {name: value for name, value in asdict(choice).items() if name != "remembered"}
-    scratch = file.with_name(f".{file.name}.{os.getpid()}")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        scratch.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-        os.replace(scratch, file)
+        write_whole(file, (json.dumps(content, indent=2, ensure_ascii=False) + "\n").encode())
     except OSError as error:
-        _log.warning("the fastest way to run %s cannot be remembered: %s", encoder.model_name, error)
+        log.warning("the fastest way to run %s cannot be remembered: %s", encoder.model_name, error)

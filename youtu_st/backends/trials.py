@@ -18,6 +18,7 @@ from youtu_st.backends import Backend
 from youtu_st.backends.device import HALF, Dtype, is_native
 from youtu_st.backends.openvino import native_dtypes
 from youtu_st.errors import YoutuError
+from youtu_st.probes import lowest_cosine
 from youtu_st.protocol import TextEncoder, Vectors
 
 Way = tuple[Backend, Dtype]
@@ -101,7 +102,7 @@ def run_trials(
             trials.append(Trial(backend, dtype, problem=str(error)))
         else:
             expected = vectors if expected is None else expected
-            trials.append(Trial(backend, dtype, speed, _lowest_cosine(vectors, expected)))
+            trials.append(Trial(backend, dtype, speed, lowest_cosine(vectors, expected)))
         _free()
     return tuple(trials)
 
@@ -141,10 +142,6 @@ def _fitting(encoder: TextEncoder) -> int:
     each = (time.perf_counter() - start) / len(texts)
     usual = min(USUAL_TEXTS, int(LONGEST_ROUND_SECONDS / each))
     return max(FEWEST_TEXTS, usual, min(MOST_TEXTS, int(ROUND_SECONDS / each)))
-
-
-def _lowest_cosine(vectors: Vectors, expected: Vectors) -> float:
-    return float(np.einsum("ij,ij->i", vectors, expected, dtype=np.float64).min())
 
 
 def _free() -> None:

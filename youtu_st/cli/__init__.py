@@ -9,7 +9,7 @@ import traceback
 import warnings
 from collections.abc import Sequence
 from itertools import takewhile
-from typing import Annotated, TextIO
+from typing import Annotated
 
 import typer
 
@@ -110,14 +110,7 @@ def _report(error: BaseException, debug: bool) -> int:
 
 
 def _show_warnings_as_lines() -> None:
-    def show(
-        message: Warning | str,
-        category: type[Warning],
-        filename: str,
-        lineno: int,
-        file: TextIO | None = None,
-        line: str | None = None,
-    ) -> None:
+    def show(message: Warning | str, *where: object, **further: object) -> None:
         say("warning", message)
 
     warnings.showwarning = show

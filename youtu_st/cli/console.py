@@ -177,7 +177,7 @@ def check_reranker(model: str) -> None:
     RERANKERS.resolve(model)
 
 
-def check_question(what: str, question: str, k: int | None) -> None:
+def check_question(what: str, question: str, *, k: int | None) -> None:
     """Raise for a blank question, and for a number of results that is none.
 
     Raises:

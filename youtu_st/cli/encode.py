@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -21,6 +19,7 @@ from youtu_st.cli.console import (
     count,
     load_encoder,
 )
+from youtu_st.disk import whole
 
 if TYPE_CHECKING:
     from youtu_st.protocol import Vectors
@@ -90,20 +89,11 @@ def write_matrix(out: Path, blocks: Iterable[Vectors], shape: tuple[int, int]) -
     """
     from numpy.lib.format import open_memmap
 
-    handle, name = tempfile.mkstemp(dir=out.absolute().parent, prefix=f".{out.name}.", suffix=".part")
-    os.close(handle)
-    try:
-        matrix = open_memmap(name, mode="w+", dtype="<f4", shape=shape)
+    with whole(out) as written:
+        matrix = open_memmap(written, mode="w+", dtype="<f4", shape=shape)
         start = 0
         for block in blocks:
             matrix[start : start + len(block)] = block
             start += len(block)
         matrix.flush()
         del matrix
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(name, 0o666 & ~umask)  # a temporary file is for its owner alone; a result is not
-        os.replace(name, out)
-    except BaseException:
-        os.unlink(name)
-        raise

@@ -19,10 +19,10 @@ WIDEST = 100
 LINE_BREAK_IN_PROSE = re.compile(r"(?<=[^\n|]{60})\n(?=[A-Za-z(`*])")
 
 
-def tell_hits(
+def print_hits(
     hits: Sequence[Hit], *, record: Callable[[Hit], dict[str, Any]], full: bool, as_json: bool
 ) -> None:
-    """Print passages, best first, for people or as JSON.
+    """Print passages, best first: rank, score and place, then the text below.
 
     Args:
         hits: What was found.
@@ -32,17 +32,7 @@ def tell_hits(
     """
     if as_json:
         print_json([{"rank": rank, **record(hit)} for rank, hit in enumerate(hits, start=1)])
-    else:
-        print_hits(hits, full=full)
-
-
-def print_hits(hits: Sequence[Hit], *, full: bool) -> None:
-    """Print passages, best first: rank, score and place, then the text below.
-
-    Args:
-        hits: What was found.
-        full: Print texts whole, not their first lines.
-    """
+        return
     console = Console(highlight=False)
     width = min(console.width, WIDEST) - len(INDENT)
     for rank, hit in enumerate(hits, start=1):

@@ -68,36 +68,30 @@ def build(
     trust_remote_code: TrustRemoteCode = False,
 ) -> None:
     """Index files, or bring an index up to date: only what is new is encoded."""
-    from youtu_st.corpus import (
-        SUFFIXES,
-        Splitter,
-        Spool,
-        find_files,
-        passage_tokens,
-        read_passages,
-        update_index,
-    )
+    from youtu_st import corpus
     from youtu_st.index import VectorIndex
     from youtu_st.inputs import check_count
 
     if chunk_tokens is not None:
         check_count("--chunk-tokens", chunk_tokens)
-    found = find_files(paths)
+    found = corpus.find_files(paths)
     named = ", ".join(map(str, paths))
     if not found.files:
-        raise UsageError(f"no documents found in {named}: there is no file of {' '.join(SUFFIXES)}")
+        raise UsageError(f"no documents found in {named}: there is no file of {' '.join(corpus.SUFFIXES)}")
     manifest = _manifest_to_update(out, factory)
-    encoder = _encoder(out, manifest, model, trust_remote_code, fast)
-    splitter = Splitter(encoder.tokenizer, passage_tokens(encoder, chunk_tokens))
-    with Spool() as spool:
+    encoder = _encoder(out, manifest, model=model, trust_remote_code=trust_remote_code, fast=fast)
+    splitter = corpus.Splitter(encoder.tokenizer, corpus.passage_tokens(encoder, chunk_tokens))
+    with corpus.Spool() as spool:
         # Before the index is made: a file that cannot be read leaves nothing behind.
         with status("reading ...") as spinner:
-            read_passages(found, splitter, spool, report=lambda n: spinner.update(f"reading: {n:,} passages"))
+            corpus.read_passages(
+                found, splitter, spool, report=lambda n: spinner.update(f"reading: {n:,} passages")
+            )
         if not len(spool) and manifest is None:
             raise UsageError(f"no documents found in {named}: {count(len(found.files), 'file')}, all empty")
         opened = _opened(out, encoder) if manifest else VectorIndex.create(out, encoder, factory or "Flat")
         with opened as index:
-            changes = update_index(index, encoder, found, spool, show_progress=True)
+            changes = corpus.update_index(index, encoder, found, spool, show_progress=True)
             total = len(index)
     _note_skipped(found.skipped, changes.empty)
     updated = f"updated {changes.updated:,}, " if changes.updated else ""
@@ -129,23 +123,23 @@ def search(
     trust_remote_code: TrustRemoteCode = False,
 ) -> None:
     """Find the passages that answer a question."""
-    from youtu_st.cli.hits import tell_hits
+    from youtu_st.cli.hits import print_hits
     from youtu_st.index import without_records
     from youtu_st.retriever import Retriever
 
-    check_question("QUESTION", question, k)
+    check_question("QUESTION", question, k=k)
     condition = _condition(where)
     manifest = _manifest(directory)
     if rerank is not None:
         check_reranker(rerank)
-    encoder = _encoder(directory, manifest, model, trust_remote_code)
+    encoder = _encoder(directory, manifest, model=model, trust_remote_code=trust_remote_code)
     with _opened(directory, encoder) as index:
         reranker = load_reranker(rerank, trust_remote_code=trust_remote_code) if rerank is not None else None
         retriever = Retriever(index, reranker, candidates=max(4 * k, 20))
         hits = retriever.search(question, k, condition, instruction=instruction, show_progress=True)
     if not hits and not as_json:
         say("note", "no passage matches")
-    tell_hits(
+    print_hits(
         hits,
         record=lambda hit: {
             "id": hit.id,
@@ -208,7 +202,12 @@ def _manifest_to_update(out: Path, factory: str | None) -> Manifest | None:
 
 
 def _encoder(
-    directory: Path, manifest: Manifest | None, model: str | None, trust_remote_code: bool, fast: bool = False
+    directory: Path,
+    manifest: Manifest | None,
+    *,
+    model: str | None,
+    trust_remote_code: bool,
+    fast: bool = False,
 ) -> Encoder:
     """The model that is named, or else the one that the index was built with, or else the default."""
     name = model or (manifest.model if manifest else DEFAULT_MODEL)

@@ -35,12 +35,12 @@ def rerank(
     trust_remote_code: TrustRemoteCode = False,
 ) -> None:
     """Put texts into the order in which they answer a question, best first."""
-    from youtu_st.cli.hits import tell_hits
+    from youtu_st.cli.hits import print_hits
     from youtu_st.corpus import read_numbered_texts
     from youtu_st.corpus.readers import STANDARD_INPUT
     from youtu_st.index import Hit
 
-    check_question("--query", query, k)
+    check_question("--query", query, k=k)
     check_reranker(model)
     name = "standard input" if file == STANDARD_INPUT else file
     lines = list(read_numbered_texts(file))
@@ -48,12 +48,11 @@ def rerank(
         raise UsageError(f"{name}: there are no texts in it")
     reranker = load_reranker(model, checkpoint=checkpoint, trust_remote_code=trust_remote_code)
     texts = [text for _, text in lines]
-    ranked = reranker.rank(query, texts, k=k, instruction=instruction, show_progress=True)
     hits = []
-    for one in ranked:
+    for one in reranker.rank(query, texts, k=k, instruction=instruction, show_progress=True):
         line = lines[one.index][0]
         hits.append(Hit(f"{name}:{line}", one.score, one.document, {"source": name, "line": line}))
-    tell_hits(
+    print_hits(
         hits,
         record=lambda hit: {"line": hit.metadata["line"], "score": hit.score, "text": hit.text},
         full=full,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -46,11 +47,13 @@ def verify(
     if data is not None and not data.is_dir():
         raise UsageError(f"there is no directory {str(data)!r}")
     if engine is not None:
-        compared = _compare(name, checkpoint, engine, engine_model, trust_remote_code)
+        compared = _compare(
+            name, engine, checkpoint=checkpoint, served=engine_model, trust_remote_code=trust_remote_code
+        )
         _tell_comparison(compared, name, engine, as_json=as_json)
         good = compared.agrees
     else:
-        examination = _examine(name, checkpoint, data, trust_remote_code)
+        examination = _examine(name, checkpoint=checkpoint, data=data, trust_remote_code=trust_remote_code)
         _tell_examination(examination, tokens=tokens, as_json=as_json)
         good = not examination.faults
     if not good:
@@ -72,7 +75,7 @@ def _embedding_model(model: str) -> str:
     return absolute_model(model)
 
 
-def _examine(name: str, checkpoint: str | None, data: Path | None, trust_remote_code: bool) -> Examination:
+def _examine(name: str, *, checkpoint: str | None, data: Path | None, trust_remote_code: bool) -> Examination:
     with loading(f"loading {checkpoint or name} ...") as spinner:
         from youtu_st.verification.doctor import examine
         from youtu_st.verification.subject import load_subject
@@ -83,7 +86,7 @@ def _examine(name: str, checkpoint: str | None, data: Path | None, trust_remote_
 
 
 def _compare(
-    name: str, checkpoint: str | None, url: str, served: str | None, trust_remote_code: bool
+    name: str, url: str, *, checkpoint: str | None, served: str | None, trust_remote_code: bool
 ) -> Comparison:
     from youtu_st.engines import OpenAICompatibleEncoder
 
@@ -108,8 +111,6 @@ def _compare(
 
 
 def _tell_examination(examination: Examination, *, tokens: bool, as_json: bool) -> None:
-    from dataclasses import asdict
-
     from youtu_st.cli.findings import print_examination
 
     if not as_json:
@@ -129,8 +130,6 @@ def _tell_examination(examination: Examination, *, tokens: bool, as_json: bool) 
 
 
 def _tell_comparison(comparison: Comparison, name: str, url: str, *, as_json: bool) -> None:
-    from dataclasses import asdict
-
     from youtu_st.cli.findings import print_comparison
 
     if not as_json:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from youtu_st.corpus.readers import SourceDocument
 from youtu_st.errors import InputError
+from youtu_st.inputs import check_count
 
 if TYPE_CHECKING:
     from youtu_st.encoder import Encoder
@@ -52,11 +53,10 @@ class Splitter:
         from semantic_text_splitter import MarkdownSplitter, TextSplitter
         from tokenizers import Tokenizer
 
-        if max_tokens < 1:
-            raise InputError(f"max_tokens must be at least 1, not {max_tokens}")
+        check_count("max_tokens", max_tokens)
         backend = getattr(tokenizer, "backend_tokenizer", tokenizer)
         if not isinstance(backend, Tokenizer):
-            raise InputError(f"splitting needs a fast tokenizer, not {type(tokenizer).__name__}")
+            raise InputError(f"tokenizer must be a fast one, not {type(tokenizer).__name__}")
         # A copy: truncation would make every text look short, and the model's own must stay as it is.
         copy = Tokenizer.from_str(backend.to_str())
         copy.no_truncation()
@@ -125,9 +125,12 @@ def passage_tokens(encoder: Encoder, wanted: int | None = None) -> int:
     most = None if limit is None else limit - overhead
     if wanted is None:
         return max(1, min(limit or DEFAULT_TOKENS, DEFAULT_TOKENS) - overhead)
-    if wanted < 1 or (most is not None and wanted > most):
-        allowed = "at least 1" if most is None else f"from 1 to {most}, which is what the model reads"
-        raise InputError(f"tokens of a passage must be {allowed}, not {wanted}")
+    if most is None:
+        return check_count("tokens of a passage", wanted)
+    if wanted not in range(1, most + 1):
+        raise InputError(
+            f"tokens of a passage must be from 1 to {most}, which is what the model reads, not {wanted}"
+        )
     return wanted
 
 

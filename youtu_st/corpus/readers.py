@@ -13,6 +13,11 @@ from typing import Any, BinaryIO, NoReturn
 
 from youtu_st.corpus.sources import SourceFile, find_files
 from youtu_st.errors import InputError, require
+from youtu_st.inputs import check_unicode
+
+STANDARD_INPUT = "-"
+LINE_SUFFIXES = (".csv", ".jsonl", ".txt")
+"""Kinds of files that hold one text a line or a record."""
 
 TEXT_FIELDS = ("text", "content")
 ID_FIELDS = ("id", "_id")
@@ -70,6 +75,39 @@ def read_file(file: SourceFile) -> Iterator[SourceDocument]:
         MissingDependencyError: If it is a PDF and ``pypdf`` is not installed.
     """
     return _READERS[file.suffix](file)
+
+
+def read_texts(file: str | Path) -> Iterator[str]:
+    """Read texts: lines of a ``.txt``, field ``text`` of a ``.jsonl`` or ``.csv``, lines of ``-``.
+
+    Raises:
+        InputError: If the file is of another kind or malformed, or a text is blank: the message has the line.
+        OSError: If it cannot be opened.
+    """
+    return (text for _, text in read_numbered_texts(file))
+
+
+def read_numbered_texts(file: str | Path) -> Iterator[tuple[int, str]]:
+    """Read texts as :func:`read_texts` does, each with the line that it begins in, from 1.
+
+    Raises:
+        InputError: If the file is of another kind or malformed, or a text is blank: the message has the line.
+        OSError: If it cannot be opened.
+    """
+    if str(file) == STANDARD_INPUT:
+        lines = enumerate(read_lines(sys.stdin.buffer, "standard input"), start=1)
+        yield from _texts("standard input", lines)
+        return
+    path = Path(file)
+    suffix = path.suffix.lower()
+    if suffix not in LINE_SUFFIXES:
+        known = ", ".join(LINE_SUFFIXES)
+        raise InputError(f"{path}: cannot read files of this kind; known: {known}, and - for lines")
+    if suffix == ".txt":
+        with path.open("rb") as stream:
+            yield from _texts(path, enumerate(read_lines(stream, path), start=1))
+    else:
+        yield from _texts(path, ((record.line, record.text) for record in read_records(path)))
 
 
 def read_lines(stream: BinaryIO, name: str | Path) -> Iterator[str]:
@@ -162,11 +200,15 @@ def _record(where: str, line: int, values: Mapping[str, Any]) -> Record:
     text = values[name]
     if not isinstance(text, str):
         raise InputError(f"{where}: field {name!r} must be a string, not {type(text).__name__}")
-    try:
-        json.dumps(values, ensure_ascii=False).encode()
-    except UnicodeEncodeError as error:
-        raise InputError(f"{where}: holds half a surrogate pair, which is no character") from error
+    check_unicode(f"{where}:", json.dumps(values, ensure_ascii=False))
     return Record(line, text, {key: value for key, value in values.items() if key != name})
+
+
+def _texts(name: str | Path, lines: Iterable[tuple[int, str]]) -> Iterator[tuple[int, str]]:
+    for number, text in lines:
+        if not text.strip():
+            raise InputError(f"{name}, line {number}: blank, so there is nothing to encode")
+        yield number, text.removesuffix("\n")
 
 
 def _read_text(file: SourceFile) -> Iterator[SourceDocument]:
@@ -236,48 +278,3 @@ _READERS: dict[str, Callable[[SourceFile], Iterator[SourceDocument]]] = {
     ".pdf": _read_pdf,
     ".txt": _read_text,
 }
-
-
-STANDARD_INPUT = "-"
-LINE_SUFFIXES = (".csv", ".jsonl", ".txt")
-
-
-def read_texts(file: str | Path) -> Iterator[str]:
-    """Read texts: lines of a ``.txt``, field ``text`` of a ``.jsonl`` or ``.csv``, lines of ``-``.
-
-    Raises:
-        InputError: If the file is of another kind or malformed, or a text is blank: the message has the line.
-        OSError: If it cannot be opened.
-    """
-    return (text for _, text in read_numbered_texts(file))
-
-
-def read_numbered_texts(file: str | Path) -> Iterator[tuple[int, str]]:
-    """Read texts as :func:`read_texts` does, each with the line that it begins in, from 1.
-
-    Raises:
-        InputError: If the file is of another kind or malformed, or a text is blank: the message has the line.
-        OSError: If it cannot be opened.
-    """
-    if str(file) == STANDARD_INPUT:
-        yield from _texts(
-            "standard input", enumerate(read_lines(sys.stdin.buffer, "standard input"), start=1)
-        )
-        return
-    path = Path(file)
-    suffix = path.suffix.lower()
-    if suffix not in LINE_SUFFIXES:
-        known = ", ".join(LINE_SUFFIXES)
-        raise InputError(f"{path}: cannot read files of this kind; known: {known}, and - for lines")
-    if suffix == ".txt":
-        with path.open("rb") as stream:
-            yield from _texts(path, enumerate(read_lines(stream, path), start=1))
-    else:
-        yield from _texts(path, ((record.line, record.text) for record in read_records(path)))
-
-
-def _texts(name: str | Path, lines: Iterable[tuple[int, str]]) -> Iterator[tuple[int, str]]:
-    for number, text in lines:
-        if not text.strip():
-            raise InputError(f"{name}, line {number}: blank, so there is nothing to encode")
-        yield number, text.removesuffix("\n")

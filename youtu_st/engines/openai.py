@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from youtu_st.engines.remote import RemoteEncoder, check_seconds
+from youtu_st.engines.remote import RemoteEncoder
 from youtu_st.engines.sending import Refused, Row
 from youtu_st.errors import EngineError, InputError, in_one_line, require
 from youtu_st.inference.truncation import Truncation
-from youtu_st.inputs import check_count
+from youtu_st.inputs import check_count, check_seconds
 from youtu_st.protocol import Role, TextEncoder, canonical
 from youtu_st.spec.model import MODELS, ModelSpec, load_spec
 
@@ -55,8 +55,8 @@ class OpenAICompatibleEncoder(RemoteEncoder):
         extra_body: Sent along with every request, for what a server takes beside the standard, such as
             ``{"priority": 1}`` for vLLM.
         same_as: An encoder whose vectors these are, such as an :class:`~youtu_st.Encoder` of the same
-            weights. The texts of :func:`youtu_st.verification.compare` are encoded by both; if the lowest
-            cosine is at least 0.999, the engine takes over its identity and fingerprint, so that an index
+            weights. The texts of :mod:`youtu_st.probes` are encoded by both; if the lowest cosine is at
+            least 0.999, the engine takes over its identity and fingerprint, so that an index
             built with one opens with the other.
 
     Raises:
@@ -89,11 +89,9 @@ class OpenAICompatibleEncoder(RemoteEncoder):
         known = _spec_for(spec, model)
         if not server_masks:
             _check_prefix_is_enough(known)
-        check_seconds("timeout", timeout)
-        check_count("max_attempts", max_attempts)
         self._base_url = base_url
-        self._timeout = timeout
-        self._max_attempts = max_attempts
+        self._timeout = check_seconds("timeout", timeout)
+        self._max_attempts = check_count("max_attempts", max_attempts)
         self._extra_body = dict(extra_body or {})
         self._server_masks = server_masks
         super().__init__(
@@ -106,9 +104,8 @@ class OpenAICompatibleEncoder(RemoteEncoder):
             max_characters=max_characters,
             batch_size=batch_size,
             concurrency=concurrency,
+            same_as=same_as,
         )
-        if same_as is not None:
-            self._take_over(same_as)
 
     def _open(self, secret: str | None) -> Any:
         return openai.OpenAI(
@@ -185,7 +182,7 @@ def _check_prefix_is_enough(spec: ModelSpec) -> None:
     if spec.pooling == "masked_mean" and prompted:
         raise InputError(
             f"{spec.name} leaves its prompt out of the mean, and an OpenAI-compatible server does not know "
-            "where the prompt ends: it would average the prompt in, and give other vectors. Use Encoder or "
+            "where the prompt ends: it would average the prompt in, and give other vectors; use Encoder or "
             "TencentCloudEncoder, or pass server_masks=True for a server that leaves the prompt out itself"
         )
 

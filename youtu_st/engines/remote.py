@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import threading
 import warnings
 from abc import ABC, abstractmethod
@@ -12,18 +11,16 @@ from typing import Any, ClassVar, get_args
 
 import numpy as np
 
-from youtu_st.engines.sending import Call, Row, checked
+from youtu_st.engines.sending import Call, Row, check_answer
 from youtu_st.errors import EngineError, InputError, TruncationWarning
 from youtu_st.inference.progress import progress_bar
 from youtu_st.inference.truncation import Truncation
 from youtu_st.inference.unique import Unique
 from youtu_st.inputs import check_count, check_dimensions, check_texts, one_of
+from youtu_st.probes import DOCUMENTS, PROBE_COSINE, QUERIES, cosines
 from youtu_st.protocol import Role, TextEncoder, Vectors, canonical, fingerprint
 from youtu_st.spec.model import ModelSpec
 from youtu_st.spec.prompts import prompts_for
-
-SAME = 0.999
-"""Least cosine between the vectors that two encoders give one text for the two to count as one."""
 
 Instruction = str | Sequence[str | None] | None
 
@@ -43,6 +40,7 @@ class RemoteEncoder(ABC):
         max_characters: Characters (Unicode code points) of a text that the server reads.
         batch_size: Texts of a request.
         concurrency: Requests under way at once, of all threads together.
+        same_as: An encoder whose vectors these are, and whose identity is taken over.
     """
 
     backend: ClassVar[str]
@@ -63,17 +61,16 @@ class RemoteEncoder(ABC):
         max_characters: int | None,
         batch_size: int,
         concurrency: int,
+        same_as: TextEncoder | None,
     ) -> None:
         one_of("truncation", truncation, get_args(Truncation))
-        check_count("batch_size", batch_size)
-        check_count("concurrency", concurrency)
-        if max_characters is not None:
-            check_count("max_characters", max_characters)
         self.spec = spec
         self.truncation = truncation
-        self.max_characters = max_characters
-        self.batch_size = batch_size
-        self.concurrency = concurrency
+        self.max_characters = (
+            None if max_characters is None else check_count("max_characters", max_characters)
+        )
+        self.batch_size = check_count("batch_size", batch_size)
+        self.concurrency = check_count("concurrency", concurrency)
         self._model = model
         self._server = server
         self._dimension = spec.dimension
@@ -82,6 +79,8 @@ class RemoteEncoder(ABC):
         self._fingerprint = fingerprint(self._identity)
         self._has_secret = secret is not None
         self._connect(secret)
+        if same_as is not None:
+            self._take_over(same_as)
 
     @abstractmethod
     def _open(self, secret: Any) -> Any:
@@ -189,15 +188,15 @@ class RemoteEncoder(ABC):
         given = check_texts(texts)
         prompts = prompts_for(self.spec.prompts.of(role), self.spec.template, instruction, len(given))
         self._check_prompts(role, prompts)
-        distinct = Unique.of(self._cut(given), prompts)
-        vectors = np.empty((len(distinct), size or self.spec.dimension), dtype=np.float32)
-        check = partial(checked, spec=self.spec, server=self._server, size=size)
-        call = Call(distinct, partial(self._ask, role), check, vectors, self._slots)
+        unique = Unique.of(self._cut(given), prompts)
+        vectors = np.empty((len(unique), size or self.spec.dimension), dtype=np.float32)
+        check = partial(check_answer, spec=self.spec, server=self._server, size=size)
+        call = Call(unique, partial(self._ask, role), check, vectors, self._slots)
         batches = call.batches(self.batch_size, one_prompt=self.one_prompt)
         with progress_bar(len(given), progress) as bar:
             for done in call.run(batches, self.concurrency):
                 bar.update(done)
-        return distinct.repeat(vectors)
+        return unique.repeat(vectors)
 
     @abstractmethod
     def _check_prompts(self, role: Role, prompts: Sequence[str]) -> None:
@@ -250,19 +249,21 @@ class RemoteEncoder(ABC):
             InputError: If its vectors have another length.
             EngineError: With the figures, if they are others.
         """
-        from youtu_st.verification import compare  # which knows of engines itself
-
         if same_as.dimension != self.dimension:
             raise InputError(
                 f"same_as gives vectors of {same_as.dimension} dimensions, and the engine of {self.dimension}"
             )
         with warnings.catch_warnings():  # one of the texts is longer than some models read
             warnings.simplefilter("ignore", TruncationWarning)
-            found = compare(same_as, self)
-        if not found.minimum >= SAME:
+            expected, given = (
+                np.concatenate([encoder.encode_query(QUERIES), encoder.encode_document(DOCUMENTS)])
+                for encoder in (same_as, self)
+            )
+        found = cosines(expected, given)
+        if not found.min() >= PROBE_COSINE:
             raise EngineError(
                 f"{self._server} does not give the vectors of {same_as.model_name!r}: the lowest cosine is "
-                f"{found.minimum:.4f}, the mean {found.mean:.4f}, and {SAME} is needed. "
+                f"{found.min():.4f}, the mean {found.mean():.4f}, and {PROBE_COSINE} is needed; "
                 "youtu-st verify MODEL --engine URL shows where they differ"
             )
         self._identity = dict(same_as.identity)
@@ -289,13 +290,3 @@ class RemoteEncoder(ABC):
     def __setstate__(self, state: Mapping[str, Any]) -> None:
         vars(self).update(state)
         self._connect(None)
-
-
-def check_seconds(what: str, value: object) -> None:
-    """Raise unless ``value`` is a finite number of seconds above 0.
-
-    Raises:
-        InputError: Naming the value.
-    """
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < math.inf:
-        raise InputError(f"{what} must be a number of seconds above 0, not {value!r}")

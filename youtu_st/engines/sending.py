@@ -12,6 +12,7 @@ import numpy as np
 
 from youtu_st.errors import EngineError
 from youtu_st.inference.unique import Unique
+from youtu_st.inputs import unit_rows
 from youtu_st.protocol import Vectors
 from youtu_st.spec.model import ModelSpec
 
@@ -28,14 +29,14 @@ class Call:
     """What a caller wants encoded, and what becomes of it.
 
     Attributes:
-        distinct: The texts, each once.
+        unique: The texts, each once.
         ask: Sends texts with their prompts in one request.
         check: Turns an answer, and where its texts stand in what the caller passed, into rows.
         vectors: Where the rows go, one for each of the texts.
         slots: Entered by every request; lets in as many as may be under way.
     """
 
-    distinct: Unique
+    unique: Unique
     ask: Callable[[list[str], list[str]], list[Row]]
     check: Callable[[list[Row], list[int]], Vectors]
     vectors: Vectors
@@ -44,7 +45,7 @@ class Call:
     def batches(self, size: int, *, one_prompt: bool) -> list[list[int]]:
         """Which texts go together: at most ``size``, all after one prompt if ``one_prompt``."""
         together: dict[str, list[int]] = {}
-        for i, prompt in enumerate(self.distinct.prompts):
+        for i, prompt in enumerate(self.unique.prompts):
             together.setdefault(prompt if one_prompt else "", []).append(i)
         return [same[at : at + size] for same in together.values() for at in range(0, len(same), size)]
 
@@ -66,12 +67,12 @@ class Call:
 
     def _one(self, batch: list[int]) -> int:
         with self.slots:
-            self._fill(batch)
-        return self.distinct.count(batch)
+            self._send(batch)
+        return self.unique.count(batch)
 
-    def _fill(self, batch: list[int]) -> None:
-        positions = [self.distinct.positions[i] for i in batch]
-        texts, prompts = self.distinct.texts, self.distinct.prompts
+    def _send(self, batch: list[int]) -> None:
+        texts, prompts = self.unique.texts, self.unique.prompts
+        positions = [self.unique.positions[i] for i in batch]
         try:
             answer = self.ask([texts[i] for i in batch], [prompts[i] for i in batch])
         except Refused as error:
@@ -81,11 +82,11 @@ class Call:
             self.vectors[batch] = self.check(answer, positions)
             return
         half = len(batch) // 2
-        self._fill(batch[:half])
-        self._fill(batch[half:])
+        self._send(batch[:half])
+        self._send(batch[half:])
 
 
-def checked(
+def check_answer(
     answer: Sequence[Row], positions: Sequence[int], *, spec: ModelSpec, server: str, size: int | None
 ) -> Vectors:
     """One finite vector for each text, in the order of the texts.
@@ -103,9 +104,8 @@ def checked(
     Raises:
         EngineError: If it is anything else.
     """
-    n = len(positions)
-    if len(answer) != n:
-        raise EngineError(f"{server} sent {len(answer)} vectors for {n} texts")
+    if len(answer) != len(positions):
+        raise EngineError(f"{server} sent {len(answer)} vectors for {len(positions)} texts")
     sent = [row for _, row in _in_order(answer, server)]
     try:
         with np.errstate(over="ignore"):  # found below
@@ -117,18 +117,13 @@ def checked(
             f"{server} sent vectors of {vectors.shape[-1]} dimensions, and {spec.name} has "
             f"{spec.dimension}: does it serve that model, uncut?"
         )
-    broken = ~(np.isfinite(vectors).all(axis=1) & vectors.any(axis=1))
+    kept = vectors[:, :size]
+    broken = ~(np.isfinite(vectors).all(axis=1) & kept.any(axis=1))
     if broken.any():
         raise EngineError(
             f"{server} sent a vector that is not finite or zero for text {positions[int(broken.argmax())]}"
         )
-    return vectors if size is None else _unit(vectors, size)
-
-
-def _unit(vectors: Vectors, size: int) -> Vectors:
-    cut = vectors[:, :size].astype(np.float64)
-    scaled: Vectors = (cut / np.linalg.norm(cut, axis=1, keepdims=True)).astype(np.float32)
-    return scaled
+    return vectors if size is None else unit_rows(kept, kept.shape, "the server's vectors", EngineError)
 
 
 def _in_order(answer: Sequence[Row], server: str) -> Sequence[Row]:

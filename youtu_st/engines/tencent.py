@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from youtu_st.engines.remote import RemoteEncoder, check_seconds
+from youtu_st.engines.remote import RemoteEncoder
 from youtu_st.engines.sending import Row
 from youtu_st.errors import EngineError, InputError, in_one_line, require
 from youtu_st.inference.truncation import Truncation
-from youtu_st.inputs import check_count
+from youtu_st.inputs import check_count, check_seconds
 from youtu_st.protocol import Role, TextEncoder
 from youtu_st.spec.model import ModelSpec, load_spec
 
@@ -105,14 +105,11 @@ class TencentCloudEncoder(RemoteEncoder):
             raise InputError(
                 f"{known.name} has a document prompt, and the API takes a prompt for queries alone"
             )
-        for what, seconds in (("timeout", timeout), ("backoff", backoff)):
-            check_seconds(what, seconds)
-        check_count("max_attempts", max_attempts)
         self._scheme, self._host = _address(endpoint or ENDPOINT)
         self._region = region
-        self._timeout = timeout
-        self._max_attempts = max_attempts
-        self._backoff = backoff
+        self._timeout = check_seconds("timeout", timeout)
+        self._max_attempts = check_count("max_attempts", max_attempts)
+        self._backoff = check_seconds("backoff", backoff)
         super().__init__(
             model,
             known,
@@ -123,9 +120,8 @@ class TencentCloudEncoder(RemoteEncoder):
             max_characters=MAX_CHARACTERS,
             batch_size=MAX_TEXTS,
             concurrency=concurrency,
+            same_as=same_as,
         )
-        if same_as is not None:
-            self._take_over(same_as)
 
     def _open(self, secret: Any) -> Any:
         logging.getLogger("tencentcloud_sdk_common").addFilter(_REDACTION)

@@ -84,6 +84,17 @@ def check_encode_arguments(given: Mapping[str, Any], encoder: TextEncoder, role:
             raise _refused(name, instead, value if name in allowed else None)
 
 
+def refuse_settings(given: Mapping[str, Any], kind: type[object]) -> None:
+    """Refuse settings for a model to be loaded that come with one that is loaded.
+
+    Raises:
+        InputError: Naming those that are not None.
+    """
+    names = ", ".join(name for name, value in given.items() if value is not None)
+    if names:
+        raise InputError(f"{names}: for a model to be loaded, and this one is; pass it to {kind.__name__}")
+
+
 def _allowed(encoder: TextEncoder, role: Role) -> dict[str, tuple[tuple[str | None, ...], str]]:
     """Values, as they are written, with which no vector changes, and what to use instead of others."""
     model = encoder.model if isinstance(encoder, Encoder) else None

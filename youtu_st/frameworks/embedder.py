@@ -9,9 +9,8 @@ from sentence_transformers import SentenceTransformer
 
 from youtu_st.encoder import Encoder
 from youtu_st.errors import InputError
-from youtu_st.frameworks.arguments import check_encode_arguments
+from youtu_st.frameworks.arguments import check_encode_arguments, refuse_settings
 from youtu_st.inference.dynamic_batching import DynamicBatcher
-from youtu_st.loading.shared import check_only_loaded
 from youtu_st.modules.settings import prompts_for
 from youtu_st.protocol import Role as Role
 from youtu_st.protocol import TextEncoder, Vectors
@@ -41,10 +40,10 @@ class Embedder:
                 "for a SentenceTransformer pass Encoder(model)"
             )
         self.encoder = encoder
-        self._batcher: DynamicBatcher[tuple[Role, str | None]] = DynamicBatcher(self._batched)
+        self._batcher: DynamicBatcher[tuple[Role, str | None]] = DynamicBatcher(self._encode)
 
     @classmethod
-    def of(cls, model: str, encoder: TextEncoder | None, settings: Mapping[str, Any]) -> Embedder:
+    def of(cls, model: str, *, encoder: TextEncoder | None, settings: Mapping[str, Any]) -> Embedder:
         """For an encoder that is there, or for this process's one for a model and settings.
 
         Raises:
@@ -53,7 +52,7 @@ class Embedder:
         """
         if encoder is None:
             return cls(Encoder.shared(model, **settings))
-        check_only_loaded(settings, "pass it to Encoder")
+        refuse_settings(settings, Encoder)
         return cls(encoder)
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -77,7 +76,7 @@ class Embedder:
                 check_encode_arguments(value, self.encoder, _ENCODE[name])
 
     def embed(
-        self, role: Role, texts: Sequence[str], instruction: str | None = None, *, show_progress: bool = False
+        self, role: Role, texts: Sequence[str], *, instruction: str | None = None, show_progress: bool = False
     ) -> Rows:
         """One list of floats per text, of unit length, in order.
 
@@ -90,20 +89,18 @@ class Embedder:
         Raises:
             InputError: As for :meth:`youtu_st.Encoder.encode_query`.
         """
-        rows: Rows = self._encode(role, texts, instruction, show_progress).tolist()
+        rows: Rows = self._encode((role, instruction), texts, show_progress=show_progress).tolist()
         return rows
 
-    async def aembed(self, role: Role, texts: Sequence[str], instruction: str | None = None) -> Rows:
+    async def aembed(self, role: Role, texts: Sequence[str], *, instruction: str | None = None) -> Rows:
         """As :meth:`embed`, without blocking the event loop; concurrent calls share batches."""
         rows: Rows = (await self._batcher((role, instruction), texts)).tolist()
         return rows
 
-    def _batched(self, key: tuple[Role, str | None], texts: list[str]) -> Vectors:
-        return self._encode(key[0], texts, key[1], False)
-
     def _encode(
-        self, role: Role, texts: Sequence[str], instruction: str | None, show_progress: bool
+        self, key: tuple[Role, str | None], texts: Sequence[str], *, show_progress: bool = False
     ) -> Vectors:
+        role, instruction = key
         encode = self.encoder.encode_query if role == "query" else self.encoder.encode_document
         # Only what was asked for, so that an encoder of the user's own may leave an argument out.
         options: dict[str, Any] = {} if instruction is None else {"instruction": instruction}

@@ -7,15 +7,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from youtu_st.errors import InputError
+from youtu_st.frameworks.arguments import refuse_settings
 from youtu_st.inputs import check_count, did_you_mean
-from youtu_st.loading.shared import check_only_loaded
 from youtu_st.rerank import Ranked, Reranker
 
 DEFAULT_MODEL = "qwen3-reranker-0.6b"
 _SETTINGS = [name for name in inspect.signature(Reranker).parameters if name != "model"]
 
 
-def reranker_for(model: str | None, reranker: Reranker | None, settings: Mapping[str, Any]) -> Reranker:
+def reranker_for(model: str | None, *, reranker: Reranker | None, settings: Mapping[str, Any]) -> Reranker:
     """The reranker that is there, or this process's one for a model and settings.
 
     Args:
@@ -38,7 +38,7 @@ def reranker_for(model: str | None, reranker: Reranker | None, settings: Mapping
             f"reranker must be a Reranker, not {type(reranker).__name__}; "
             "for a CrossEncoder pass Reranker(model)"
         )
-    check_only_loaded({"model": model, **settings}, "pass it to Reranker")
+    refuse_settings({"model": model, **settings}, Reranker)
     return reranker
 
 

@@ -37,17 +37,15 @@ def check_vacant(path: Path) -> None:
     if not path.exists():
         return
     if not path.is_dir():
-        raise IndexExistsError(f"{path} is a file. Choose a new or an empty directory.")
+        raise IndexExistsError(f"{path} must be a new or an empty directory, not a file")
     names = sorted(entry.name for entry in path.iterdir())
     if files.MANIFEST in names:
         raise IndexExistsError(
-            f"{path} holds an index already. Open it with VectorIndex.open, or choose another."
+            f"{path} holds an index already: open it with VectorIndex.open, or choose another"
         )
     foreign = [name for name in names if not files.is_ours(name)]
     if foreign:
-        raise IndexExistsError(
-            f"{path} is not empty: it holds {foreign[0]!r}. Choose a new or an empty directory."
-        )
+        raise IndexExistsError(f"{path} must be a new or an empty directory, and holds {foreign[0]!r}")
 
 
 def create_directory(path: Path, manifest: Manifest, table: VectorTable) -> None:
@@ -86,14 +84,16 @@ class IndexDirectory:
         self._changed = False
         self._held = _NOTHING  # the state that the table is at
         self._removed = 0
-        self._journal = Journal(files.journal_path(path, 0), manifest.dimension)
+        self._journal = self._journal_of(0)
         self._documents = DocumentStore(path / files.DOCUMENTS)
         try:
-            with self.reading():
-                pass
+            self._refresh()
         except BaseException:
             self._documents.close()
             raise
+
+    def _journal_of(self, generation: int) -> Journal:
+        return Journal(files.journal_path(self.path, generation), self.manifest.dimension)
 
     # -- reading -----------------------------------------------------------------------------------------
 
@@ -109,11 +109,13 @@ class IndexDirectory:
             finally:
                 self._documents.end()
 
+    def _refresh(self) -> None:
+        with self.reading():
+            pass
+
     def _check_open(self) -> None:
         if self.closed:
-            raise VectorIndexError(
-                f"The index in {self.path} is closed. Open it again with VectorIndex.open."
-            )
+            raise VectorIndexError(f"the index in {self.path} is closed: open it again with VectorIndex.open")
 
     def _begin(self) -> None:
         for _ in range(_ATTEMPTS):
@@ -124,9 +126,7 @@ class IndexDirectory:
                 # A writer has folded its files between our two looks: the next transaction sees the new ones.
                 self._documents.end()
                 missing = error
-        raise IndexDamagedError(
-            f"{missing.filename} is missing, which documents.sqlite refers to."
-        ) from missing
+        raise IndexDamagedError(f"{missing.filename} is missing, and documents.sqlite names it") from missing
 
     def _catch_up(self, state: State) -> None:
         """Bring the table to the state of the current transaction."""
@@ -135,7 +135,7 @@ class IndexDirectory:
         if state.generation != self._held.generation or not self.table.consistent:
             self._held, self._removed = _NOTHING, 0
             self._journal.close()
-            self._journal = Journal(files.journal_path(self.path, state.generation), self.manifest.dimension)
+            self._journal = self._journal_of(state.generation)
             self.table.read(files.vectors_path(self.path, state.generation))
         if state.journal_bytes > self._held.journal_bytes:
             self.table.add(*self._journal.read(self._held.journal_bytes, state.journal_bytes))
@@ -144,7 +144,7 @@ class IndexDirectory:
         if self._held is _NOTHING and self.table.alive_count != self._documents.count():
             raise IndexDamagedError(
                 f"{self.path} is damaged: it has {self._documents.count()} documents and vectors for "
-                f"{self.table.alive_count}. Build it again from the texts in documents.sqlite."
+                f"{self.table.alive_count}; build it again from the texts in documents.sqlite"
             )
         self._held = state
 
@@ -191,8 +191,7 @@ class IndexDirectory:
             # Committed. Should this be interrupted, the next transaction reads the rest from the journal.
             self.table.add(keys, rows)
             self._held = replace(self._held, journal_bytes=length)
-            with self.reading():
-                pass
+            self._refresh()
             if self._has_enough_to_train():
                 self._train()
             elif length > max(self._long_journal(), self._snapshot_bytes()):
@@ -209,8 +208,8 @@ class IndexDirectory:
             with self._writing():
                 keys = list(self._documents.keys_of(ids).values())
                 self._documents.remove(keys)
-            with self.reading():
-                return len(keys)
+            self._refresh()
+            return len(keys)
 
     def train(self) -> None:
         """Train now, if the factory needs it and has not been."""
@@ -221,8 +220,8 @@ class IndexDirectory:
             least, count = self.table.training_minimum(comfortable=False), self.table.alive_count
             if count < least:
                 raise VectorIndexError(
-                    f"Factory {self.manifest.factory!r} needs at least {least} documents to be trained, and "
-                    f"the index has {count}. Add more; until then it searches exactly."
+                    f"factory {self.manifest.factory!r} needs at least {least} documents to be trained, and "
+                    f"the index has {count}: add more; until then it searches exactly"
                 )
             self._train()
 
@@ -258,7 +257,7 @@ class IndexDirectory:
             self._documents.reset_removed(self.table.dead_keys)
         # From here on the new files count. The table is what they hold.
         self._journal.close()
-        self._journal = Journal(files.journal_path(self.path, old + 1), self.manifest.dimension)
+        self._journal = self._journal_of(old + 1)
         state = self._documents.begin()
         _, self._removed = self._documents.removed_since(0)
         self._documents.end()
@@ -272,8 +271,7 @@ class IndexDirectory:
                 return
             try:
                 if self._changed:
-                    with self.reading():
-                        pass
+                    self._refresh()
                     if self._worth_folding():
                         self._fold()
                     self.manifest = replace(self.manifest, count=self.table.alive_count)
@@ -289,9 +287,8 @@ def _write_generation(path: Path, generation: int, table: VectorTable) -> None:
     journal = files.journal_path(path, generation)
     with files.writing(journal):
         journal.write_bytes(b"")
-    temporary = files.vectors_path(path, generation).with_suffix(".faiss.tmp")
-    table.write(temporary)
-    files.replace(temporary, files.vectors_path(path, generation))
+    with files.replacing(files.vectors_path(path, generation)) as written:
+        table.write(written)
 
 
 def _acquire(lock: FileLock, path: Path) -> None:
@@ -299,8 +296,8 @@ def _acquire(lock: FileLock, path: Path) -> None:
         lock.acquire()
     except Timeout as error:
         raise IndexLockedError(
-            f"The index in {path} is being written by another process or object. Close that one (its close() "
-            f"releases the lock, and so does its end), or open the index here for reading only."
+            f"the index in {path} is being written by another process or object: close that one (its close() "
+            f"releases the lock, and so does its end), or open the index here for reading only"
         ) from error
     except OSError as error:
-        raise VectorIndexError(f"The index in {path} cannot be written: {error}.") from error
+        raise VectorIndexError(f"the index in {path} cannot be written: {error}") from error

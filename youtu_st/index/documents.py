@@ -6,9 +6,10 @@ import json
 import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -25,6 +26,7 @@ CREATE TABLE removed (number INTEGER PRIMARY KEY, key INTEGER NOT NULL);
 CREATE TABLE state (name TEXT PRIMARY KEY, value INTEGER NOT NULL);
 INSERT INTO state VALUES ('commit', 1), ('generation', 0), ('journal_bytes', 0), ('next_key', 1);
 """
+_REMOVED = "INSERT INTO removed (key) VALUES (?)"
 _TIMEOUT_SECONDS = 30
 
 
@@ -57,14 +59,10 @@ class Row:
 
 def create_documents(path: Path) -> None:
     """Make an empty database."""
-    with explained(path):
-        connection = sqlite3.connect(path, isolation_level=None)
-        try:
-            connection.execute("PRAGMA journal_mode=WAL")
-            connection.execute("PRAGMA synchronous=FULL")
-            connection.executescript(f"BEGIN;{_SCHEMA}COMMIT;")
-        finally:
-            connection.close()
+    with explained(path), closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=FULL")
+        connection.executescript(f"BEGIN;{_SCHEMA}COMMIT;")
 
 
 def count_documents(directory: str | Path) -> int:
@@ -73,11 +71,8 @@ def count_documents(directory: str | Path) -> int:
     Raises:
         VectorIndexError: If the database cannot be read.
     """
-    store = DocumentStore(Path(directory) / DOCUMENTS)
-    try:
+    with closing(DocumentStore(Path(directory) / DOCUMENTS)) as store:
         return store.count()
-    finally:
-        store.close()
 
 
 class DocumentStore:
@@ -131,7 +126,7 @@ class DocumentStore:
         try:
             return State(**values)
         except TypeError as error:
-            raise IndexDamagedError(f"{self.path} is damaged: its state has {sorted(values)}.") from error
+            raise IndexDamagedError(f"{self.path} is damaged: its state has {sorted(values)}") from error
 
     def set_state(self, **values: int) -> None:
         """Set some of the state's values."""
@@ -147,14 +142,12 @@ class DocumentStore:
         """Delete documents, and note that their vectors are dead."""
         gone = [(key,) for key in keys]
         self._connection.executemany("DELETE FROM documents WHERE key = ?", gone)
-        self._connection.executemany("INSERT INTO removed (key) VALUES (?)", gone)
+        self._connection.executemany(_REMOVED, gone)
 
     def reset_removed(self, keys: Keys) -> None:
         """Make these the only dead vectors that the current generation holds."""
         self._connection.execute("DELETE FROM removed")
-        self._connection.executemany(
-            "INSERT INTO removed (key) VALUES (?)", [(key,) for key in keys.tolist()]
-        )
+        self._connection.executemany(_REMOVED, [(key,) for key in keys.tolist()])
 
     def removed_since(self, number: int) -> tuple[Keys, int]:
         """The keys that died after the ``number``-th of this generation, and the number to ask for next."""
@@ -185,25 +178,22 @@ class DocumentStore:
         )
         return {row[0]: Row(*row) for row in found}
 
-    def matching(self, compiled: Compiled) -> Keys:
-        """The keys of the documents that match a compiled filter, ascending."""
+    def ids(self, compiled: Compiled) -> list[str]:
+        """The ids of the documents that match a compiled filter, in the order they were added."""
+        return list(self._matching("id", compiled))
+
+    def _matching(self, column: str, compiled: Compiled) -> Iterator[Any]:
         condition, values = compiled
-        found = self._connection.execute(f"SELECT key FROM documents WHERE {condition} ORDER BY key", values)
-        return np.fromiter((key for (key,) in found), dtype=np.int64)
+        query = f"SELECT {column} FROM documents WHERE {condition} ORDER BY key"
+        return (value for (value,) in self._connection.execute(query, values))
 
     def allowed(self, compiled: Compiled | None, ids: Iterable[str] | None) -> Keys | None:
         """The keys of the documents that match a filter and have one of the ids; None means all."""
-        matching = None if compiled is None else self.matching(compiled)
+        matching = None if compiled is None else np.fromiter(self._matching("key", compiled), dtype=np.int64)
         if ids is None:
             return matching
         named = np.array(list(self.keys_of(ids).values()), dtype=np.int64)
         return named if matching is None else np.intersect1d(matching, named, assume_unique=True)
-
-    def ids(self, compiled: Compiled) -> list[str]:
-        """The ids of the documents that match a compiled filter, in the order they were added."""
-        condition, values = compiled
-        found = self._connection.execute(f"SELECT id FROM documents WHERE {condition} ORDER BY key", values)
-        return [id for (id,) in found]
 
 
 @contextmanager
@@ -214,5 +204,5 @@ def explained(path: Path) -> Iterator[None]:
     except sqlite3.DatabaseError as error:
         # "malformed" and "not a database" have no class of their own; a full disk or a lock has one.
         if type(error) is sqlite3.DatabaseError or "no such table" in str(error):
-            raise IndexDamagedError(f"{path} is damaged: {error}.") from error
-        raise VectorIndexError(f"{path}: {error}.") from error
+            raise IndexDamagedError(f"{path} is damaged: {error}") from error
+        raise VectorIndexError(f"{path}: {error}") from error

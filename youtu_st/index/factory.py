@@ -27,7 +27,7 @@ def build(factory: str, dimension: int) -> Any:
         InputError: If FAISS does not know the string, or what it names cannot rank by cosine or grow.
     """
     if not isinstance(factory, str):
-        raise InputError(f"factory is a FAISS factory string such as {EXAMPLES}, not {factory!r}.")
+        raise InputError(f"factory must be a FAISS factory string such as {EXAMPLES}, not {factory!r}")
     try:
         index = faiss.index_factory(dimension, factory, faiss.METRIC_INNER_PRODUCT)
     except RuntimeError as error:
@@ -61,7 +61,7 @@ def _try_out(index: Any, factory: str, dimension: int) -> None:
 def _bad(factory: str, reason: str, error: Exception | None = None) -> InputError:
     # FAISS's own reason stands behind the signature and line of the function that failed.
     detail = f" ({re.split(r'[.]cpp:[0-9]+: (?:Error: )?', str(error))[-1].strip()})" if error else ""
-    return InputError(f"Factory string {factory!r} cannot be used: {reason}{detail}. Examples: {EXAMPLES}.")
+    return InputError(f"factory string {factory!r} cannot be used: {reason}{detail}; examples: {EXAMPLES}")
 
 
 def _transforms(index: Any) -> list[Any]:
@@ -177,8 +177,8 @@ def tune(index: Any, search_parameters: str | None) -> None:
         faiss.ParameterSpace().set_index_parameters(index, search_parameters)
     except (RuntimeError, TypeError) as error:
         raise InputError(
-            f"FAISS does not take the search parameters {search_parameters!r} for this index. Examples: "
-            f'"nprobe=64" for IVF, "efSearch=128" for HNSW, "k_factor_rf=8" for a refined index.'
+            'search_parameters must be what FAISS takes for this index, such as "nprobe=64" for IVF, '
+            f'"efSearch=128" for HNSW, "k_factor_rf=8" for a refined index, not {search_parameters!r}'
         ) from error
 
 

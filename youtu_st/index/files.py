@@ -1,13 +1,13 @@
-"""Names of the files in an index directory, and writing one so that a crash leaves the old or the new."""
+"""Names of the files in an index directory; writing one, and removing what a killed writer left."""
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from youtu_st.disk import whole
 from youtu_st.errors import VectorIndexError
 
 MANIFEST = "manifest.json"
@@ -45,38 +45,18 @@ def writing(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise VectorIndexError(f"{path} cannot be written: {error}.") from error
+        raise VectorIndexError(f"{path} cannot be written: {error}") from error
 
 
-def write(path: Path, content: bytes) -> None:
-    """Write a whole file: a reader, or a crash, sees the old content or the new."""
-    temporary = path.with_name(path.name + ".tmp")
-    with writing(temporary):
-        temporary.write_bytes(content)
-    replace(temporary, path)
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Write a whole file as :func:`youtu_st.disk.whole` does, under a name that the next writer clears away.
 
-
-def replace(temporary: Path, path: Path) -> None:
-    """Make a written file durable, then give it its name in one step."""
-    with writing(path):
-        descriptor = os.open(temporary, os.O_RDWR)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-        temporary.replace(path)
-        sync_directory(path.parent)
-
-
-def sync_directory(directory: Path) -> None:
-    """Make names in a directory durable, where the system can (Windows cannot open a directory)."""
-    if not hasattr(os, "O_DIRECTORY"):
-        return
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    Raises:
+        VectorIndexError: If it cannot be written.
+    """
+    with writing(path), whole(path, temporary=f"{path.name}.tmp") as written:
+        yield written
 
 
 def remove_leftovers(directory: Path, generation: int) -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from youtu_st.errors import FilterError
+from youtu_st.inputs import did_you_mean
 
 Filter = Mapping[str, Any]
 Compiled = tuple[str, list[Any]]
@@ -42,16 +42,15 @@ def compile_filter(filter: Filter | None) -> Compiled:
 
 def _all(filter: Any, depth: int) -> Compiled:
     if not isinstance(filter, Mapping):
-        raise FilterError(f'A filter is a dictionary such as {{"lang": "zh"}}, not {filter!r}.')
-    if depth > _MAX_DEPTH:
-        raise FilterError(f"A filter may nest {_MAX_DEPTH} levels; this one nests more.")
+        raise FilterError(f'a filter must be a dictionary such as {{"lang": "zh"}}, not {filter!r}')
+    _check_depth(depth)
     return _join(" AND ", [_part(name, value, depth) for name, value in filter.items()])
 
 
 def _part(name: Any, value: Any, depth: int) -> Compiled:
     if name in ("$and", "$or"):
         if not isinstance(value, list | tuple) or not value:
-            raise FilterError(f"{name} takes a list of at least one filter, not {value!r}.")
+            raise FilterError(f"{name} must be a list of at least one filter, not {value!r}")
         joiner = " AND " if name == "$and" else " OR "
         return _join(joiner, [_all(part, depth + 1) for part in value])
     if name == "$not":
@@ -61,7 +60,7 @@ def _part(name: Any, value: Any, depth: int) -> Compiled:
 
 def _path(name: Any) -> str:
     if not isinstance(name, str) or not name:
-        raise FilterError(f"A filter's keys are names of metadata fields, not {name!r}.")
+        raise FilterError(f"a filter's keys must be names of metadata fields, not {name!r}")
     if name.startswith("$"):
         raise FilterError(
             _unknown(name, LOGICAL_OPERATORS, "where a field's name or a logical operator belongs")
@@ -69,8 +68,8 @@ def _path(name: Any) -> str:
     parts = name.split(".")
     if not all(parts) or any(c in '"\\' or c < " " or "\ud800" <= c <= "\udfff" for c in name):
         raise FilterError(
-            f"Field {name!r} cannot be filtered on: a path is names joined by single dots, such as "
-            f'"author.name", without quotes, backslashes or control characters.'
+            'the name of a field must be names joined by single dots, such as "author.name", without quotes, '
+            f"backslashes or control characters, not {name!r}"
         )
     return "$" + "".join(f'."{part}"' for part in parts)
 
@@ -80,10 +79,9 @@ def _field(path: str, condition: Any, depth: int) -> Compiled:
         return _equal(path, condition, "$eq")
     if not condition:
         raise FilterError(
-            f"Field {path[2:]} has an empty condition; the operators are {_list(FIELD_OPERATORS)}."
+            f"the condition on {path[2:]} must not be empty; known operators: {', '.join(FIELD_OPERATORS)}"
         )
-    if depth > _MAX_DEPTH:
-        raise FilterError(f"A filter may nest {_MAX_DEPTH} levels; this one nests more.")
+    _check_depth(depth)
     return _join(" AND ", [_operator(path, name, value, depth) for name, value in condition.items()])
 
 
@@ -123,7 +121,7 @@ def _among(path: str, values: Sequence[Any]) -> Compiled:
 
 def _compare(path: str, operator: str, value: Any) -> Compiled:
     if isinstance(value, bool) or not isinstance(value, int | float | str):
-        raise FilterError(f"{operator} compares with a number or a string, not {value!r}.")
+        raise FilterError(f"{operator} must be a number or a str, not {value!r}")
     kinds = "('text')" if isinstance(value, str) else "('integer', 'real')"
     # The bound goes through SQLite's own JSON reader, so that both sides are read alike.
     condition = f"e.type IN {kinds} AND e.value {_COMPARISONS[operator]} json_extract(?, '$')"
@@ -132,7 +130,7 @@ def _compare(path: str, operator: str, value: Any) -> Compiled:
 
 def _size(path: str, count: Any) -> Compiled:
     if isinstance(count, bool) or not isinstance(count, int) or count < 0:
-        raise FilterError(f"$size takes a number of elements, an integer of at least 0, not {count!r}.")
+        raise FilterError(f"$size must be an int of at least 0, not {count!r}")
     # A missing field's NULL would outlive a NOT.
     condition = "json_type(documents.metadata, ?) = 'array' AND json_array_length(documents.metadata, ?)"
     return f"ifnull({condition} = json_extract(?, '$'), 0)", [path, path, _dump(count)]
@@ -140,16 +138,16 @@ def _size(path: str, count: Any) -> Compiled:
 
 def _operands(value: Any, operator: str) -> list[Any]:
     if not isinstance(value, list | tuple | set | frozenset):
-        raise FilterError(f"{operator} takes a list of values, not {value!r}.")
+        raise FilterError(f"{operator} must be a list of values, not {value!r}")
     return [_scalar(item, operator) for item in value]
 
 
 def _scalar(value: Any, operator: str) -> Any:
     if value is not None and not isinstance(value, str | bool | int | float):
-        hint = " To match any of several values, use $in." if isinstance(value, list | tuple | set) else ""
-        raise FilterError(f"{operator} takes a string, a number, a boolean or None, not {value!r}.{hint}")
+        hint = ": to match any of several values, use $in" if isinstance(value, list | tuple | set) else ""
+        raise FilterError(f"{operator} must be a str, a number, a bool or None, not {value!r}{hint}")
     if isinstance(value, float) and not math.isfinite(value):
-        raise FilterError(f"{operator} takes a finite number, not {value!r}.")
+        raise FilterError(f"{operator} must be a finite number, not {value!r}")
     return value
 
 
@@ -168,10 +166,11 @@ def _join(joiner: str, parts: Sequence[Compiled]) -> Compiled:
 
 
 def _unknown(name: Any, known: Sequence[str], place: str) -> str:
-    near = difflib.get_close_matches(str(name), known, n=1)
-    hint = f" Did you mean {near[0]}?" if near else ""
-    return f"Unknown operator {name!r} {place}.{hint} Known operators: {_list(known)}."
+    return (
+        f"unknown operator {name!r} {place}: {did_you_mean(name, known)}known operators: {', '.join(known)}"
+    )
 
 
-def _list(names: Sequence[str]) -> str:
-    return ", ".join(names)
+def _check_depth(depth: int) -> None:
+    if depth > _MAX_DEPTH:
+        raise FilterError(f"a filter must nest at most {_MAX_DEPTH} levels")

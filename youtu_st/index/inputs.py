@@ -5,15 +5,15 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
 import numpy as np
 
-from youtu_st import inputs as encoder_inputs
 from youtu_st.errors import InputError
+from youtu_st.inputs import check_texts, check_unicode
 
 _MAX_DEPTH = 100
 _FLAT = {str, int, float, bool, type(None)}
@@ -23,7 +23,7 @@ _TO_JSON = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Documents to write; where an id came twice, only its last document is here."""
+    """Documents to write, deduplicated: where an id came twice, only its last document is here."""
 
     texts: list[str]
     ids: list[str]
@@ -43,28 +43,23 @@ def check_batch(texts: Iterable[str], ids: Iterable[str] | None, metadata: Itera
     Raises:
         InputError: The message names the position.
     """
-    texts = check_texts(texts, "text")
-    made = _new_ids(len(texts)) if ids is None else check_ids(ids, blank="refuse")
-    _same_length("ids", made, texts)
-    if metadata is None:
-        records = ["{}"] * len(texts)
-    else:
-        if isinstance(metadata, Mapping | str):
-            raise InputError(f"metadata is one dictionary for each text, as a list; it is {metadata!r}.")
-        records = _metadata_rows([{} if value is None else value for value in metadata])
-    _same_length("metadata", records, texts)
-    last = {} if ids is None else {id: position for position, id in enumerate(made)}
-    if ids is None or len(last) == len(made):
-        return Batch(texts, made, records, list(made), None, ids is not None)
+    checked = check_texts(listed(texts))
+    made = _new_ids(len(checked)) if ids is None else check_ids(ids, new=True)
+    records = ["{}"] * len(checked) if metadata is None else _metadata_rows(metadata)
+    for name, values in (("ids", made), ("metadata", records)):
+        if len(values) != len(checked):
+            raise InputError(f"{name} must have an entry for each of {len(checked)} texts, not {len(values)}")
+    last = {id: position for position, id in enumerate(made)}
+    if len(last) == len(made):
+        return Batch(checked, made, records, list(made), None, ids is not None)
     kept = sorted(last.values())
-    texts, unique, records = ([column[position] for position in kept] for column in (texts, made, records))
-    return Batch(texts, unique, records, made, kept, may_replace=True)
+    checked, ids, records = ([column[position] for position in kept] for column in (checked, made, records))
+    return Batch(checked, ids, records, made, kept, may_replace=True)
 
 
-def check_texts(texts: Iterable[str], noun: str) -> list[str]:
-    """A list of any iterable of texts that the encoder would take."""
-    one = isinstance(texts, str) or not isinstance(texts, Iterable)
-    return encoder_inputs.check_texts(texts if one else list(texts), noun=noun)
+def listed(values: Any) -> Any:
+    """Any iterable as a list; one str, and what is no iterable, as they are: for the check to refuse."""
+    return values if isinstance(values, str) or not isinstance(values, Iterable) else list(values)
 
 
 def alone(query: Any) -> Any:
@@ -77,32 +72,27 @@ def alone(query: Any) -> Any:
         return [query]
     vector = np.asarray(query)
     if vector.ndim != 1:
-        raise InputError(f"query is a string or one vector; its shape is {vector.shape}. See search_many.")
+        raise InputError(
+            f"query must be a str or one vector, not of shape {vector.shape}: search_many takes several"
+        )
     return vector[None]
 
 
-def check_ids(ids: Iterable[str], *, blank: str = "allow") -> list[str]:
-    """A list of ids; with ``blank="refuse"`` each must also be fit to be stored."""
-    if isinstance(ids, str) or not isinstance(ids, Iterable):
-        raise InputError(f"ids is a list of strings, not {ids!r}. Pass [id] for a single one.")
-    checked = list(ids)
+def check_ids(ids: Iterable[str], *, new: bool = False) -> list[str]:
+    """A list of ids; those of ``new`` documents must also be fit to be stored."""
+    checked = listed(ids)
+    if not isinstance(checked, list):
+        raise InputError(f"ids must be a list of str, not {ids!r}: pass [id] for a single one")
     for position, id in enumerate(checked):
         if not isinstance(id, str):
-            raise InputError(f"id {position} is {id!r}, of type {type(id).__name__}, not a string.")
-        if blank == "refuse":
+            raise InputError(f"id {position} must be a str, not {id!r} of type {type(id).__name__}")
+        if new:
             if not id or "\0" in id:
                 raise InputError(
-                    f"id {position} is {id!r}: an id has at least one character, none of them NUL."
+                    f"id {position} must have at least one character, none of them NUL, not be {id!r}"
                 )
-            _check_unicode(id, f"id {position}")
+            check_unicode(f"id {position}", id)
     return checked
-
-
-def check_count(k: Any, name: str = "k") -> int:
-    """A number of hits asked for."""
-    if isinstance(k, bool) or not isinstance(k, int | np.integer) or k < 1:
-        raise InputError(f"{name} is the number of hits, an integer of at least 1, not {k!r}.")
-    return int(k)
 
 
 def _new_ids(count: int) -> list[str]:
@@ -110,19 +100,17 @@ def _new_ids(count: int) -> list[str]:
     return [digits[start : start + 32] for start in range(0, len(digits), 32)]
 
 
-def _same_length(name: str, values: Sequence[Any], texts: Sequence[str]) -> None:
-    if len(values) != len(texts):
-        raise InputError(f"{name} has {len(values)} entries for {len(texts)} texts.")
-
-
-def _metadata_rows(values: list[Any]) -> list[str]:
+def _metadata_rows(metadata: Iterable[Any]) -> list[str]:
     """Each dictionary as JSON; flat ones in one call of the encoder, which takes a third of the time."""
+    if isinstance(metadata, Mapping | str):
+        raise InputError(f"metadata must be a list of one dictionary for each text, not {metadata!r}")
+    values = [{} if value is None else value for value in metadata]
     kinds = map(type, chain.from_iterable(map(dict.values, values)))
     try:
         if values and {str}.issuperset(map(type, chain.from_iterable(values))) and _FLAT.issuperset(kinds):
             # A raw newline cannot stand inside a JSON string: this one is between two dictionaries only.
             text = _BULK_JSON.encode(values)
-            _check_unicode(text, "metadata")
+            check_unicode("metadata", text)
             return [f"{{{row}}}".replace(",\n", ", ") for row in text[2:-2].split("},\n{")]
     except (TypeError, ValueError):
         pass  # the loop finds what is wrong, and where
@@ -132,42 +120,31 @@ def _metadata_rows(values: list[Any]) -> list[str]:
 def _metadata_json(value: Any, position: int) -> str:
     if not isinstance(value, dict):
         raise InputError(
-            f"metadata {position} is {value!r}, of type {type(value).__name__}, not a dictionary."
+            f"metadata {position} must be a dictionary, not {value!r} of type {type(value).__name__}"
         )
     _check_json(value, f"metadata {position}", 0)
     text = _TO_JSON.encode(value)
-    _check_unicode(text, f"metadata {position}")
+    check_unicode(f"metadata {position}", text)
     return text
 
 
 def _check_json(value: Any, where: str, depth: int) -> None:
     """JSON would quietly turn other keys into strings, and write NaN, which no JSON reader has to take."""
     if depth > _MAX_DEPTH:
-        raise InputError(f"{where} nests deeper than {_MAX_DEPTH} levels.")
+        raise InputError(f"{where} must nest at most {_MAX_DEPTH} levels")
     if isinstance(value, dict):
         for key, item in value.items():
             if not isinstance(key, str):
-                raise InputError(f"{where} has the key {key!r}: keys are strings.")
+                raise InputError(f"{where} must have keys of type str, not {key!r}")
             if type(item) is not str:
                 _check_json(item, f"{where}, key {key!r}", depth + 1)
     elif isinstance(value, list | tuple):
         for item in value:
             _check_json(item, where, depth + 1)
     elif isinstance(value, float) and not math.isfinite(value):
-        raise InputError(f"{where} is {value!r}: numbers are finite.")
+        raise InputError(f"{where} must be a finite number, not {value!r}")
     elif value is not None and not isinstance(value, str | int | float):
         raise InputError(
-            f"{where} is {value!r}, of type {type(value).__name__}: values are strings, numbers, booleans, "
-            f"None, and lists or dictionaries of these."
+            f"{where} must be a str, a number, a bool, None, or a list or dictionary of these, not {value!r} "
+            f"of type {type(value).__name__}"
         )
-
-
-def _check_unicode(text: str, where: str) -> None:
-    if text.isascii():
-        return
-    try:
-        text.encode()
-    except UnicodeEncodeError as error:
-        raise InputError(
-            f"{where}: character {error.start} is half a surrogate pair, which is no text."
-        ) from error

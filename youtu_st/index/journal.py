@@ -18,17 +18,13 @@ Keys = npt.NDArray[np.int64]
 _CHUNK = 16 << 20
 
 
-def record_type(dimension: int) -> np.dtype[np.void]:
-    """One record: the document's key, then its vector, little-endian, no padding."""
-    return np.dtype([("key", "<i8"), ("vector", "<f4", (dimension,))])
-
-
 class Journal:
     """One journal file. What lies past the committed length is not there: a killed ``add`` left it."""
 
     def __init__(self, path: Path, dimension: int) -> None:
         self.path = path
-        self._record = record_type(dimension)
+        # The document's key, then its vector, little-endian, no padding.
+        self._record = np.dtype([("key", "<i8"), ("vector", "<f4", (dimension,))])
         self._file: FileIO | None = None
 
     @property
@@ -54,8 +50,8 @@ class Journal:
         if len(keys) < count or (count and (keys[0] < 1 or (np.diff(keys) <= 0).any())):
             raise IndexDamagedError(
                 f"{self.path} is damaged: {count} vectors were committed to bytes {start} to {stop}, "
-                f"which hold {len(keys)} records. Restore the file, or build the index again from the texts "
-                f"in documents.sqlite."
+                f"which hold {len(keys)} records; restore the file, or build the index again from the texts "
+                f"in documents.sqlite"
             )
         return keys, np.ascontiguousarray(records["vector"], dtype=np.float32)
 
@@ -91,7 +87,7 @@ class Journal:
             if size < committed:
                 file.close()
                 raise IndexDamagedError(
-                    f"{self.path} is damaged: {size} bytes long, {committed} were committed."
+                    f"{self.path} is damaged: {size} bytes long, {committed} were committed"
                 )
             file.truncate(committed)
             self._file = file

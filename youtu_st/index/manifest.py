@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -14,11 +14,23 @@ import numpy as np
 
 from youtu_st.errors import IndexDamagedError, IndexMismatchError, IndexNotFoundError, VectorIndexError
 from youtu_st.index import files
-from youtu_st.probes import PROBE_COSINE, PROBE_TEXTS, encode_probes
+from youtu_st.probes import PROBE_COSINE, PROBE_TEXTS, encode_probes, lowest_cosine
 from youtu_st.protocol import TextEncoder, Vectors
 
 FORMAT = "youtu-st-index"
 VERSION = 1
+
+_KINDS: dict[str, type] = {
+    "model": str,
+    "fingerprint": str,
+    "identity": dict,
+    "runtime": dict,
+    "metric": str,
+    "dimension": int,
+    "factory": str,
+    "count": int,
+    "created": str,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,16 +76,14 @@ class Manifest:
 
     def write(self, directory: Path) -> None:
         """Write ``manifest.json``, whole or not at all."""
-        fields = asdict(self)
-        names = ("format", "version", "model", "fingerprint", "identity", "runtime", "metric")
-        content = {name: fields[name] for name in (*names, "dimension", "factory", "count", "created")}
+        content = {name: getattr(self, name) for name in ("format", "version", *_KINDS)}
         content["probes"] = {
             "texts": list(self.probe_texts),
             "query": _pack(self.query_probes),
             "document": _pack(self.document_probes),
         }
-        text = json.dumps(content, ensure_ascii=False, indent=2) + "\n"
-        files.write(directory / files.MANIFEST, text.encode())
+        with files.replacing(directory / files.MANIFEST) as written:
+            written.write_bytes((json.dumps(content, ensure_ascii=False, indent=2) + "\n").encode())
 
 
 def read_manifest(path: str | Path) -> Manifest:
@@ -89,10 +99,10 @@ def read_manifest(path: str | Path) -> Manifest:
         text = file.read_bytes().decode()
     except (FileNotFoundError, NotADirectoryError) as error:
         raise IndexNotFoundError(
-            f"There is no index in {path}: it has no {files.MANIFEST}. Make one with VectorIndex.create."
+            f"there is no index in {path}: it has no {files.MANIFEST}; make one with VectorIndex.create"
         ) from error
     except UnicodeDecodeError as error:
-        raise IndexDamagedError(f"{file} is damaged: it is not UTF-8 text.") from error
+        raise IndexDamagedError(f"{file} is damaged: it is not UTF-8 text") from error
     try:
         content = json.loads(text)
         if not isinstance(content, dict) or content.get("format") != FORMAT:
@@ -100,37 +110,29 @@ def read_manifest(path: str | Path) -> Manifest:
         version = content["version"]
         if isinstance(version, int) and version > VERSION:
             raise VectorIndexError(
-                f"{file} has format version {version}; this release reads up to {VERSION}. Upgrade youtu-st."
+                f"{file} has format version {version}; this release reads up to {VERSION}: upgrade youtu-st"
             )
         return _parse(content)
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         detail = f"{error} is missing" if isinstance(error, KeyError) else str(error)
-        raise IndexDamagedError(f"{file} is damaged: {detail}.") from error
+        raise IndexDamagedError(f"{file} is damaged: {detail}") from error
 
 
 def _parse(content: dict[str, Any]) -> Manifest:
-    def take(name: str, kind: type, least: int = 0) -> Any:
+    if content["metric"] != "cosine" or content["version"] != VERSION:
+        raise ValueError(f'"metric" {content["metric"]!r} or "version" {content["version"]!r} is unknown')
+    for name, kind in _KINDS.items():
         value = content[name]
         if not isinstance(value, kind) or isinstance(value, bool):
             raise ValueError(f'"{name}" is {value!r}, not of type {kind.__name__}')
-        if isinstance(value, int) and value < least:
-            raise ValueError(f'"{name}" is {value}, less than {least}')
-        return value
-
-    if content["metric"] != "cosine" or content["version"] != VERSION:
-        raise ValueError(f'"metric" {content["metric"]!r} or "version" {content["version"]!r} is unknown')
-    dimension, probes = take("dimension", int, 1), take("probes", dict)
+    for name, least in (("dimension", 1), ("count", 0)):
+        if content[name] < least:
+            raise ValueError(f'"{name}" is {content[name]}, less than {least}')
+    probes = content["probes"]
     texts = tuple(str(text) for text in probes["texts"])
-    shape = (len(texts), dimension)
+    shape = (len(texts), content["dimension"])
     return Manifest(
-        model=take("model", str),
-        fingerprint=take("fingerprint", str),
-        identity=take("identity", dict),
-        runtime=take("runtime", dict),
-        dimension=dimension,
-        factory=take("factory", str),
-        count=take("count", int),
-        created=take("created", str),
+        **{name: content[name] for name in _KINDS},
         probe_texts=texts,
         query_probes=_unpack(probes["query"], shape),
         document_probes=_unpack(probes["document"], shape),
@@ -140,7 +142,8 @@ def _parse(content: dict[str, Any]) -> Manifest:
 def check_encoder(manifest: Manifest, encoder: TextEncoder, path: Path) -> None:
     """Refuse an encoder whose vectors do not mean what the stored ones mean.
 
-    Where only ``runtime`` (dtype, device, backend) differs, the probe texts are encoded and decide.
+    Where only ``runtime`` (dtype, device, backend) differs, the probe texts are encoded and decide. An
+    encoder may have to work out its identity and its fingerprint, so each is asked for once.
 
     Raises:
         IndexMismatchError: The message lists every difference.
@@ -152,10 +155,8 @@ def check_encoder(manifest: Manifest, encoder: TextEncoder, path: Path) -> None:
         if mine.get(part) != theirs.get(part)
     ]
     differences += _dimensions(manifest, encoder)
-    if not differences and manifest.fingerprint != encoder.fingerprint:
-        differences.append(
-            f"fingerprint: index has {manifest.fingerprint}, encoder has {encoder.fingerprint}"
-        )
+    if not differences and manifest.fingerprint != (fingerprint := encoder.fingerprint):
+        differences.append(f"fingerprint: index has {manifest.fingerprint}, encoder has {fingerprint}")
     _refuse(manifest, encoder, path, differences)
     if dict(manifest.runtime) != dict(encoder.runtime):
         check_probes(manifest, encoder, path)
@@ -174,7 +175,7 @@ def check_probes(manifest: Manifest, encoder: TextEncoder, path: Path) -> None:
         ("query", query, manifest.query_probes),
         ("document", document, manifest.document_probes),
     ):
-        lowest = float(np.einsum("ij,ij->i", new, stored, dtype=np.float64).min())
+        lowest = lowest_cosine(new, stored)
         if lowest < PROBE_COSINE:
             differences.append(
                 f"{role} probes: lowest cosine {lowest:.4f}, at least {PROBE_COSINE} is needed "
@@ -193,8 +194,8 @@ def _refuse(manifest: Manifest, encoder: TextEncoder, path: Path, differences: l
     if differences:
         listed = "\n".join(f"  {difference}" for difference in differences)
         raise IndexMismatchError(
-            f"The index in {path} was built with another encoder ({manifest.model}, this "
-            f"is {encoder.model_name}):\n{listed}\nOpen it with that encoder, or build the index again."
+            f"the index in {path} was built with another encoder ({manifest.model}, this "
+            f"is {encoder.model_name}):\n{listed}\nopen it with that encoder, or build the index again"
         )
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from youtu_st.protocol import Vectors
 
 
-def most_diverse(query: Vectors, candidates: Vectors, k: int, *, lambda_mult: float) -> list[int]:
+def mmr(query: Vectors, candidates: Vectors, *, k: int, lambda_mult: float) -> list[int]:
     """Choose candidates that are relevant and unlike those chosen before them.
 
     The most relevant comes first, then always the one with the greatest value of::

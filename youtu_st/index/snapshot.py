@@ -18,9 +18,7 @@ def write_snapshot(path: Path, index: Any, keys: Keys) -> None:
     Raises:
         VectorIndexError: If the file cannot be written.
     """
-    labelled = faiss.IndexIDMap(
-        faiss.IndexFlatIP(index.d)
-    )  # takes an empty index only; the real one goes in here
+    labelled = faiss.IndexIDMap(faiss.IndexFlatIP(index.d))  # takes an empty one only; the real one goes in
     labelled.index, labelled.own_fields = index, False
     labelled.ntotal, labelled.is_trained = index.ntotal, index.is_trained
     faiss.copy_array_to_vector(keys, labelled.id_map)
@@ -44,13 +42,13 @@ def read_snapshot(path: Path, dimension: int) -> tuple[Any, Keys]:
     except (RuntimeError, MemoryError, AttributeError) as error:
         path.stat()  # FAISS has one error for everything; a file that is gone is a writer's doing, not damage
         raise IndexDamagedError(
-            f"{path} is damaged: FAISS cannot read it. Restore the file, or build the index again from the "
-            f"texts in documents.sqlite."
+            f"{path} is damaged: FAISS cannot read it; restore the file, or build the index again from the "
+            f"texts in documents.sqlite"
         ) from error
     if index.d != dimension or index.ntotal != len(keys) or (np.diff(keys) <= 0).any():
         raise IndexDamagedError(
             f"{path} is damaged: it has {index.ntotal} vectors of {index.d} numbers and {len(keys)} keys; "
-            f"the manifest says {dimension} numbers."
+            f"the manifest says {dimension} numbers"
         )
     index.referenced_objects = [labelled]  # FAISS frees the index with its wrapper
     return index, keys

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import numpy as np
@@ -15,10 +14,10 @@ from youtu_st.index import inputs
 from youtu_st.index.directory import IndexDirectory, check_vacant, create_directory
 from youtu_st.index.filters import Compiled, Filter, compile_filter
 from youtu_st.index.manifest import Manifest, check_encoder, check_probes, read_manifest
-from youtu_st.index.mmr import most_diverse
+from youtu_st.index.mmr import mmr
 from youtu_st.index.results import Document, Hit
 from youtu_st.index.vectors import VectorTable
-from youtu_st.inputs import check_share, unit_rows
+from youtu_st.inputs import check_count, check_share, check_texts, unit_rows
 from youtu_st.protocol import TextEncoder, Vectors
 
 
@@ -55,8 +54,9 @@ class VectorIndex:
         """
         table = VectorTable(factory, encoder.dimension)
         check_vacant(Path(path))
-        create_directory(Path(path), Manifest.of(encoder, factory), table)
-        return cls.open(path, encoder)
+        manifest = Manifest.of(encoder, factory)
+        create_directory(Path(path), manifest, table)
+        return cls(IndexDirectory(Path(path), manifest, None), encoder)
 
     @classmethod
     def open(
@@ -107,9 +107,7 @@ class VectorIndex:
     def __enter__(self) -> VectorIndex:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
     def __repr__(self) -> str:
@@ -213,7 +211,7 @@ class VectorIndex:
         instruction: str | Sequence[str] | None = None,
     ) -> list[list[Hit]]:
         """Search for several queries at once: questions, or a matrix of shape ``(n, dimension)``."""
-        k, confined = inputs.check_count(k), _confinement(filter, ids)
+        k, confined = check_count("k", k), _confinement(filter, ids)
         vectors = self._query_vectors(queries, instruction)
         with self._directory.reading() as (documents, table):
             found = table.search(vectors, k, documents.allowed(*confined))
@@ -233,7 +231,7 @@ class VectorIndex:
     ) -> list[Hit]:
         """Documents near the query and not near each other: maximal marginal relevance, in the order chosen.
 
-        See :func:`youtu_st.index.mmr.most_diverse`. Scores are cosines to the query, as in ``search``.
+        See :func:`youtu_st.index.mmr.mmr`. Scores are cosines to the query, as in ``search``.
 
         Args:
             query: As for ``search``.
@@ -248,29 +246,31 @@ class VectorIndex:
             InputError: If an argument is wrong.
             VectorIndexError: If this kind of FAISS index cannot give its vectors back.
         """
-        k, fetch_k = inputs.check_count(k), inputs.check_count(fetch_k, "fetch_k")
-        share, confined = check_share(lambda_mult, "lambda_mult"), _confinement(filter, ids)
+        k, fetch_k = check_count("k", k), check_count("fetch_k", fetch_k)
+        share, confined = check_share("lambda_mult", lambda_mult), _confinement(filter, ids)
         vectors = self._query_vectors(inputs.alone(query), instruction)
         with self._directory.reading() as (documents, table):
             (found,) = table.search(vectors, max(k, fetch_k), documents.allowed(*confined))
             candidates = table.reconstruct(np.array([key for _, key in found], dtype=np.int64))
-            chosen = [found[i] for i in most_diverse(vectors[0], candidates, k, lambda_mult=share)]
+            chosen = [found[i] for i in mmr(vectors[0], candidates, k=k, lambda_mult=share)]
             rows = documents.rows([key for _, key in chosen])
         return [Hit.of(rows[key], score) for score, key in chosen]
 
     def _query_vectors(self, queries: Any, instruction: str | Sequence[str] | None) -> Vectors:
         if not hasattr(queries, "__len__"):
-            raise InputError(f"queries is a list of questions or a matrix, not {queries!r}.")
+            raise InputError(f"queries must be a list of questions or a matrix, not {queries!r}")
         if isinstance(queries, str) or (len(queries) and isinstance(queries[0], str)):
-            texts = inputs.check_texts(queries, "query")
+            texts = check_texts(inputs.listed(queries), noun="query")
             return self._checked(self.encoder.encode_query(texts, instruction=instruction), len(texts))
         if instruction is not None:
-            raise InputError("instruction goes with a question; a vector has been encoded already.")
+            raise InputError(
+                f"instruction must be None for a vector, which has been encoded already, not {instruction!r}"
+            )
         shape = (len(queries), self.manifest.dimension)
         return unit_rows(queries if len(queries) else np.empty(shape), shape, "queries")
 
     def _checked(self, vectors: Vectors, count: int) -> Vectors:
-        return unit_rows(vectors, (count, self.manifest.dimension), "The encoder's vectors")
+        return unit_rows(vectors, (count, self.manifest.dimension), "the encoder's vectors")
 
     def get(self, ids: Iterable[str]) -> list[Document | None]:
         """The documents of some ids, in their order; None where there is none."""
@@ -289,7 +289,7 @@ class VectorIndex:
     def vectors(self, ids: Iterable[str]) -> Vectors:
         """The stored vectors of some documents, shape ``(len(ids), dimension)``, float32.
 
-        A lossy factory (PQ, SQ, PCA) gives back what it kept of them.
+        A factory with quantization (PQ, SQ) or PCA gives back what it kept of them.
 
         Raises:
             InputError: If an id is not in the index.
@@ -297,9 +297,8 @@ class VectorIndex:
         wanted = inputs.check_ids(ids)
         with self._directory.reading() as (documents, table):
             keys = documents.keys_of(wanted)
-            for id in wanted:
-                if id not in keys:
-                    raise InputError(f"There is no document with the id {id!r}.")
+            if unknown := [id for id in wanted if id not in keys]:
+                raise InputError(f"there is no document with the id {unknown[0]!r}")
             return table.reconstruct(np.array([keys[id] for id in wanted], dtype=np.int64))
 
     def __contains__(self, id: object) -> bool:

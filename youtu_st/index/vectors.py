@@ -39,9 +39,16 @@ class VectorTable:
         recipes.tune(self._target, search_parameters)
         self._search_parameters = search_parameters
         self.dimension = dimension
-        self.index: Any = self._target if self._target.is_trained else faiss.IndexFlatIP(dimension)
-        self.keys: Keys = np.empty(0, dtype=np.int64)
-        self.alive: Mask = np.empty(0, dtype=np.bool_)
+        self._hold(
+            self._target if self._target.is_trained else faiss.IndexFlatIP(dimension),
+            np.empty(0, dtype=np.int64),
+        )
+
+    def _hold(self, index: Any, keys: Keys) -> None:
+        """Have these vectors and no others, all of them alive."""
+        self.index = index
+        self.keys = keys
+        self.alive: Mask = np.ones(len(keys), dtype=np.bool_)
 
     def __len__(self) -> int:
         return len(self.keys)
@@ -192,7 +199,7 @@ class VectorTable:
         """
         if len(keys) and not self._can_reconstruct():
             raise VectorIndexError(
-                "This kind of FAISS index cannot give its vectors back; encode the texts again."
+                "this kind of FAISS index cannot give its vectors back: encode the texts again"
             )
         stored = [rows for _, rows in self._stored(self._positions(keys))]
         return np.concatenate([np.empty((0, self.dimension), dtype=np.float32), *stored])
@@ -232,7 +239,7 @@ class VectorTable:
             raise VectorIndexError(
                 f"FAISS cannot train this index on {len(keys)} vectors: {error}"
             ) from error
-        self.index, self.keys, self.alive = self._target, keys, np.ones(len(keys), dtype=np.bool_)
+        self._hold(self._target, keys)
 
     def compact(self) -> None:
         """Drop dead vectors, where that is cheap or they are many."""
@@ -259,7 +266,7 @@ class VectorTable:
                 if size:
                     ids = faiss.rev_swig_ptr(ivf.invlists.get_ids(number), size)
                     ids[:] = places[ids]
-        self._keep_living()
+        self._hold(self.index, self.keys[self.alive])
         return True
 
     def _rebuild(self) -> None:
@@ -268,11 +275,7 @@ class VectorTable:
         vectors = self.reconstruct(self.keys[self.alive])
         self.index.reset()
         self.index.add(vectors)
-        self._keep_living()
-
-    def _keep_living(self) -> None:
-        self.keys = self.keys[self.alive]
-        self.alive = np.ones(len(self.keys), dtype=np.bool_)
+        self._hold(self.index, self.keys[self.alive])
 
     def write(self, path: Path) -> None:
         """Write a snapshot."""
@@ -285,7 +288,7 @@ class VectorTable:
         if self._target.is_trained or not isinstance(index, faiss.IndexFlat):
             self._target = index
             recipes.tune(index, self._search_parameters)
-        self.index, self.keys, self.alive = index, keys, np.ones(len(keys), dtype=np.bool_)
+        self._hold(index, keys)
 
 
 def _top(scores: Vectors, keys: Keys, k: int) -> list[tuple[float, int]]:

@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any, ClassVar, TypeVar, get_args
 
 from youtu_st.backends.device import Dtype, batch_tokens, split_devices
+from youtu_st.errors import InputError
 from youtu_st.inference.batches import Totals
 from youtu_st.inference.devices import DevicePool
 from youtu_st.inference.pipeline import Pipeline
 from youtu_st.inference.preprocess import Preprocessor
 from youtu_st.inference.truncation import Truncation, TruncationReport
 from youtu_st.inputs import check_count, one_of
-from youtu_st.loading.shared import OnePerProcess, check_name, check_only_loaded
+from youtu_st.loading.shared import OnePerProcess
 from youtu_st.protocol import fingerprint
 from youtu_st.spec.registry import Registry
 
@@ -50,14 +51,22 @@ class LoadedModel(OnePerProcess, ABC):
         if runs["batch_tokens"] is not None:
             check_count("batch_tokens", runs["batch_tokens"])
         if isinstance(model, self._host):
-            check_only_loaded(to_load, self._remedy)
+            given = [name for name, value in to_load.items() if value not in (None, "auto", False, "torch")]
+            if given:
+                raise InputError(
+                    f"{', '.join(given)}: for a model to be loaded, and this one is; {self._remedy}"
+                )
             self._name = str(model.model_card_data.base_model or "loaded model")
             self._check_loaded(model)
             self.model = model.eval()
         else:
-            name = check_name(model, self._host.__name__)
-            self.model = self._load(name, {**to_load, "device": first})
-            self._name = self._registry.canonical_name(name)
+            if not isinstance(model, (str, Path)):
+                raise InputError(
+                    "model must be a name, a directory, a hub id, a YAML file or a "
+                    f"{self._host.__name__}, not {type(model).__name__}"
+                )
+            self.model = self._load(model, {**to_load, "device": first})
+            self._name = self._registry.canonical_name(model)
             self._settings = {"model": self._name, **to_load, **runs}
         self.truncation = runs["truncation"]
         budget = runs["batch_tokens"] or batch_tokens(self.model.device, self.model[0])

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -24,30 +24,9 @@ Model = Any  # a SentenceTransformer or a CrossEncoder; the host has no public n
 _NO_MEMORY = re.compile(r"out of memory|can't allocate memory|not enough memory|bad_alloc", re.IGNORECASE)
 
 
-class Output(Protocol):
-    """What a network is asked for: what it makes of a batch, and when a row of that is sound."""
-
-    broken: ClassVar[str]
-    """What a row is called that is not sound."""
-
-    @property
-    def role(self) -> str:
-        """For models that route by it."""
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Of one row."""
-
-    def rows(self, model: Model, features: Features) -> torch.Tensor:
-        """Run a batch on the model's own device: shape ``(n, *shape)``, float32."""
-
-    def sound(self, rows: Rows) -> npt.NDArray[np.bool_]:
-        """Which rows are what they should be, shape ``(n,)``."""
-
-
 @dataclass(frozen=True, slots=True)
 class VectorOutput:
-    """Unit vectors of a ``SentenceTransformer``.
+    """What an encoder asks a network for: unit vectors of a ``SentenceTransformer``.
 
     Attributes:
         role: ``query`` or ``document``, for models that route by it.
@@ -65,7 +44,7 @@ class VectorOutput:
         return (self.size,)
 
     def rows(self, model: Model, features: Features) -> torch.Tensor:
-        """Shape ``(n, size)``, float32, unit rows."""
+        """What the model makes of a batch: shape ``(n, size)``, float32, unit rows."""
         output = model(features, task=self.role)["sentence_embedding"]
         return torch.nn.functional.normalize(output.float()[:, : self.size], dim=1)
 
@@ -77,7 +56,7 @@ class VectorOutput:
 
 @dataclass(frozen=True, slots=True)
 class ScoreOutput:
-    """Scores of a ``CrossEncoder`` that gives one for each pair."""
+    """What a reranker asks a network for: scores of a ``CrossEncoder`` that gives one for each pair."""
 
     broken: ClassVar[str] = "a score that is not finite"
 
@@ -85,13 +64,16 @@ class ScoreOutput:
     shape: tuple[int, ...] = ()
 
     def rows(self, model: Model, features: Features) -> torch.Tensor:
-        """Shape ``(n,)``, float32, after the model's own activation."""
+        """What the model makes of a batch: shape ``(n,)``, float32, after its own activation."""
         scores = model(features)["scores"].float()
         return model.activation_fn(scores).reshape(len(scores))  # type: ignore[no-any-return]  # a Tensor
 
     def sound(self, rows: Scores) -> npt.NDArray[np.bool_]:
         """Those that are finite."""
         return np.isfinite(rows)
+
+
+Output = VectorOutput | ScoreOutput
 
 
 class Network:

@@ -91,8 +91,7 @@ def load(
             _check_assembled(loaded, spec, directory)
     _set_prompts(loaded, prompts or {})
     if max_length is not None:
-        check_max_length(max_length, loaded.get_max_seq_length())
-        loaded.max_seq_length = max_length
+        loaded.max_seq_length = check_max_length(max_length, loaded.get_max_seq_length())
     mine = ours(loaded)
     if mine:
         check_prompts(loaded)
@@ -231,15 +230,16 @@ def _from_directory(
     )
 
 
-def check_max_length(max_length: int, limit: int | None) -> None:
-    """Raise unless a model that reads ``limit`` tokens can read this many.
+def check_max_length(max_length: object, limit: int | None) -> int:
+    """How many tokens to read, of a model that reads no more than ``limit``.
 
     Raises:
         InputError: Naming the value.
     """
-    check_count("max_length", max_length)
-    if limit is not None and max_length > limit:
-        raise InputError(f"max_length is {max_length}, and the model reads at most {limit} tokens")
+    count = check_count("max_length", max_length)
+    if limit is not None and count > limit:
+        raise InputError(f"max_length is {count}, and the model reads at most {limit} tokens")
+    return count
 
 
 def to_float16(model: Any) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import inspect
 import threading
 import weakref
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Mapping, MutableMapping
-from pathlib import Path
 from typing import Any, ClassVar, Generic, TypeVar
 
 from youtu_st.errors import InputError, ModelLoadError
@@ -42,16 +42,16 @@ class Shared(Generic[T]):
             return value
 
 
-class OnePerProcess:
+class OnePerProcess(ABC):
     """An object with weights: shared within a process, and pickled as the settings that it is made from."""
 
     _shared: ClassVar[Shared[Any]] = Shared()
     _settings: dict[str, Any] | None
 
     @property
+    @abstractmethod
     def fingerprint(self) -> str:
         """Says which weights and rules these are."""
-        raise TypeError(f"{type(self).__name__} has no fingerprint")
 
     @classmethod
     def _one(cls: type[S], key: Hashable, arguments: Mapping[str, Any], *, keep: bool) -> S:
@@ -75,39 +75,6 @@ class OnePerProcess:
                 "save_pretrained, and make it from its directory"
             )
         return attach, (type(self), self._settings, self.fingerprint)
-
-
-def check_name(model: object, host: str) -> str | Path:
-    """What a model that is to be loaded is called, if that is what was passed.
-
-    Args:
-        model: What the caller passed; not a loaded model.
-        host: What to call a loaded one.
-
-    Raises:
-        InputError: Naming its type, and all that is allowed.
-    """
-    if not isinstance(model, (str, Path)):
-        raise InputError(
-            f"model must be a name, a directory, a hub id, a YAML file or a {host}, "
-            f"not {type(model).__name__}"
-        )
-    return model
-
-
-def check_only_loaded(to_load: Mapping[str, Any], remedy: str) -> None:
-    """Raise if settings for a model to be loaded come with one that is.
-
-    Args:
-        to_load: The settings, as the constructor got them.
-        remedy: What to do instead.
-
-    Raises:
-        InputError: Naming those that are not at their defaults.
-    """
-    given = [name for name, value in to_load.items() if value not in (None, "auto", False, "torch")]
-    if given:
-        raise InputError(f"{', '.join(given)}: for a model to be loaded, and this one is; {remedy}")
 
 
 def attach(kind: Any, settings: dict[str, Any], fingerprint: str) -> Any:

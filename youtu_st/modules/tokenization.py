@@ -37,6 +37,11 @@ class TokenizedText:
     def __len__(self) -> int:
         return len(self.ids)
 
+    def keep(self, which: Any) -> TokenizedText:
+        """The same text with some of its tokens: a slice, or their positions."""
+        types = None if self.type_ids is None else self.type_ids[which]
+        return replace(self, ids=self.ids[which], content=self.content[which], type_ids=types)
+
 
 def prepare(tokenizer: Any) -> None:
     """Set a tokenizer up for :func:`tokenize`, once, before threads share it.
@@ -86,44 +91,33 @@ def tokenize(
         return_special_tokens_mask=True,
         verbose=False,
     )
-    if boundary == "offsets":
-        contents = [
-            mask.by_offsets(
-                np.fromiter((end for _, end in offsets), np.int64, len(offsets)),
-                np.array(special, dtype=bool),
-                len(prompt),
-                include_special=special_tokens == "include",
-            )
-            for offsets, special, prompt in zip(
-                encoded["offset_mapping"], encoded["special_tokens_mask"], prompts, strict=True
-            )
-        ]
-    else:
-        alone = {prompt: count(tokenizer, prompt) for prompt in set(prompts)}
-        contents = [
-            mask.by_token_count(len(ids), alone[prompt])
-            for ids, prompt in zip(encoded["input_ids"], prompts, strict=True)
-        ]
-    type_ids = encoded.get("token_type_ids")
-    types = [None] * len(texts) if type_ids is None else [np.array(row, dtype=np.int32) for row in type_ids]
-    limit = max_length or sys.maxsize
-    return [
-        _cut(
-            TokenizedText(
-                ids=np.array(ids, dtype=np.int32),
-                content=content,
-                type_ids=segment,
-                full_length=len(ids),
-                is_blank=not content[np.array(special) == 0].any(),
-                prompt=prompt,
-            ),
-            special,
-            limit,
+    nothing = [None] * len(texts)
+    columns = (
+        prompts,
+        encoded["input_ids"],
+        encoded["special_tokens_mask"],
+        encoded.get("offset_mapping", nothing),
+        encoded.get("token_type_ids", nothing),
+    )
+    alone = {} if boundary == "offsets" else {prompt: count(tokenizer, prompt) for prompt in set(prompts)}
+    rows = []
+    for prompt, ids, flags, offsets, types in zip(*columns, strict=True):
+        special = np.array(flags, dtype=bool)
+        if boundary == "offsets":
+            ends = np.fromiter((end for _, end in offsets), np.int64, len(ids))
+            content = mask.by_offsets(ends, special, len(prompt), include_special=special_tokens == "include")
+        else:
+            content = mask.by_token_count(len(ids), alone[prompt])
+        row = TokenizedText(
+            ids=np.array(ids, dtype=np.int32),
+            content=content,
+            type_ids=None if types is None else np.array(types, dtype=np.int32),
+            full_length=len(ids),
+            is_blank=not (content & ~special).any(),
+            prompt=prompt,
         )
-        for ids, content, segment, special, prompt in zip(
-            encoded["input_ids"], contents, types, encoded["special_tokens_mask"], prompts, strict=True
-        )
-    ]
+        rows.append(_cut(row, special, max_length or sys.maxsize))
+    return rows
 
 
 def count(tokenizer: Any, text: str) -> int:
@@ -141,31 +135,17 @@ def counts(tokenizer: Any, texts: Sequence[str]) -> list[int]:
     return [len(ids) for ids in encoded["input_ids"]]
 
 
-def _cut(row: TokenizedText, special: Sequence[int], limit: int) -> TokenizedText:
+def _cut(row: TokenizedText, special: mask.Mask, limit: int) -> TokenizedText:
     """Drop the end of the text, as the tokenizer's own truncation does: added tokens after it stay."""
     if len(row) <= limit:
         return row
-    tail = 0
-    while tail < len(special) and special[-1 - tail]:
-        tail += 1
-    keep = np.r_[0 : max(limit - tail, 0), len(row) - tail : len(row)]
-    return replace(
-        row,
-        ids=row.ids[keep],
-        content=row.content[keep],
-        type_ids=row.type_ids[keep] if row.type_ids is not None else None,
-    )
+    tail = len(row) if special.all() else int(special[::-1].argmin())
+    return row.keep(np.r_[0 : max(limit - tail, 0), len(row) - tail : len(row)])
 
 
 def _report_whole_tokens(processor: Any) -> None:
     if hasattr(processor, "trim_offsets"):
         processor.trim_offsets = False
-    elif hasattr(processor, "__getitem__"):  # a sequence of processors; it has no length
-        index = 0
-        while True:
-            try:
-                part = processor[index]
-            except IndexError:
-                return
+    elif hasattr(processor, "__getitem__"):  # a sequence of processors
+        for part in processor:
             _report_whole_tokens(part)
-            index += 1

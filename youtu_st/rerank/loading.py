@@ -13,11 +13,10 @@ from sentence_transformers.cross_encoder.modules import LogitScore
 
 from youtu_st.backends.device import Dtype, available, dtype_to_load, keep_to_native
 from youtu_st.errors import InputError, ModelLoadError
-from youtu_st.inputs import check_count, one_of
 from youtu_st.loading import checkpoint as files
-from youtu_st.loading.load import readable
+from youtu_st.loading.load import check_max_length, readable, to_float16
 from youtu_st.loading.saved import own_modules
-from youtu_st.modules import checks, fingerprint
+from youtu_st.modules import checks
 from youtu_st.rerank.transformer import ANSWERS, FALSE, TRUE, RerankTransformer
 from youtu_st.spec.reranker import RERANKERS, RerankerSpec
 
@@ -49,25 +48,20 @@ def load(
     Raises:
         YoutuError: As for :class:`~youtu_st.rerank.Reranker`.
     """
-    hub = dict(hub or {})
-    for option in hub:
-        one_of("an option of hub", option, files.HUB_OPTIONS)
+    options = files.hub_options(hub)
     device = available(device)
     network = {"dtype": dtype_to_load(dtype, device), "trust_remote_code": trust_remote_code}
     spec = RERANKERS.resolve(model, checkpoint)
     with readable(checkpoint or model):
         if spec is not None:
-            loaded = _from_spec(spec, files.directory_for(spec, checkpoint, hub), device, network)
+            loaded = _from_spec(spec, files.directory_for(spec, checkpoint, options), device, network)
         else:
-            loaded = _from_directory(files.local(str(model), hub), device, network)
+            loaded = _from_directory(files.local(str(model), options), device, network)
     check_kind(loaded, str(model))
     _set_max_length(loaded, max_length, spec)
     keep_to_native(loaded, dtype, device, stacklevel=3)
     if dtype == "float16":
-        whole: Any = loaded
-        before = fingerprint.weights_digest(whole)
-        loaded.to(torch.float16)
-        fingerprint.remember_weights(whole, before)
+        to_float16(loaded)
     return loaded.eval()
 
 
@@ -171,10 +165,8 @@ def _without_template(name: str) -> str:
 def _set_max_length(model: CrossEncoder, max_length: int | None, spec: RerankerSpec | None) -> None:
     if max_length is None:
         return
-    check_count("max_length", max_length)
     limit = (spec.context or spec.max_length) if spec else model.max_seq_length
-    if limit is not None and max_length > limit:
-        raise InputError(f"max_length is {max_length}, and the model reads at most {limit} tokens")
+    max_length = check_max_length(max_length, limit)
     first = model[0]
     if isinstance(first, RerankTransformer) and max_length <= first.template_tokens:
         raise InputError(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import asdict, fields, replace
 from functools import cached_property
 from typing import Any
 
@@ -22,6 +22,7 @@ ANSWERS = "causal_logits"
 """The feature that ``LogitScore`` reads."""
 FALSE, TRUE = 0, 1
 """Columns of that feature."""
+TEMPLATE = [field.name for field in fields(Template)]
 
 
 class RerankTransformer(InstructionTransformer):
@@ -33,50 +34,29 @@ class RerankTransformer(InstructionTransformer):
 
     Args:
         model_name_or_path: A transformers checkpoint of a causal language model.
-        prefix: See :class:`~youtu_st.spec.reranker.Template`.
-        body: Likewise.
-        suffix: Likewise.
-        instruction: Likewise.
         true_token: The token that says that the document answers the query.
         false_token: The token that says that it does not.
-        **kwargs: As for ``Transformer``.
+        **kwargs: The fields of a :class:`~youtu_st.spec.reranker.Template`; all else as for ``Transformer``.
 
     Raises:
         ModelLoadError: If the tokenizer does not know one of the two tokens.
     """
 
-    config_keys: list[str] = [
-        *InstructionTransformer.config_keys,
-        "prefix",
-        "body",
-        "suffix",
-        "instruction",
-        "true_token",
-        "false_token",
-    ]
+    config_keys: list[str] = [*InstructionTransformer.config_keys, *TEMPLATE, "true_token", "false_token"]
 
-    def __init__(
-        self,
-        model_name_or_path: str,
-        *,
-        prefix: str,
-        body: str,
-        suffix: str,
-        instruction: str | None,
-        true_token: str,
-        false_token: str,
-        **kwargs: Any,
-    ) -> None:
+    def __init__(self, model_name_or_path: str, *, true_token: str, false_token: str, **kwargs: Any) -> None:
+        template = Template(**{name: kwargs.pop(name) for name in TEMPLATE})
         told = {"transformer_task": "text-generation", "attention": "causal", "padding_side": "left"}
         super().__init__(model_name_or_path, **{**kwargs, **told})
-        self.prefix, self.body, self.suffix, self.instruction = prefix, body, suffix, instruction
+        for name, value in asdict(template).items():
+            setattr(self, name, value)
         self.true_token, self.false_token = true_token, false_token
         self.answer_ids = [_id_of(self.tokenizer, false_token), _id_of(self.tokenizer, true_token)]
 
     @property
     def whole_template(self) -> Template:
         """What is put around a pair."""
-        return Template(self.prefix, self.body, self.suffix, self.instruction)
+        return Template(**{name: getattr(self, name) for name in TEMPLATE})
 
     @cached_property
     def _around(self) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:

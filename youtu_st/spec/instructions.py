@@ -14,14 +14,12 @@ of the templates that the authors have published. ``docs/instructions.md`` says 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 
 from youtu_st.errors import InputError
 from youtu_st.spec.model import MODELS, ModelSpec, load_spec
 from youtu_st.spec.prompts import fill
-from youtu_st.spec.registry import Declared, configs_directory, is_hub_id, near, read
+from youtu_st.spec.registry import Declared, configs_directory, hint, is_hub_id, read
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +91,7 @@ def for_task(model: str, task: str) -> TaskInstruction:
     known = _table(spec).tasks
     if task not in known:
         raise InputError(
-            f"{spec.name} has no instruction for the task {task!r}.{_hint(task, known)} It has "
+            f"{spec.name} has no instruction for the task {task!r}.{hint(task, known)} It has "
             f"{len(known)}, from {next(iter(known))!r} to {next(reversed(known))!r}: see "
             f"youtu_st.instructions.tasks({spec.name!r})"
         )
@@ -152,7 +150,7 @@ def _spec(model: str) -> ModelSpec:
 
 
 def _table(spec: ModelSpec) -> Table:
-    tables = [read(path, Table) for path in _files()]
+    tables = [read(path, Table) for path in sorted((configs_directory() / "instructions").glob("*.json"))]
     for table in tables:
         if spec.name in table.models:
             return table
@@ -166,14 +164,3 @@ def _table(spec: ModelSpec) -> Table:
     raise InputError(
         f"no instructions for tasks were published for {spec.name}, as they were for {with_tables}; {instead}"
     )
-
-
-def _files() -> list[Path]:
-    return sorted((configs_directory() / "instructions").glob("*.json"))
-
-
-def _hint(task: str, known: Iterable[str]) -> str:
-    """Near matches without regard to case."""
-    lowered = {name.lower(): name for name in known}
-    close = [repr(lowered[name]) for name in near(task, lowered)]
-    return f" Did you mean {' or '.join(close)}?" if close else ""

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, PlainValidator, field_validator, model_validator
+from pydantic import AfterValidator, Field, PlainValidator, model_validator
 
 from youtu_st.spec.prompts import PLACEHOLDER
 from youtu_st.spec.registry import Declared, Published, Registry
@@ -83,10 +82,13 @@ class Figure(Declared):
     source: str
 
 
-def _template(template: str | None) -> str | None:
-    if template is not None and template.count(PLACEHOLDER) != 1:
+def _with_placeholder(template: str) -> str:
+    if template.count(PLACEHOLDER) != 1:
         raise ValueError(f"must contain {PLACEHOLDER} exactly once")
     return template
+
+
+Template = Annotated[str, AfterValidator(_with_placeholder)]
 
 
 def _shorter(value: Any) -> Shorter:
@@ -124,7 +126,7 @@ class ModuleSettings(MaskRule):
     """
 
     padding_side: PaddingSide | None = None
-    template: Annotated[str | None, AfterValidator(_template)] = None
+    template: Template | None = None
     matryoshka_dimensions: Annotated[Shorter, PlainValidator(_shorter)] = ()
 
     @model_validator(mode="before")
@@ -167,21 +169,11 @@ class ModelSpec(ModuleSettings, Published):
     eos: bool | None = None
     padding_side: PaddingSide = "right"
     prompts: Prompts
-    templates: dict[str, str] = {}
+    templates: dict[str, Template] = {}
     normalize: bool = True
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
     examples: tuple[Example, ...] = ()
     figures: tuple[Figure, ...] = ()
-
-    @field_validator("templates")
-    @classmethod
-    def _each_with_a_placeholder(cls, templates: dict[str, str]) -> dict[str, str]:
-        for name, template in templates.items():
-            try:
-                _template(template)
-            except ValueError as error:
-                raise ValueError(f"{name!r} {error}") from error
-        return templates
 
     @model_validator(mode="after")
     def _shorter_than_full(self) -> ModelSpec:
@@ -211,20 +203,7 @@ def lengths(full: int, shorter: Shorter = ()) -> Sequence[int]:
 MODELS = Registry("models", ModelSpec, "model", "sentence-transformers")
 """The embedding models that go by a name."""
 
-
-def known_models() -> list[str]:
-    """Names of the shipped specs, sorted."""
-    return MODELS.names()
-
-
-def load_spec(model: str | Path) -> ModelSpec:
-    """Read a spec by its name, or from a user's own YAML file.
-
-    Args:
-        model: A name that :func:`known_models` lists, or the path of a ``.yaml`` or ``.yml`` file.
-
-    Raises:
-        SpecError: If the file cannot be read, or a field is wrong, missing or unknown.
-        UnknownModelError: If no shipped spec has that name.
-    """
-    return MODELS.load(model)
+known_models = MODELS.names
+"""Names of the shipped specs, sorted."""
+load_spec = MODELS.load
+"""Reads a spec by one of these names, or from a user's own YAML file."""

@@ -119,12 +119,10 @@ class Registry(Generic[Spec]):
 
     def unknown(self, name: str) -> str:
         """One line: the name, what is near it, and what there is."""
-        close = near(name, self.names())
-        if not close and "-" in name and "/" not in name:
-            close = [f"{self.owner}/{name}"]
-        hint = f" Did you mean {' or '.join(repr(match) for match in close)}?" if close else ""
+        by_hub_id = f" Did you mean '{self.owner}/{name}'?" if "-" in name and "/" not in name else ""
         return (
-            f"unknown {self.noun} {name!r}.{hint} Known names: {', '.join(self.names())}; "
+            f"unknown {self.noun} {name!r}.{hint(name, self.names()) or by_hub_id} "
+            f"Known names: {', '.join(self.names())}; "
             "a directory, a hub id (owner/name) or a .yaml file work too"
         )
 
@@ -156,9 +154,11 @@ def is_yaml(name: object) -> bool:
     return isinstance(name, (str, Path)) and Path(name).suffix.lower() in {".yaml", ".yml"}
 
 
-def near(name: str, known: Iterable[str]) -> list[str]:
-    """Which of the known names may have been meant, the likeliest first."""
-    return difflib.get_close_matches(name.lower(), list(known), n=3, cutoff=0.4)
+def hint(name: str, known: Iterable[str]) -> str:
+    """Which of the known names may have been meant, without regard to case; empty if none."""
+    lowered = {one.lower(): one for one in known}
+    close = [repr(lowered[match]) for match in difflib.get_close_matches(name.lower(), lowered, cutoff=0.4)]
+    return f" Did you mean {' or '.join(close)}?" if close else ""
 
 
 def read(path: Path, kind: type[Declaration]) -> Declaration:
@@ -220,8 +220,8 @@ def _explain(problem: Any, kind: type[Declared]) -> str:
     if problem["type"] == "extra_forbidden":
         allowed = sorted(_part(kind, problem["loc"][:-1]).model_fields)
         close = difflib.get_close_matches(str(problem["loc"][-1]), allowed, n=1)
-        hint = f"did you mean {close[0]!r}? " if close else ""
-        return f"unknown field {where!r} ({hint}allowed: {', '.join(allowed)})"
+        meant = f"did you mean {close[0]!r}? " if close else ""
+        return f"unknown field {where!r} ({meant}allowed: {', '.join(allowed)})"
     if problem["type"] == "missing":
         return f"missing field {where!r}"
     message = problem["msg"].removeprefix("Value error, ")

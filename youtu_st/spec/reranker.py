@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field, model_validator
@@ -104,20 +103,7 @@ class RerankerSpec(Published):
 RERANKERS = Registry("rerankers", RerankerSpec, "reranker", "cross-encoder")
 """The rerankers that go by a name."""
 
-
-def known_rerankers() -> list[str]:
-    """Names of the shipped specs, sorted."""
-    return RERANKERS.names()
-
-
-def load_reranker_spec(model: str | Path) -> RerankerSpec:
-    """Read a spec by its name, or from a user's own YAML file.
-
-    Args:
-        model: A name that :func:`known_rerankers` lists, or the path of a ``.yaml`` or ``.yml`` file.
-
-    Raises:
-        SpecError: If the file cannot be read, or a field is wrong, missing or unknown.
-        UnknownModelError: If no shipped spec has that name.
-    """
-    return RERANKERS.load(model)
+known_rerankers = RERANKERS.names
+"""Names of the shipped specs, sorted."""
+load_reranker_spec = RERANKERS.load
+"""Reads a spec by one of these names, or from a user's own YAML file."""

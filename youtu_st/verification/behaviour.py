@@ -23,6 +23,7 @@ from youtu_st.spec.prompts import fill
 from youtu_st.verification.finding import Finding, judge, match, skipped
 from youtu_st.verification.subject import Subject
 from youtu_st.verification.tokens import (
+    BY_ROLE,
     RULES,
     Doubles,
     TokenStates,
@@ -39,7 +40,6 @@ HALF_TOLERANCE = 0.01
 """The same between float32 and a checkpoint's own dtype of half precision."""
 
 _DTYPES = {"F32": torch.float32, "BF16": torch.bfloat16, "F16": torch.float16}
-BY_ROLE = (("query", QUERIES), ("document", DOCUMENTS))
 _CONVERT = "Write the directory anew: youtu-st convert."
 
 
@@ -58,7 +58,7 @@ class Behaviour:
 
     def findings(self) -> list[Finding]:
         """All checks of this class, in the order in which they are read."""
-        checks = {
+        looks = {
             "attention": self._attention,
             "instruction mask": self._mask,
             "pooling": self._pooling,
@@ -69,8 +69,8 @@ class Behaviour:
         }
         finite = self._finite()
         if self.is_finite:
-            return [finite, *(check() for check in checks.values())]
-        return [finite, *(skipped(name, "the vectors are not finite") for name in checks)]
+            return [finite, *(look() for look in looks.values())]
+        return [finite, *(skipped(name, "the vectors are not finite") for name in looks)]
 
     def vectors(self, texts: Sequence[str], role: str) -> Doubles:
         """What the modules give for a batch, as it is. Shape ``(len(texts), dimension)``."""

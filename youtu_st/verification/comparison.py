@@ -8,7 +8,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 
 from youtu_st.errors import InputError
-from youtu_st.probes import DOCUMENTS, PROBE_COSINE, QUERIES
+from youtu_st.probes import DOCUMENTS, PROBE_COSINE, QUERIES, cosines
 from youtu_st.protocol import Role, TextEncoder, Vectors
 from youtu_st.verification.hints import find_hints
 
@@ -88,8 +88,8 @@ def compare(reference: TextEncoder, other: TextEncoder) -> Comparison:
     return Comparison(
         roles=("query",) * len(QUERIES) + ("document",) * len(DOCUMENTS),
         texts=QUERIES + DOCUMENTS,
-        cosines=tuple(float(cosine) for cosine in (right * found).sum(axis=1)),
-        lengths=None if lengths is None else tuple(float(length) for length in lengths),
+        cosines=tuple(cosines(right, found).tolist()),
+        lengths=None if lengths is None else tuple(lengths.tolist()),
         hints=tuple(hints),
     )
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
+from operator import methodcaller
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from youtu_st.probes import DOCUMENTS, PROBE_COSINE, QUERIES
+from youtu_st.probes import DOCUMENTS, PROBE_COSINE, QUERIES, cosines, lowest_cosine
 from youtu_st.protocol import TextEncoder, Vectors
 from youtu_st.verification.finding import Variant
 
@@ -27,22 +31,22 @@ def find_hints(reference: TextEncoder, right: Vectors, found: Vectors) -> list[s
     Returns:
         The likeliest reason; nothing where the vectors are the same.
     """
-    cosines = (right * found).sum(axis=1)
-    if cosines.min() >= EXACT:
+    same = cosines(right, found)
+    if same.min() >= EXACT:
         return []
     order = _order(right, found)
     if order is not None:
         return [order]
-    best, likeliest = max(float(cosines.min()), LIKELY), None
+    best, likeliest = max(float(same.min()), LIKELY), None
     for what, vectors in _mistakes(reference):
-        lowest = float((vectors() * found).sum(axis=1).min())
+        lowest = lowest_cosine(vectors(), found)
         if lowest > best:
             best, likeliest = lowest, what
         if lowest >= EXACT:
             break
     if likeliest is not None:
         return [f"it looks like {likeliest}: with that, the lowest cosine is {best:.4f}"]
-    return _partial(cosines)
+    return _partial(same)
 
 
 def _order(right: Vectors, found: Vectors) -> str | None:
@@ -50,7 +54,7 @@ def _order(right: Vectors, found: Vectors) -> str | None:
     nearest = (found @ right.T).argmax(axis=1)
     swapped = nearest != np.arange(len(nearest))
     all_there = sorted(nearest.tolist()) == list(range(len(nearest)))
-    if not swapped.any() or not all_there or (found * right[nearest]).sum(axis=1).min() < LIKELY:
+    if not swapped.any() or not all_there or lowest_cosine(found, right[nearest]) < LIKELY:
         return None
     first = int(swapped.argmax())
     return (
@@ -59,16 +63,16 @@ def _order(right: Vectors, found: Vectors) -> str | None:
     )
 
 
-def _partial(cosines: Vectors) -> list[str]:
+def _partial(same: npt.NDArray[np.float64]) -> list[str]:
     """What only some of the texts tell."""
-    if cosines.min() >= LIKELY:
+    if same.min() >= LIKELY:
         return ["it looks like a lower precision: bfloat16, float16 or rounded weights"]
-    if cosines[:-1].min() >= PROBE_COSINE:
+    if same[:-1].min() >= PROBE_COSINE:
         return [
             "it looks like a shorter maximum length: only the longest text is off. Raise the server's limit, "
             "such as vLLM's --max-model-len or TEI's --max-batch-tokens"
         ]
-    queries, documents = cosines[: len(QUERIES)], cosines[len(QUERIES) :]
+    queries, documents = same[: len(QUERIES)], same[len(QUERIES) :]
     for off, fine, name in ((queries, documents, "queries"), (documents, queries, "documents")):
         if off.min() < PROBE_COSINE <= fine.min():
             return [f"only {name} are off: is it another prompt than the spec's, or one that is put twice?"]
@@ -77,33 +81,20 @@ def _partial(cosines: Vectors) -> list[str]:
 
 def _mistakes(reference: TextEncoder) -> Iterator[Variant]:
     """Mistakes that any encoder can make, then those of a model that runs here."""
-    queries, documents = reference.encode_query, reference.encode_document
-    yield (
-        "a missing prompt: queries are encoded bare",
-        lambda: np.concatenate([queries(QUERIES, instruction=""), documents(DOCUMENTS)]),
-    )
-    yield (
-        "the query prompt before documents too",
-        lambda: np.concatenate([queries(QUERIES), queries(DOCUMENTS)]),
-    )
-    yield (
-        "white space that is stripped from the texts",
-        lambda: np.concatenate([queries(_stripped(QUERIES)), documents(_stripped(DOCUMENTS))]),
-    )
-    yield (
-        "line breaks that are replaced by spaces",
-        lambda: np.concatenate([queries(_on_one_line(QUERIES)), documents(_on_one_line(DOCUMENTS))]),
-    )
+    query, document = reference.encode_query, reference.encode_document
+
+    def encoded(first: Any, second: Any, change: Callable[[str], str] = str) -> Callable[[], Vectors]:
+        texts = [[change(text) for text in texts] for texts in (QUERIES, DOCUMENTS)]
+        return lambda: np.concatenate([first(texts[0]), second(texts[1])])
+
+    bare = partial(query, instruction="")
+    yield "a missing prompt: queries are encoded bare", encoded(bare, document)
+    yield "the query prompt before documents too", encoded(query, query)
+    yield "white space that is stripped from the texts", encoded(query, document, str.strip)
+    on_one_line = methodcaller("replace", "\n", " ")
+    yield "line breaks that are replaced by spaces", encoded(query, document, on_one_line)
     model = getattr(reference, "model", None)
     if model is not None:
         from youtu_st.verification.mistakes import mistakes_of  # needs torch, which an engine does not
 
         yield from mistakes_of(model, reference.dimension)
-
-
-def _stripped(texts: tuple[str, ...]) -> list[str]:
-    return [text.strip() for text in texts]
-
-
-def _on_one_line(texts: tuple[str, ...]) -> list[str]:
-    return [text.replace("\n", " ") for text in texts]

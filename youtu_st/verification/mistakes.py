@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from functools import cache, partial
+from functools import partial
 
 import numpy as np
 import torch
@@ -16,11 +16,10 @@ from youtu_st.modules import checks
 from youtu_st.modules.settings import ours, prompt_for
 from youtu_st.modules.tokenization import TokenizedText
 from youtu_st.modules.transformer import InstructionTransformer
-from youtu_st.probes import DOCUMENTS, QUERIES
 from youtu_st.protocol import Vectors
 from youtu_st.verification.finding import Variant
 from youtu_st.verification.subject import settings_of
-from youtu_st.verification.tokens import RULES, Doubles, expected_content, pooled, read_tokens
+from youtu_st.verification.tokens import BY_ROLE, Doubles, expected_content, pooled, read_tokens
 
 Change = Callable[[TokenizedText], TokenizedText]
 
@@ -47,22 +46,24 @@ def mistakes_of(model: SentenceTransformer, dimension: int) -> Iterator[Variant]
     eos = getattr(mine.tokenizer, "eos_token_id", None)
     changed = partial(_with_tokens, model, mine, dimension)
     if after:
-        drop_last = partial(_keep, part=slice(0, -1))
-        yield "a missing EOS: no token is added after the text", partial(changed, drop_last, 1)
+        yield (
+            "a missing EOS: no token is added after the text",
+            partial(changed, lambda row: row.keep(slice(0, -1)), 1),
+        )
     elif isinstance(eos, int):
         append = partial(_append, token=eos, content=mine.settings.special_tokens == "include")
         yield "an EOS after the text, where this model has none", partial(changed, append, -1)
     if before:
-        drop_first = partial(_keep, part=slice(1, None))
-        yield "a missing BOS: no token is added before the text", partial(changed, drop_first, 1)
-    candidates = cache(partial(_pooled, model))
-    for rule in RULES:
-        yield f"another pooling: {_WORDS[rule]}", partial(_with_pooling, candidates, rule, dimension)
-
-
-def _keep(row: TokenizedText, *, part: slice) -> TokenizedText:
-    types = None if row.type_ids is None else row.type_ids[part]
-    return replace(row, ids=row.ids[part], content=row.content[part], type_ids=types)
+        yield (
+            "a missing BOS: no token is added before the text",
+            partial(changed, lambda row: row.keep(slice(1, None)), 1),
+        )
+    candidates = _pooled(model)  # after the others: it reads every text anew
+    for rule, words in _WORDS.items():
+        yield (
+            f"another pooling: {words}",
+            partial(_unit, [vectors[rule] for vectors in candidates], dimension),
+        )
 
 
 def _append(row: TokenizedText, *, token: int, content: bool) -> TokenizedText:
@@ -73,7 +74,7 @@ def _append(row: TokenizedText, *, token: int, content: bool) -> TokenizedText:
 
 def _texts(model: SentenceTransformer) -> Iterator[tuple[str, str, str]]:
     """Text, prompt and role of all fixed texts."""
-    for role, texts in (("query", QUERIES), ("document", DOCUMENTS)):
+    for role, texts in BY_ROLE:
         for text in texts:
             yield text, prompt_for(model, role), role
 
@@ -83,12 +84,7 @@ def _with_tokens(
 ) -> Vectors:
     """The vectors of texts whose tokens were changed, one text at a time.
 
-    Args:
-        model: The model.
-        mine: Its first module.
-        dimension: Length to cut vectors to.
-        change: What is done to the tokens of a text.
-        spare: By how many tokens that makes it shorter. A long text fills the room that this leaves.
+    ``spare`` is by how many tokens that makes a text shorter: a long one fills the room that this leaves.
     """
     limit = mine.max_seq_length or sys.maxsize - 1
     vectors = []
@@ -98,10 +94,6 @@ def _with_tokens(
             output = model(batch_to_device(mine.collate([row]), model.device), task=role)
         vectors.append(output["sentence_embedding"][0].double().cpu().numpy())
     return _unit(vectors, dimension)
-
-
-def _with_pooling(candidates: Callable[[], list[dict[str, Doubles]]], rule: str, dimension: int) -> Vectors:
-    return _unit([vectors[rule] for vectors in candidates()], dimension)
 
 
 def _pooled(model: SentenceTransformer) -> list[dict[str, Doubles]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,10 +15,12 @@ from sentence_transformers.util import batch_to_device
 from youtu_st.inference.preprocess import preprocessor_for
 from youtu_st.modules import tokenization
 from youtu_st.modules.mask import Mask
+from youtu_st.probes import DOCUMENTS, QUERIES
 from youtu_st.verification.subject import Expected
 
 RULES = ("masked_mean", "mean", "last_token", "first_token", "max")
 """The poolings that are told apart."""
+BY_ROLE = (("query", QUERIES), ("document", DOCUMENTS))
 
 Doubles = npt.NDArray[np.float64]
 
@@ -58,14 +60,7 @@ class Token:
 
 
 def features_of(model: SentenceTransformer, texts: Sequence[str], prompt: str, role: str) -> dict[str, Any]:
-    """Texts as a padded batch, on the model's device.
-
-    Args:
-        model: The model.
-        texts: The texts.
-        prompt: Put before each of them.
-        role: ``query`` or ``document``, for models that route by it.
-    """
+    """Texts after one prompt as a padded batch, on the model's device."""
     preprocessor = preprocessor_for(model)
     rows = preprocessor.tokenize(texts, [prompt] * len(texts))
     features: dict[str, Any] = batch_to_device(preprocessor.collate(rows, role), model.device)
@@ -73,15 +68,9 @@ def features_of(model: SentenceTransformer, texts: Sequence[str], prompt: str, r
 
 
 def read_tokens(model: SentenceTransformer, text: str, prompt: str, role: str) -> TokenStates:
-    """Run one text through the network and the pooling module.
+    """Run one text through a model of a transformer, then a pooling module.
 
     Which tokens enter the vector is observed, not asked for: by the gradient of the vector.
-
-    Args:
-        model: A model of a transformer, then a pooling module.
-        text: The text.
-        prompt: Put before it.
-        role: ``query`` or ``document``, for models that route by it.
     """
     network, pooling, *_ = list(model)
     features = features_of(model, [text], prompt, role)
@@ -105,18 +94,7 @@ def read_tokens(model: SentenceTransformer, text: str, prompt: str, role: str) -
 def expected_content(
     model: SentenceTransformer, expected: Expected, text: str, prompt: str, *, pooling: str
 ) -> Mask:
-    """Which tokens should enter the vector.
-
-    Args:
-        model: For its tokenizer and maximum length.
-        expected: For the border of the instruction, and what holds for added tokens.
-        text: The text.
-        prompt: Put before it.
-        pooling: One of :data:`RULES`; under ``max`` no token is sure to enter.
-
-    Returns:
-        Shape ``(tokens,)``.
-    """
+    """Which tokens should enter the vector, shape ``(tokens,)``; under ``max`` no token is sure to."""
     row = tokenization.tokenize(
         model.tokenizer,
         [text],
@@ -136,9 +114,7 @@ def expected_content(
 def pooled(read: TokenStates, content: Mask) -> dict[str, Doubles]:
     """The vector under each rule of :data:`RULES`, written out once more beside the pooling modules.
 
-    Args:
-        read: Token states.
-        content: Tokens that count under ``masked_mean``, shape ``(tokens,)``.
+    ``content``, shape ``(tokens,)``, counts under ``masked_mean``.
     """
     states = read.states
     vectors = (states[content].mean(axis=0), states.mean(axis=0), states[-1], states[0], states.max(axis=0))
@@ -146,40 +122,24 @@ def pooled(read: TokenStates, content: Mask) -> dict[str, Doubles]:
 
 
 def cosines(left: npt.ArrayLike, right: npt.ArrayLike) -> Doubles:
-    """Cosine of each row with the one beside it, shape ``(n,)``; 0 where a row is zero."""
+    """Cosine of each row of any length with the one beside it, shape ``(n,)``; 0 where a row is zero."""
     a, b = (np.asarray(rows, dtype=np.float64) for rows in (left, right))
     lengths = np.linalg.norm(a, axis=-1) * np.linalg.norm(b, axis=-1)
     return np.asarray((a * b).sum(axis=-1) / np.where(lengths > 0, lengths, 1))
 
 
 def observed_pooling(
-    reads: Iterable[TokenStates], contents: Iterable[Mask], *, tolerance: float
+    reads: Sequence[TokenStates], contents: Sequence[Mask], *, tolerance: float
 ) -> list[str]:
-    """The rules that give a model's vectors, on all of some texts.
-
-    Args:
-        reads: Token states of each text.
-        contents: Tokens that count under ``masked_mean``, for each.
-        tolerance: By how much a cosine may fall short of 1.
-    """
-    fitting = set(RULES)
-    for read, content in zip(reads, contents, strict=True):
-        candidates = pooled(read, content)
-        fitting &= {
-            rule for rule, vector in candidates.items() if cosines(vector, read.vector) >= 1 - tolerance
-        }
-    return [rule for rule in RULES if rule in fitting]
+    """The rules that give a model's vectors on all of some texts, to cosines of ``1 - tolerance``."""
+    candidates = [pooled(read, content) for read, content in zip(reads, contents, strict=True)]
+    vectors = [read.vector for read in reads]
+    fits = {rule: cosines([each[rule] for each in candidates], vectors) >= 1 - tolerance for rule in RULES}
+    return [rule for rule in RULES if fits[rule].all()]
 
 
 def show_tokens(tokenizer: Any, read: TokenStates, text: str, prompt: str) -> list[Token]:
-    """The tokens of a text, for a table.
-
-    Args:
-        tokenizer: The model's.
-        read: Its token states.
-        text: The text.
-        prompt: What was put before it.
-    """
+    """The tokens of a text that was read after a prompt, for a table."""
     spans: Sequence[tuple[int, int]] = [(0, 0)] * len(read.ids)
     if tokenizer.is_fast:
         encoded = tokenizer(prompt + text, return_offsets_mapping=True, padding=False, truncation=False)

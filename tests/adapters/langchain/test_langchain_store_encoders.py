@@ -87,9 +87,9 @@ def test_wrong_texts_and_instructions() -> None:
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
-        ([[1.0, 2.0], [3.0]], "vectors of Odd are not numbers in a matrix"),
-        ([[1.0, 2.0, 3.0]] * 2, r"vectors of Odd have shape \(2, 3\), not \(2, 2\)"),
-        ([[1.0, 2.0]], r"have shape \(1, 2\), not \(2, 2\)"),
+        ([[1.0, 2.0], [3.0]], "the vectors of Odd must be numbers in a matrix"),
+        ([[1.0, 2.0, 3.0]] * 2, r"the vectors of Odd must have shape \(2, 2\), not \(2, 3\)"),
+        ([[1.0, 2.0]], r"must have shape \(2, 2\), not \(1, 2\)"),
         ([[1.0, 2.0], [0.0, 0.0]], "row 1 is all zeros"),
         ([[1.0, 2.0], [float("nan"), 0.0]], "row 1 is not finite"),
     ],

@@ -196,11 +196,11 @@ METHODS: list[Callable[[YoutuVectorStore], Callable[..., Any]]] = [
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
-        ({"score_threshold": 1.5}, InputError, "score_threshold is a number from 0 to 1, not 1.5"),
+        ({"score_threshold": 1.5}, InputError, "score_threshold must be a number from 0 to 1, not 1.5"),
         ({"score_threshold": -0.1}, InputError, "score_threshold"),
         ({"score_threshold": "0.5"}, InputError, "score_threshold"),
-        ({"filter": {"n": {"$gtee": 1}}}, FilterError, "Did you mean"),
-        ({"k": 0}, InputError, "k is the number of hits"),
+        ({"filter": {"n": {"$gtee": 1}}}, FilterError, "did you mean"),
+        ({"k": 0}, InputError, "k must be an int of at least 1, not 0"),
         ({"where": 1, "top": 2}, TypeError, "'where', 'top': allowed here are filter, score_threshold"),
     ],
 )
@@ -218,9 +218,9 @@ def test_wrong_arguments_are_refused_before_the_question_is_encoded(
 
 
 def test_wrong_arguments_of_mmr(store: YoutuVectorStore, encoder: TinyEncoder) -> None:
-    with pytest.raises(InputError, match="lambda_mult is a number from 0 to 1, not 2"):
+    with pytest.raises(InputError, match="lambda_mult must be a number from 0 to 1, not 2"):
         store.max_marginal_relevance_search("question", lambda_mult=2)
-    with pytest.raises(InputError, match="fetch_k is the number of hits"):
+    with pytest.raises(InputError, match="fetch_k must be an int of at least 1, not 0"):
         asyncio.run(store.amax_marginal_relevance_search("question", fetch_k=0))
     with pytest.raises(TypeError, match="'fetch_k': allowed here are filter, score_threshold"):
         store.similarity_search("question", fetch_k=3)

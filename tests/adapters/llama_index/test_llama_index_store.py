@@ -90,6 +90,8 @@ def test_a_path_alone_finds_its_encoder(tmp_path: Path, checkpoint: Any, spec_fi
 
 
 def test_the_indexs_own_errors(tmp_path: Path, store: YoutuVectorStore, encoder: TinyEncoder) -> None:
+    with pytest.raises(InputError, match="index must be a VectorIndex or its directory, not int"):
+        YoutuVectorStore(5)  # type: ignore[arg-type]
     with pytest.raises(IndexNotFoundError, match="nowhere"):
         YoutuVectorStore(tmp_path / "nowhere")
     assert not (tmp_path / "nowhere").exists()
@@ -413,10 +415,10 @@ def test_mmr_chooses_from_more_than_it_returns(store: YoutuVectorStore, encoder:
         (
             VectorStoreQuery(query_str="q", mode=VectorStoreQueryMode.HYBRID),
             {},
-            r"default and mmr, not .*HYBRID",
+            r"must be default or mmr here, not .*HYBRID",
         ),
-        (VectorStoreQuery(), {}, "neither query_embedding nor query_str"),
-        (VectorStoreQuery(query_str="q"), {"mmr_treshold": 1}, "'mmr_treshold', only mmr_threshold"),
+        (VectorStoreQuery(), {}, "must have query_embedding or query_str, and this has neither"),
+        (VectorStoreQuery(query_str="q"), {"mmr_treshold": 1}, "must be mmr_threshold, not 'mmr_treshold'"),
         (VectorStoreQuery(query_str="q", mode=VectorStoreQueryMode.MMR, mmr_threshold=2.0), {}, "2.0"),
         (VectorStoreQuery(query_str="q", similarity_top_k=0), {}, "not 0"),
         (VectorStoreQuery(query_embedding=[1.0, 2.0]), {}, r"\(1, 16\)"),

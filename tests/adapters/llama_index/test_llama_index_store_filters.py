@@ -163,12 +163,12 @@ def test_empty_filters_match_everything(filled: YoutuVectorStore, condition: Fil
 @pytest.mark.parametrize(
     ("operator", "value", "named"),
     [
-        (Op.TEXT_MATCH, "a", r"'text_match' on 'string'.*operators are ==, !=, >.*contains, in, nin, any, all, is_empty"),
-        (Op.TEXT_MATCH_INSENSITIVE, "a", r"'text_match_insensitive' on 'string'.*operators are =="),
-        (Op.EQ, ["a"], r"'==' on 'string' takes a string or a number, not \['a'\]"),
-        (Op.NE, None, r"'!=' on 'string' takes.*is_empty"),
-        (Op.IN, "abc", r"'in' on 'string' takes a list, not 'abc'"),
-        (Op.ALL, 3, r"'all' on 'string' takes a list, not 3"),
+        (Op.TEXT_MATCH, "a", r"operator on 'string' must be one of ==, !=, >.*contains, in, nin, any, all, is_empty, not 'text_match'"),
+        (Op.TEXT_MATCH_INSENSITIVE, "a", r"on 'string' must be one of ==.*, not 'text_match_insensitive'"),
+        (Op.EQ, ["a"], r"'==' on 'string' must have a string or a number, not \['a'\]"),
+        (Op.NE, None, r"'!=' on 'string' must have.*is_empty"),
+        (Op.IN, "abc", r"'in' on 'string' must have a list, not 'abc'"),
+        (Op.ALL, 3, r"'all' on 'string' must have a list, not 3"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_asked_is_refused(

@@ -153,9 +153,9 @@ class MyNode(TextNode):
     [
         (TextNode(id_="bad", text="t", metadata={"__x__": 1}), r"'bad'.*'__x__'"),
         (TextNode(id_="bad", text="t", metadata={"__llama_index__": 1}), r"'bad'.*'__llama_index__'"),
-        (TextNode(id_="bad", text=" \n", metadata={"file": "empty.md"}), r"'bad' has no text.*empty\.md"),
-        (Document(id_="bad"), r"'bad' has no text"),
-        (TextNode(id_="bad", text="t", metadata={"day": {1, 2}}), r"key 'day' is \{1, 2\}"),
+        (TextNode(id_="bad", text=" \n", metadata={"file": "empty.md"}), r"'bad' must have a text to encode.*empty\.md"),
+        (Document(id_="bad"), r"'bad' must have a text to encode"),
+        (TextNode(id_="bad", text="t", metadata={"day": {1, 2}}), r"key 'day' must be .*, not \{1, 2\}"),
         (IndexNode(id_="bad", text="t", index_id="i", obj=object()), r"'bad' cannot be written as JSON.*object"),
         (ImageDocument(id_="bad", text="t", image=b"bytes"), r"'bad' holds raw bytes in its image_resource"),
         (MyNode(id_="bad", text="t"), r"TextNode, Document.*not MyNode"),

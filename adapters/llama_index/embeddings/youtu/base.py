@@ -113,7 +113,9 @@ class YoutuEmbedding(HuggingFaceEmbedding):
         settings = encoder_settings({name: value for name, value in given.items() if value is not None})
         if encoder is not None and model_name is not None:
             settings = {"model_name": model_name, **settings}
-        embedder = Embedder.of(model_name or DEFAULT_HUGGINGFACE_EMBEDDING_MODEL, encoder, settings)
+        embedder = Embedder.of(
+            model_name or DEFAULT_HUGGINGFACE_EMBEDDING_MODEL, encoder=encoder, settings=settings
+        )
         embedder.check(
             normalize=normalize, query_instruction=query_instruction, text_instruction=text_instruction
         )
@@ -232,13 +234,13 @@ class YoutuEmbedding(HuggingFaceEmbedding):
         return self._vectors("document", texts)
 
     async def _aget_query_embedding(self, query: str) -> Embedding:
-        return (await self._embedder.aembed("query", [query], self._instruction("query")))[0]
+        return (await self._avectors("query", [query]))[0]
 
     async def _aget_text_embedding(self, text: str) -> Embedding:
-        return (await self._aget_text_embeddings([text]))[0]
+        return (await self._avectors("document", [text]))[0]
 
     async def _aget_text_embeddings(self, texts: list[str]) -> list[Embedding]:
-        return await self._embedder.aembed("document", texts, self._instruction("document"))
+        return await self._avectors("document", texts)
 
     def _get_image_embedding(self, img_file_path: ImageType) -> Embedding:
         raise InputError("these models encode text, not images: use HuggingFaceEmbedding for images")
@@ -254,8 +256,11 @@ class YoutuEmbedding(HuggingFaceEmbedding):
 
     def _vectors(self, role: Role, texts: list[str]) -> list[Embedding]:
         return self._embedder.embed(
-            role, texts, self._instruction(role), show_progress=self.show_progress_bar
+            role, texts, instruction=self._instruction(role), show_progress=self.show_progress_bar
         )
+
+    async def _avectors(self, role: Role, texts: list[str]) -> list[Embedding]:
+        return await self._embedder.aembed(role, texts, instruction=self._instruction(role))
 
     def _instruction(self, role: Role) -> str | None:
         return self.query_instruction if role == "query" else self.text_instruction

@@ -82,7 +82,7 @@ class YoutuRerank(BaseNodePostprocessor):
         given = {"device": device, "trust_remote_code": trust_remote_code or None}
         further = {**(model_kwargs or {}), **kwargs}
         settings = {**{name: value for name, value in given.items() if value is not None}, **further}
-        loaded = reranker_for(model, reranker, settings)
+        loaded = reranker_for(model, reranker=reranker, settings=settings)
         BaseModel.__init__(  # the host's base declares its own fields alone
             self,
             top_n=top_n,

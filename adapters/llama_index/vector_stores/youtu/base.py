@@ -18,12 +18,12 @@ from llama_index.core.vector_stores.types import (
     VectorStoreQueryResult,
 )
 
-import youtu_st
 from llama_index.vector_stores.youtu.embeddings import METADATA_WARNING, check_embedding
 from llama_index.vector_stores.youtu.filters import in_documents, to_filter
 from llama_index.vector_stores.youtu.nodes import to_document, to_node
 from youtu_st.errors import InputError
-from youtu_st.index import VectorIndex, read_manifest
+from youtu_st.frameworks.store import opened
+from youtu_st.index import VectorIndex
 from youtu_st.protocol import TextEncoder
 
 _FETCH = 20
@@ -68,14 +68,7 @@ class YoutuVectorStore(BasePydanticVectorStore):
     ) -> None:
         super().__init__(stores_text=True)
         self.embed_metadata = embed_metadata
-        if isinstance(index, VectorIndex):
-            if encoder is not None and encoder is not index.encoder:
-                index.check(encoder)
-            self._index = index
-        else:
-            if encoder is None:
-                encoder = youtu_st.Encoder.shared(read_manifest(index).model)
-            self._index = VectorIndex.open(index, encoder)
+        self._index = opened(index, encoder)
 
     @classmethod
     def create(
@@ -180,7 +173,7 @@ class YoutuVectorStore(BasePydanticVectorStore):
             IndexLockedError: If somebody else is writing.
         """
         if not isinstance(ref_doc_id, str):
-            raise InputError(f"ref_doc_id is the id of a document, a string, not {ref_doc_id!r}.")
+            raise InputError(f"ref_doc_id must be the id of a document, a str, not {ref_doc_id!r}")
         nodes = self.get_nodes(self._index.ids(in_documents([ref_doc_id])))
         # A source that is a list matches the filter by one of its elements, and is no ref_doc_id.
         self._index.delete([node.node_id for node in nodes if node.ref_doc_id == ref_doc_id])
@@ -205,7 +198,7 @@ class YoutuVectorStore(BasePydanticVectorStore):
         """
         condition = to_filter(filters)
         if node_ids is None and not condition:
-            raise InputError("delete_nodes takes node_ids or filters. To delete all nodes, use clear().")
+            raise InputError("delete_nodes must have node_ids or filters; to delete all nodes, use clear()")
         self._index.delete(self._ids(node_ids, condition))
 
     def clear(self) -> None:
@@ -260,10 +253,10 @@ class YoutuVectorStore(BasePydanticVectorStore):
         """
         question = query.query_str if query.query_embedding is None else query.query_embedding
         if question is None:
-            raise InputError("The query has neither query_embedding nor query_str: give one of them.")
+            raise InputError("a query must have query_embedding or query_str, and this has neither")
         threshold = kwargs.pop("mmr_threshold", query.mmr_threshold)
         if kwargs:
-            raise InputError(f"A query has no option {next(iter(kwargs))!r}, only mmr_threshold.")
+            raise InputError(f"an option of a query must be mmr_threshold, not {next(iter(kwargs))!r}")
         condition = to_filter(query.filters)
         if query.doc_ids:
             condition = {"$and": [condition, in_documents(query.doc_ids)]}
@@ -280,7 +273,7 @@ class YoutuVectorStore(BasePydanticVectorStore):
                 ids=ids,
             )
         else:
-            raise InputError(f"The query modes here are default and mmr, not {query.mode!r}.")
+            raise InputError(f"the mode of a query must be default or mmr here, not {query.mode!r}")
         return VectorStoreQueryResult(
             nodes=[to_node(hit) for hit in hits],
             similarities=[hit.score for hit in hits],

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import numpy as np
 from llama_index.core.schema import BaseNode, MetadataMode
 
 from youtu_st.errors import IndexMismatchError
 from youtu_st.index import VectorIndex
 from youtu_st.inputs import unit_rows
-from youtu_st.probes import PROBE_COSINE
+from youtu_st.probes import PROBE_COSINE, lowest_cosine
 
 METADATA_WARNING = (
-    "Nodes came with embeddings of their metadata and text together. Metadata does not change a vector here, "
+    "nodes came with embeddings of their metadata and text together. Metadata does not change a vector here, "
     "so their texts were encoded again. To do the work once, let the embedding be a transformation, "
     "VectorStoreIndex.from_documents(documents, transformations=[splitter, embed_model], "
     "embed_model=embed_model) with embed_model=YoutuEmbedding(encoder=store.index.encoder), "
-    "or keep such embeddings with YoutuVectorStore(..., embed_metadata=True)."
+    "or keep such embeddings with YoutuVectorStore(..., embed_metadata=True)"
 )
 
 
@@ -32,18 +31,18 @@ def check_embedding(node: BaseNode, index: VectorIndex, *, with_metadata: bool) 
         IndexMismatchError: If it has another length, or a cosine below ``PROBE_COSINE``.
     """
     embedding = node.get_embedding()
-    given = unit_rows([embedding], (1, len(embedding)), f"The embedding of node {node.node_id!r}")[0]
+    given = unit_rows([embedding], (1, len(embedding)), f"the embedding of node {node.node_id!r}")
     modes = [MetadataMode.EMBED] if with_metadata else [MetadataMode.EMBED, MetadataMode.NONE]
     contents = dict.fromkeys(node.get_content(mode) for mode in modes)
     expected = index.encoder.encode_document(list(contents))
-    found = f"it has {len(given)} numbers, not {expected.shape[1]}"
-    if len(given) == expected.shape[1]:
-        cosine = float(np.max(expected @ given))
+    found = f"it has {len(embedding)} numbers, not {expected.shape[1]}"
+    if len(embedding) == expected.shape[1]:
+        cosine = max(lowest_cosine(row[None], given) for row in expected)
         if cosine >= PROBE_COSINE:
             return
         found = f"its cosine with the encoder's own vector is {cosine:.4f}, not at least {PROBE_COSINE}"
     raise IndexMismatchError(
-        f"The embedding of node {node.node_id!r} is not of this index's encoder, {index.manifest.model}: "
-        f"{found}. Let LlamaIndex embed with YoutuEmbedding(encoder=store.index.encoder); a text_instruction "
-        f"changes vectors too. Nothing was added."
+        f"the embedding of node {node.node_id!r} is not of this index's encoder, {index.manifest.model}: "
+        f"{found}; nothing was added. Let LlamaIndex embed with YoutuEmbedding(encoder=store.index.encoder), "
+        "without a text_instruction, which changes vectors too"
     )

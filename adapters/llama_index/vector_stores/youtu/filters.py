@@ -69,6 +69,6 @@ def _condition(one: MetadataFilter) -> dict[str, Any]:
         return {"$and": [{field: {"$eq": item}} for item in value] or [{field: {"$ne": None}}]}
     if operator in (*_ONE, *_LIST, FilterOperator.ALL):
         takes = "a string or a number" if operator in _ONE else "a list"
-        hint = " For a field that is missing, use is_empty." if value is None else ""
-        raise FilterError(f"{operator.value!r} on {field!r} takes {takes}, not {value!r}.{hint}")
-    raise FilterError(f"{operator.value!r} on {field!r} cannot be used. The operators are {_OPERATORS}.")
+        hint = "; for a field that is missing use is_empty" if value is None else ""
+        raise FilterError(f"{operator.value!r} on {field!r} must have {takes}, not {value!r}{hint}")
+    raise FilterError(f"the operator on {field!r} must be one of {_OPERATORS}, not {operator.value!r}")

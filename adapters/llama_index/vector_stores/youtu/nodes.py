@@ -42,26 +42,29 @@ def to_document(node: BaseNode) -> Document:
         InputError: If it cannot be kept whole: the message names the node and what is in the way.
     """
     if type(node) not in _CLASSES.values():
-        raise InputError(f"A node is of class {', '.join(_CLASSES)}, not {type(node).__name__}: {node!r:.80}")
-    name, text = f"Node {node.node_id!r}", node.get_content(MetadataMode.NONE)
+        classes = ", ".join(_CLASSES)
+        raise InputError(f"a node must be one of {classes}, not {type(node).__name__}: {node!r:.80}")
+    name, text = f"node {node.node_id!r}", node.get_content(MetadataMode.NONE)
     if not text or text.isspace():
-        raise InputError(f"{name} has no text, so nothing to encode. Leave it out: {node.metadata!r:.200}")
+        raise InputError(
+            f"{name} must have a text to encode, and has none: leave it out, {node.metadata!r:.200}"
+        )
     reserved = [key for key in node.metadata if is_record(key)]
     if reserved:
         raise InputError(
-            f"{name} has the metadata key {reserved[0]!r}: names of the form __name__ are kept for the "
-            f"records of frameworks. Choose another."
+            f"{name} has the metadata key {reserved[0]!r}: a key between two and two underscores is a "
+            "framework's own; choose another name"
         )
     for field in ("text_resource", "image_resource", "audio_resource", "video_resource"):
         if getattr(getattr(node, field, None), "data", None) is not None:
             raise InputError(
-                f"{name} holds raw bytes in its {field}, which LlamaIndex leaves out of a node's JSON. Give "
-                f"the resource a path or a url."
+                f"{name} holds raw bytes in its {field}, which LlamaIndex leaves out of a node's JSON: give "
+                "the resource a path or a url"
             )
     try:
         rest = node.model_dump(mode="json", exclude=_BESIDE)
     except ValueError as error:  # an IndexNode's obj, or metadata copied into a relationship
-        raise InputError(f"{name} cannot be written as JSON: {error}.") from error
+        raise InputError(f"{name} cannot be written as JSON: {error}") from error
     record = {"type": rest.pop("class_name"), "document": node.ref_doc_id, "node": rest}
     return Document(node.node_id, text, {**node.metadata, RECORD: record})
 
@@ -87,8 +90,8 @@ def to_node(document: Document | Hit) -> BaseNode:
         return _CLASSES[record["type"]].from_dict({**node, "id_": id, "metadata": metadata})
     except (KeyError, TypeError, ValueError) as error:
         raise IndexDamagedError(
-            f"Document {id!r} has metadata under {RECORD!r} that is no node's record ({error!r}). "
-            f"Add the document again without it."
+            f"document {id!r} has metadata under {RECORD!r} that is no node's record ({error!r}): "
+            "add the document again without it"
         ) from error
 
 
