@@ -65,6 +65,7 @@ def test_a_missing_package_is_one_line_to_type():
     [
         ("langchain_huggingface", "from langchain_youtu import YoutuEmbeddings", "langchain"),
         ("langchain_huggingface", "from langchain_youtu import YoutuReranker", "langchain"),
+        ("langchain_huggingface", "from langchain_youtu import YoutuRetriever", "langchain"),
         ("langchain_huggingface", "from langchain_youtu import YoutuVectorStore", "langchain"),
         ("llama_index.core", "import llama_index.embeddings.youtu", "llama-index"),
         ("llama_index.core", "import llama_index.postprocessor.youtu", "llama-index"),

@@ -104,6 +104,16 @@ def test_an_instruction_is_for_both_stages(index: VectorIndex, reranker: Reranke
     assert max(abs(plain[hit.id] - hit.score) for hit in hits) > 1e-3
 
 
+def test_what_may_stand_in_a_row_stands_in_this_order(index: VectorIndex, reranker: Reranker) -> None:
+    even = {"even": True}
+    retriever = Retriever(index, reranker, 6)
+    assert retriever.candidates == 6
+    same(retriever.search(QUERY, 4, even, TOLD), by_hand(index, reranker, 6, TOLD, filter=even)[:4])
+    assert Retriever(index).search(QUERY, 4, even, TOLD) == index.search(QUERY, 4, even, instruction=TOLD)
+    with pytest.raises(TypeError, match="positional"):
+        retriever.search(QUERY, 4, even, TOLD, ["d2"])  # type: ignore[misc]
+
+
 def test_equal_scores_stay_in_the_indexs_order(tiny: Path, tmp_path: Path, reranker: Reranker) -> None:
     with VectorIndex.create(tmp_path / "index", Encoder.shared(tiny)) as index:
         index.add(["a", "ok", "a", "ok", "a"], ["e", "d", "c", "b", "a"])

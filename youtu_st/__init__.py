@@ -50,6 +50,7 @@ _SUBMODULES = {
     "modules",
     "protocol",
     "rerank",
+    "retriever",
     "spec",
     "verification",
 }

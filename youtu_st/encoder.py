@@ -259,7 +259,7 @@ class Encoder(LoadedModel):
         unique = Unique.of(checked, prompts_for(self.model, role, instruction, len(checked)))
         report = self._report()
         vectors = self._pipeline.run_all(
-            unique, VectorOutput(role, size), report, total=len(checked), show_progress=show_progress
+            unique, VectorOutput(role, (size,)), report, total=len(checked), show_progress=show_progress
         )
         report.warn(stacklevel=3)
         return vectors
@@ -277,7 +277,7 @@ class Encoder(LoadedModel):
         if isinstance(texts, (str, bytes)) or not isinstance(texts, Iterable):
             raise InputError(f"texts must be an iterable of str, not {type(texts).__name__}")
         check_count("block_size", block_size)
-        output = VectorOutput(role, size)
+        output = VectorOutput(role, (size,))
         blocks = Unique.stream(texts, prompts_for(self.model, role, instruction, 1)[0], block_size)
 
         # A function of its own, so that wrong arguments are an error at the call, not at the first block.

@@ -106,8 +106,7 @@ class LLMEmbeddingModel:
             InputError: If a text does not begin with its instruction; or has no more tokens with it than the
                 instruction alone, where the published class gives NaN; or as for ``Encoder.encode_query``.
         """
-        texts = _bare(sentences_batch, instruction)
-        return self._encode(texts, instruction)
+        return self._encode(_bare(sentences_batch, instruction), instruction)
 
     def encode_queries(self, queries: str | Sequence[str]) -> Tensor:
         """Encode queries after :attr:`query_instruction`.
@@ -121,11 +120,11 @@ class LLMEmbeddingModel:
         Raises:
             InputError: As for :meth:`encode`.
         """
-        return self._encode(_listed(queries), self.query_instruction)
+        return self._encode(queries, self.query_instruction)
 
     def encode_passages(self, passages: str | Sequence[str]) -> Tensor:
         """Encode passages after :attr:`doc_instruction`, otherwise as :meth:`encode_queries`."""
-        return self._encode(_listed(passages), self.doc_instruction)
+        return self._encode(passages, self.doc_instruction)
 
     def compute_similarity_for_vectors(self, q_reps: Tensor, p_reps: Tensor) -> Tensor:
         """Dot product of each query's vector with each passage's.
@@ -147,18 +146,13 @@ class LLMEmbeddingModel:
         Raises:
             InputError: As for :meth:`encode`.
         """
-        scores = self.compute_similarity_for_vectors(
-            self.encode_queries(queries), self.encode_passages(passages)
-        )
-        rows: list[list[float]] = scores.tolist()
+        vectors = self.encode_queries(queries), self.encode_passages(passages)
+        rows: list[list[float]] = self.compute_similarity_for_vectors(*vectors).tolist()
         return rows
 
-    def _encode(self, texts: Sequence[str], instruction: str | Sequence[str]) -> Tensor:
-        return torch.from_numpy(self._encoder.encode_query(texts, instruction=instruction)).to(self.device)
-
-
-def _listed(texts: str | Sequence[str]) -> Sequence[str]:
-    return [texts] if isinstance(texts, str) else texts
+    def _encode(self, texts: str | Sequence[str], instruction: str | Sequence[str]) -> Tensor:
+        listed = [texts] if isinstance(texts, str) else texts
+        return torch.from_numpy(self._encoder.encode_query(listed, instruction=instruction)).to(self.device)
 
 
 def _bare(sentences: Sequence[str], instruction: str | Sequence[str]) -> list[str]:

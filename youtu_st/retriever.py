@@ -33,7 +33,7 @@ class Retriever:
     """
 
     def __init__(
-        self, index: VectorIndex, reranker: Reranker | None = None, *, candidates: int = CANDIDATES
+        self, index: VectorIndex, reranker: Reranker | None = None, candidates: int = CANDIDATES
     ) -> None:
         # By their shape: importing the classes would load torch.
         if not callable(getattr(index, "search_many", None)):
@@ -46,19 +46,18 @@ class Retriever:
                 f"reranker must be a Reranker, not {type(reranker).__name__}; "
                 "for a name or a CrossEncoder pass Reranker(model)"
             )
-        check_count("candidates", candidates)
         self.index = index
         self.reranker = reranker
-        self.candidates = candidates
+        self.candidates = check_count("candidates", candidates)
 
     def search(
         self,
         query: str,
         k: int = 5,
         filter: Filter | None = None,
+        instruction: str | None = None,
         *,
         ids: Iterable[str] | None = None,
-        instruction: str | None = None,
         show_progress: bool = False,
     ) -> list[Hit]:
         """The ``k`` documents that answer a question best, best first; fewer only where fewer match.
@@ -67,8 +66,8 @@ class Retriever:
             query: The question. Without a reranker a vector will do too.
             k: Number of hits.
             filter: A condition on metadata, as for :meth:`youtu_st.index.VectorIndex.search`.
-            ids: The only documents that may be found.
             instruction: A task description for both models. None: their own.
+            ids: The only documents that may be found.
             show_progress: Show a progress bar after two seconds of reranking.
 
         Returns:
@@ -78,12 +77,11 @@ class Retriever:
             InputError: If an argument is wrong, or a model takes no instructions and one is given.
             FilterError: If the filter is malformed.
         """
-        check_count("k", k)
         if self.reranker is None:
             return self.index.search(query, k, filter, ids=ids, instruction=instruction)
         if not isinstance(query, str):
             raise InputError(f"query must be a str, which a reranker reads, not {type(query).__name__}")
-        most = max(k, self.candidates)
+        most = max(check_count("k", k), self.candidates)
         hits = self.index.search(query, most, filter, ids=ids, instruction=instruction)
         texts = [hit.text for hit in hits]
         ranked = self.reranker.rank(query, texts, k=k, instruction=instruction, show_progress=show_progress)
@@ -94,22 +92,21 @@ class Retriever:
         queries: Sequence[str],
         k: int = 5,
         filter: Filter | None = None,
+        instruction: str | Sequence[str] | None = None,
         *,
         ids: Iterable[str] | None = None,
-        instruction: str | Sequence[str] | None = None,
         show_progress: bool = False,
     ) -> list[list[Hit]]:
         """:meth:`search` for several questions in shared batches; ``instruction`` may be one for each."""
-        check_count("k", k)
-        most = k if self.reranker is None else max(k, self.candidates)
-        found = self.index.search_many(queries, most, filter, ids=ids, instruction=instruction)
         if self.reranker is None:
-            return found
+            return self.index.search_many(queries, k, filter, ids=ids, instruction=instruction)
+        most = max(check_count("k", k), self.candidates)
+        found = self.index.search_many(queries, most, filter, ids=ids, instruction=instruction)
         texts = [[hit.text for hit in hits] for hits in found]
         ranked = self.reranker.rank_many(
             queries, texts, k=k, instruction=instruction, show_progress=show_progress
         )
-        return [_in_order(hits, best) for hits, best in zip(found, ranked, strict=True)]
+        return list(map(_in_order, found, ranked))
 
     def __repr__(self) -> str:
         return f"Retriever({self.index!r}, {self.reranker!r}, candidates={self.candidates})"

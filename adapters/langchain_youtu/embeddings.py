@@ -8,11 +8,11 @@ from langchain_huggingface import HuggingFaceEmbeddings
 from pydantic import BaseModel, PrivateAttr
 
 from youtu_st.frameworks.arguments import encoder_settings
-from youtu_st.frameworks.embedder import CHECKED, Embedder, Role, Rows
+from youtu_st.frameworks.embedder import Embedder, Embeds
 from youtu_st.protocol import TextEncoder
 
 
-class YoutuEmbeddings(HuggingFaceEmbeddings):
+class YoutuEmbeddings(Embeds, HuggingFaceEmbeddings):
     """Vectors of ``encode_query`` and ``encode_document``, with the arguments of ``HuggingFaceEmbeddings``.
 
     Texts reach the tokenizer as they are, each role gets the model's own prompt, and all adapters of a
@@ -58,28 +58,17 @@ class YoutuEmbeddings(HuggingFaceEmbeddings):
         self.model_name = self.encoder.model_name
         self._embedder.check(**dict(self))
 
-    def __setattr__(self, name: str, value: Any) -> None:
-        """Set a field, if it is what the constructor would take."""
-        if name in CHECKED:
-            self._embedder.check(**{name: value})
-        super().__setattr__(name, value)
-
-    @property
-    def encoder(self) -> TextEncoder:
-        """What encodes; ``encoder.model`` is the ``SentenceTransformer``."""
-        return self._embedder.encoder
-
     def embed_documents(self, texts: list[str]) -> list[list[float]]:
         """One vector of unit length for each text, as Python floats.
 
         Raises:
             InputError: If a text is empty or blank: the message has its position.
         """
-        return self._vectors("document", texts)
+        return self._vectors("document", texts, show_progress=self.show_progress)
 
     def embed_query(self, text: str) -> list[float]:
         """The vector of a query, of unit length, as Python floats. Raises as :meth:`embed_documents`."""
-        return self._vectors("query", [text])[0]
+        return self._vectors("query", [text], show_progress=self.show_progress)[0]
 
     async def aembed_documents(self, texts: list[str]) -> list[list[float]]:
         """As :meth:`embed_documents`, without blocking the event loop."""
@@ -88,18 +77,3 @@ class YoutuEmbeddings(HuggingFaceEmbeddings):
     async def aembed_query(self, text: str) -> list[float]:
         """As :meth:`embed_query`, without blocking the event loop; concurrent calls share batches."""
         return (await self._avectors("query", [text]))[0]
-
-    def __repr__(self) -> str:  # the fields may hold a token
-        return f"YoutuEmbeddings({self.encoder!r})"
-
-    __str__ = __repr__
-
-    def _vectors(self, role: Role, texts: list[str]) -> Rows:
-        told = self._instruction(role)
-        return self._embedder.embed(role, texts, instruction=told, show_progress=self.show_progress)
-
-    async def _avectors(self, role: Role, texts: list[str]) -> Rows:
-        return await self._embedder.aembed(role, texts, instruction=self._instruction(role))
-
-    def _instruction(self, role: Role) -> str | None:
-        return self.query_instruction if role == "query" else self.text_instruction

@@ -79,7 +79,8 @@ def convert_network(model: SentenceTransformer, *, dtype: str, weights: Weights 
     try:
         graph = _kept(target, precision)
         if graph is None:
-            with _locked(target):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with FileLock(target.with_suffix(".lock")):
                 graph = _kept(target, precision)  # by another process, meanwhile
                 if graph is None:
                     _make(transformer, target, weights)
@@ -90,8 +91,8 @@ def convert_network(model: SentenceTransformer, *, dtype: str, weights: Weights 
         raise
     except OSError as error:
         raise ModelLoadError(
-            f"cannot keep the converted network in {target.parent}: {error}. "
-            "The environment variable YOUTU_ST_CACHE names another directory"
+            f"cannot keep the converted network in {target.parent}: {error}; "
+            "the environment variable YOUTU_ST_CACHE names another directory"
         ) from error
     except (RuntimeError, ValueError, TypeError) as error:  # what tracing and converting raise
         reason = " ".join(str(error).split())[:200]
@@ -165,13 +166,6 @@ def _files(directory: Path) -> dict[str, list[int]]:
     """Size and checksum of the graph, and the size of its weights."""
     graph = (directory / GRAPH).read_bytes()
     return {GRAPH: [len(graph), zlib.crc32(graph)], _BIN: [(directory / _BIN).stat().st_size]}
-
-
-@contextmanager
-def _locked(target: Path) -> Iterator[None]:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(target.with_suffix(".lock")):
-        yield
 
 
 def _make(transformer: Any, target: Path, weights: Weights | None) -> None:

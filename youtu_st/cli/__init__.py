@@ -53,10 +53,7 @@ def youtu(
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command.
-
-    Args:
-        arguments: What follows ``youtu-st``; None: what the process was started with.
+    """Run the command on what follows ``youtu-st``; None: on what the process was started with.
 
     Returns:
         The exit code: 0; 2 for a user's mistake; 1 for a fault of the program; 130 after Ctrl-C.
@@ -78,35 +75,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _report(error: BaseException, debug: bool) -> int:
-    """Say in one line what went wrong.
-
-    Returns:
-        The exit code.
-    """
+    """Say in one line what went wrong, and return the exit code."""
     if isinstance(error, BrokenPipeError):
         # The reader has had enough (``| head``). Without this, Python complains at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAULT
     if debug:
         traceback.print_exception(error)
+    code, message = MISTAKE, str(error)
     if isinstance(error, KeyboardInterrupt | typer.Abort):
-        say("error", "interrupted")
-        return INTERRUPTED
-    if hasattr(error, "format_message"):  # wrong usage, as typer tells it
+        code, message = INTERRUPTED, "interrupted"
+    elif hasattr(error, "format_message"):  # wrong usage, as typer tells it
         context = getattr(error, "ctx", None)
         hint = f". See: {context.command_path} --help" if context else ""
-        say("error", error.format_message().rstrip(".") + hint)
-        return MISTAKE
-    if isinstance(error, YoutuError):
-        say("error", error)
-        return MISTAKE
-    if isinstance(error, OSError):
+        message = error.format_message().rstrip(".") + hint
+    elif isinstance(error, OSError) and not isinstance(error, YoutuError):
         name = f"{error.filename}: " if error.filename else ""
-        say("error", f"{name}{(error.strerror or str(error)).lower()}")
-        return MISTAKE
-    hint = "" if debug else " (a fault of the program: 'youtu-st --debug ...' shows where)"
-    say("error", f"unexpected {type(error).__name__}: {str(error)[:300]}{hint}")
-    return FAULT
+        message = name + (error.strerror or str(error)).lower()
+    elif not isinstance(error, YoutuError):
+        hint = "" if debug else " (a fault of the program: 'youtu-st --debug ...' shows where)"
+        code, message = FAULT, f"unexpected {type(error).__name__}: {str(error)[:300]}{hint}"
+    say("error", message)
+    return code
 
 
 def _show_warnings_as_lines() -> None:

@@ -54,11 +54,8 @@ def say(kind: str, message: object) -> None:
 
 def one_line(message: str) -> str:
     """Join the lines of a message: after a colon or a full stop as they are, else with a semicolon."""
-    lines = [line.strip() for line in message.splitlines() if line.strip()]
-    return "".join(
-        line + ("" if last else " " if line.endswith((":", ".", "?", "!", ";", ",")) else "; ")
-        for line, last in zip(lines, [False] * (len(lines) - 1) + [True], strict=True)
-    )
+    *lines, last = [line.strip() for line in message.splitlines() if line.strip()] or [""]
+    return "".join(f"{line} " if line.endswith(tuple(":.?!;,")) else f"{line}; " for line in lines) + last
 
 
 def count(number: int, noun: str) -> str:
@@ -85,13 +82,10 @@ def plain_table(titles: Sequence[str], *, right: Sequence[str] = (), wrap: bool 
 
     made = Table(box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0))
     for title in titles:
-        number = title in right
-        made.add_column(
-            title,
-            justify="right" if number else "left",
-            no_wrap=number or not wrap,
-            overflow="fold" if wrap else "ellipsis",
-        )
+        if title in right:
+            made.add_column(title, justify="right", no_wrap=True)
+        else:
+            made.add_column(title, no_wrap=not wrap, overflow="fold" if wrap else "ellipsis")
     return made
 
 
@@ -115,9 +109,14 @@ def loading(message: str) -> Iterator[Status]:
         if fresh:
             gc.disable()
         try:
+            from transformers.utils import logging as host
+
             import youtu_st.encoder  # noqa: F401 - with it come all of them
 
-            quiet()
+            # Their own messages and bars stay off the terminal; downloads keep theirs.
+            host.set_verbosity_error()  # type: ignore[no-untyped-call]  # untyped in the host
+            host.disable_progress_bar()  # type: ignore[no-untyped-call]  # untyped in the host
+            logging.getLogger("sentence_transformers").setLevel(logging.ERROR)
         finally:
             if fresh:
                 gc.freeze()
@@ -125,19 +124,9 @@ def loading(message: str) -> Iterator[Status]:
         yield spinner
 
 
-def load_encoder(model: str, *, trust_remote_code: bool = False, fast: bool = False) -> Encoder:
-    """Load an encoder, quietly.
-
-    Args:
-        model: A name, a directory, a hub id or a spec's file.
-        trust_remote_code: Run code that the checkpoint brings.
-        fast: Run it the fastest way, see :meth:`youtu_st.Encoder.fastest`, and say which that is.
-
-    Raises:
-        YoutuError: As for :class:`youtu_st.Encoder`.
-    """
-    name = absolute_model(model)
-    with loading(f"loading {model} ...") as spinner:
+def load_encoder(name: str, *, trust_remote_code: bool, fast: bool = False) -> Encoder:
+    """Load an encoder, quietly, by what :func:`absolute_model` gives; say which way is the fastest."""
+    with loading(f"loading {name} ...") as spinner:
         from youtu_st.backends.fastest import fastest
         from youtu_st.encoder import Encoder
 
@@ -148,48 +137,32 @@ def load_encoder(model: str, *, trust_remote_code: bool = False, fast: bool = Fa
     return encoder
 
 
-def load_reranker(model: str, *, checkpoint: str | None = None, trust_remote_code: bool = False) -> Reranker:
-    """Load a reranker, quietly.
-
-    Args:
-        model: A name, a directory, a hub id or a spec's file.
-        checkpoint: Weights for a name.
-        trust_remote_code: Run code that the checkpoint brings.
-
-    Raises:
-        YoutuError: As for :class:`youtu_st.rerank.Reranker`.
-    """
+def load_reranker(model: str, *, checkpoint: str | None = None, trust_remote_code: bool) -> Reranker:
+    """Load a reranker, quietly."""
     with loading(f"loading {model} ..."):
         from youtu_st.rerank import Reranker
 
         return Reranker(model, checkpoint=checkpoint, trust_remote_code=trust_remote_code)
 
 
-def check_reranker(model: str) -> None:
-    """Raise for a slip of the pen, before anything is loaded.
+def check_question(what: str, question: str, *, k: int | None, reranker: str | None) -> None:
+    """Raise for a slip of the pen in what is asked for, before anything is loaded.
 
     Raises:
-        UnknownModelError: If it is neither a known name, nor a path, nor the shape of a hub id.
-        SpecError: If it is a spec's file with a mistake in it.
-    """
-    from youtu_st.spec.reranker import RERANKERS
-
-    RERANKERS.resolve(model)
-
-
-def check_question(what: str, question: str, *, k: int | None) -> None:
-    """Raise for a blank question, and for a number of results that is none.
-
-    Raises:
-        UsageError: Naming the option of the question.
-        InputError: Naming the number.
+        UsageError: If the question is blank, naming its option.
+        InputError: If the number of results is none.
+        UnknownModelError: If the reranker is neither a known name, nor a path, nor the shape of a hub id.
+        SpecError: If the reranker is a spec's file with a mistake in it.
     """
     from youtu_st.inputs import check_count
+    from youtu_st.spec.reranker import RERANKERS
 
     if k is not None:
         check_count("-k", k)
     if not question.strip():
         raise UsageError(f"{what} must be a question, not blank")
+    if reranker is not None:
+        RERANKERS.resolve(reranker)
 
 
 def absolute_model(model: str) -> str:
@@ -207,15 +180,6 @@ def absolute_model(model: str) -> str:
     path = Path(model).expanduser()
     if is_yaml(model):
         load_spec(path)
-    if path.is_dir() or is_yaml(model):
-        return MODELS.canonical_name(model)
-    return model if is_hub_id(model) else load_spec(model).name
-
-
-def quiet() -> None:
-    """Keep the libraries' own messages and bars off the terminal; downloads keep theirs."""
-    from transformers.utils import logging as transformers_logging
-
-    transformers_logging.set_verbosity_error()  # type: ignore[no-untyped-call]  # untyped in the host
-    transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # untyped in the host
-    logging.getLogger("sentence_transformers").setLevel(logging.ERROR)
+    elif not path.is_dir():
+        return model if is_hub_id(model) else load_spec(model).name
+    return MODELS.canonical_name(model)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -50,7 +50,7 @@ def encode(
         raise UsageError(f"--role must be {' or '.join(ROLES)}, not {role!r}")
     if instruction is not None and role == "document":
         raise UsageError("--instruction goes with --role query: documents are encoded without one")
-    absolute_model(model)
+    name = absolute_model(model)
     if not out.absolute().parent.is_dir():
         raise UsageError(f"{out}: there is no directory {out.absolute().parent}")
     if out.is_dir():
@@ -60,15 +60,12 @@ def encode(
             texts.add(text)
         if not len(texts):
             raise UsageError(f"{file}: there are no texts in it")
-        encoder = load_encoder(model, trust_remote_code=trust_remote_code, fast=fast)
+        encoder = load_encoder(name, trust_remote_code=trust_remote_code, fast=fast)
+        how: dict[str, Any] = {"dimensions": dimensions, "show_progress": True, "total": len(texts)}
         if role == "query":
-            blocks = encoder.iter_encode_query(
-                texts, instruction=instruction, dimensions=dimensions, show_progress=True, total=len(texts)
-            )
+            blocks = encoder.iter_encode_query(texts, instruction=instruction, **how)
         else:
-            blocks = encoder.iter_encode_document(
-                texts, dimensions=dimensions, show_progress=True, total=len(texts)
-            )
+            blocks = encoder.iter_encode_document(texts, **how)
         dimension = dimensions or encoder.dimension
         write_matrix(out, blocks, (len(texts), dimension))
         rows = count(len(texts), "row")
@@ -80,13 +77,7 @@ def encode(
 
 
 def write_matrix(out: Path, blocks: Iterable[Vectors], shape: tuple[int, int]) -> None:
-    """Write blocks of rows to a ``.npy`` file that is there whole or not at all.
-
-    Args:
-        out: The file; replaced where it exists.
-        blocks: Blocks of rows, together of that shape.
-        shape: ``(rows, dimension)``.
-    """
+    """Write blocks of rows, together of that shape, to a ``.npy`` file that is whole or not there at all."""
     from numpy.lib.format import open_memmap
 
     with whole(out) as written:

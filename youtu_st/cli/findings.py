@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -21,15 +21,11 @@ if TYPE_CHECKING:
 STYLES = {"ok": "green", "off": "bold red", "skipped": "dim"}
 NARROW = 100
 """Columns from which on what was expected has a column of its own."""
+GAP = 3
 
 
 def print_examination(examination: Examination, *, tokens: bool) -> None:
-    """Print the checks, the published figures, sample texts token by token, and the faults last.
-
-    Args:
-        examination: What the doctor found.
-        tokens: Print the sample texts.
-    """
+    """Print the checks, the published figures, sample texts token by token, and the faults last."""
     console = wide_console()
     subject = examination.subject
     console.print(Text(_about(subject), style="dim"), soft_wrap=True)
@@ -48,13 +44,7 @@ def print_examination(examination: Examination, *, tokens: bool) -> None:
 
 
 def print_comparison(comparison: Comparison, name: str, url: str) -> None:
-    """Print the cosine of each text, then the lowest, the mean, and what it looks like.
-
-    Args:
-        comparison: What was found.
-        name: The model that runs here.
-        url: Where the server is.
-    """
+    """Print the cosine of each text, then the lowest, the mean, and what it looks like."""
     console = wide_console()
     console.print(Text(f"{name} here, beside {url}", style="dim"), soft_wrap=True)
     console.print()
@@ -68,12 +58,9 @@ def print_comparison(comparison: Comparison, name: str, url: str) -> None:
         table.add_row(role, Text(f"{cosine:.6f}", style=style), shown, _short(text, console.width - 32))
     console.print(table)
     console.print()
-    verdict = f"minimum {comparison.minimum:.6f}, mean {comparison.mean:.6f}: "
-    good = comparison.agrees
-    console.print(
-        Text(verdict)
-        + Text("the same vectors" if good else "other vectors", style=STYLES["ok" if good else "off"])
-    )
+    figures = f"minimum {comparison.minimum:.6f}, mean {comparison.mean:.6f}: "
+    verdict = ("the same vectors", STYLES["ok"]) if comparison.agrees else ("other vectors", STYLES["off"])
+    console.print(Text.assemble(figures, verdict))
     for hint in comparison.hints:
         console.print(Text(hint))
 
@@ -90,13 +77,13 @@ def _about(subject: Subject) -> str:
 def _findings(findings: Sequence[Finding], *, wide: bool) -> Table:
     table = plain_table(("check", "", "found", "expected") if wide else ("check", "", "found"))
     for finding in findings:
-        style = STYLES[finding.state]
-        row = [
+        cells = (
             Text(finding.check, style="bold"),
-            Text(finding.state, style=style),
+            Text(finding.state, style=STYLES[finding.state]),
             Text(finding.found, style="dim" if finding.state == "skipped" else ""),
-        ]
-        table.add_row(*row, *([Text(finding.expected, style="dim")] if wide else []))
+            Text(finding.expected, style="dim"),
+        )
+        table.add_row(*cells[: len(table.columns)])
     return table
 
 
@@ -104,48 +91,37 @@ def _scores(scores: Sequence[Score]) -> Table:
     numbers = ("found", "published", "difference")
     table = plain_table(("score", *numbers), right=numbers)
     for score in scores:
-        style = STYLES["ok" if score.agrees else "off"]
-        table.add_row(
-            _short(score.what, 60),
-            f"{score.found:.4f}",
-            f"{score.published:.4f}",
-            Text(f"{score.difference:+.5f}", style=style),
-        )
+        difference = Text(f"{score.difference:+.5f}", style=STYLES["ok" if score.agrees else "off"])
+        table.add_row(_short(score.what, 60), f"{score.found:.4f}", f"{score.published:.4f}", difference)
     return table
 
 
 def _print_samples(console: Console, samples: Sequence[Sample]) -> None:
     """As many beside each other as there is room for."""
-    tables = [_sample(sample) for sample in samples]
-    widths = [console.measure(table).maximum + 3 for table in tables]
-    for start, end in _lines(widths, console.width):
-        grid = Table.grid(padding=(0, 3, 0, 0))
-        grid.add_row(*tables[start:end])
-        console.print(grid)
-        if end < len(tables):
+    lines: list[list[Table]] = []
+    room = 0
+    for table in map(_sample, samples):
+        width = console.measure(table).maximum + GAP
+        if not lines or width > room:
+            lines.append([])
+            room = console.width
+        lines[-1].append(table)
+        room -= width
+    for number, tables in enumerate(lines):
+        if number:
             console.print()
-
-
-def _lines(widths: Sequence[int], room: int) -> Iterator[tuple[int, int]]:
-    """Where each line of tables starts and ends."""
-    start = 0
-    while start < len(widths):
-        end = start + 1
-        while end < len(widths) and sum(widths[start : end + 1]) <= room:
-            end += 1
-        yield start, end
-        start = end
+        grid = Table.grid(padding=(0, GAP, 0, 0))
+        grid.add_row(*tables)
+        console.print(grid)
 
 
 def _sample(sample: Sample) -> Table:
     table = plain_table((f"{sample.role}, token", "characters", "enters"))
     for token in sample.tokens:
         span = f"{token.start}-{token.end}" if token.end > token.start else "added"
-        table.add_row(
-            Text(token.token, style="" if token.content else "dim"),
-            Text(span, style="dim"),
-            Text("content" if token.content else "-", style="green" if token.content else "dim"),
-        )
+        enters = Text("content", style="green") if token.content else Text("-", style="dim")
+        shown = Text(token.token, style="" if token.content else "dim")
+        table.add_row(shown, Text(span, style="dim"), enters)
     return table
 
 
@@ -156,11 +132,11 @@ def _print_verdict(console: Console, examination: Examination) -> None:
     tail = f", {skipped} skipped" if skipped else ""
     if not faults:
         console.print(
-            Text("all is well", style=STYLES["ok"]) + Text(f": {count(passed, 'check')} passed{tail}")
+            Text.assemble(("all is well", STYLES["ok"]), f": {count(passed, 'check')} passed{tail}")
         )
-        return
-    of = count(len(findings) - skipped, "check")
-    console.print(Text(f"{len(faults)} of {of} off", style=STYLES["off"]) + Text(tail))
+    else:
+        of = count(passed + len(faults), "check")
+        console.print(Text.assemble((f"{len(faults)} of {of} off", STYLES["off"]), tail))
     for finding in faults:
         console.print()
         console.print(Text(finding.check, style="bold"))

@@ -22,13 +22,9 @@ LINE_BREAK_IN_PROSE = re.compile(r"(?<=[^\n|]{60})\n(?=[A-Za-z(`*])")
 def print_hits(
     hits: Sequence[Hit], *, record: Callable[[Hit], dict[str, Any]], full: bool, as_json: bool
 ) -> None:
-    """Print passages, best first: rank, score and place, then the text below.
+    """Print passages, best first: rank, score and place, then the text below, whole if it is ``full``.
 
-    Args:
-        hits: What was found.
-        record: What JSON says of a passage, beside its rank.
-        full: Print texts whole, not their first lines; JSON has them whole.
-        as_json: Print JSON.
+    As JSON: rank, and what ``record`` says of a passage.
     """
     if as_json:
         print_json([{"rank": rank, **record(hit)} for rank, hit in enumerate(hits, start=1)])

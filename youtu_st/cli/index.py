@@ -15,7 +15,6 @@ from youtu_st.cli.console import (
     UsageError,
     absolute_model,
     check_question,
-    check_reranker,
     count,
     load_encoder,
     load_reranker,
@@ -93,7 +92,9 @@ def build(
         with opened as index:
             changes = corpus.update_index(index, encoder, found, spool, show_progress=True)
             total = len(index)
-    _note_skipped(found.skipped, changes.empty)
+    skipped = [(found.skipped, "file", " of other kinds"), (changes.empty, "empty file", "")]
+    if parts := [count(number, noun) + rest for number, noun, rest in skipped if number]:
+        say("note", f"skipped {' and '.join(parts)}")
     updated = f"updated {changes.updated:,}, " if changes.updated else ""
     typer.echo(
         f"added {changes.added:,}, {updated}unchanged {changes.unchanged:,}, deleted {changes.deleted:,} "
@@ -127,11 +128,9 @@ def search(
     from youtu_st.index import without_records
     from youtu_st.retriever import Retriever
 
-    check_question("QUESTION", question, k=k)
-    condition = _condition(where)
+    check_question("QUESTION", question, k=k, reranker=rerank)
+    condition = None if where is None else _condition(where)
     manifest = _manifest(directory)
-    if rerank is not None:
-        check_reranker(rerank)
     encoder = _encoder(directory, manifest, model=model, trust_remote_code=trust_remote_code)
     with _opened(directory, encoder) as index:
         reranker = load_reranker(rerank, trust_remote_code=trust_remote_code) if rerank is not None else None
@@ -212,14 +211,14 @@ def _encoder(
     """The model that is named, or else the one that the index was built with, or else the default."""
     name = model or (manifest.model if manifest else DEFAULT_MODEL)
     try:
-        absolute_model(name)
+        absolute = absolute_model(name)
     except UnknownModelError as error:
         if model is not None:
             raise
         raise UsageError(
             f"{directory} was built with the model {name}, which is not there: say where it is with --model"
         ) from error
-    return load_encoder(name, trust_remote_code=trust_remote_code, fast=fast)
+    return load_encoder(absolute, trust_remote_code=trust_remote_code, fast=fast)
 
 
 def _opened(directory: Path, encoder: Encoder) -> VectorIndex:
@@ -240,28 +239,16 @@ def _manifest(directory: Path) -> Manifest:
         ) from error
 
 
-def _condition(where: str | None) -> dict[str, Any] | None:
+def _condition(where: str) -> dict[str, Any]:
     """The filter, checked before a model is loaded for it."""
     from youtu_st.index.filters import compile_filter
 
-    if where is None:
-        return None
+    example = """Example: --filter '{"lang": "zh"}'"""
     try:
-        condition = json.loads(where)
+        condition: dict[str, Any] = json.loads(where)
     except ValueError as error:
-        raise UsageError(f'--filter is not JSON: {error}. Example: --filter \'{{"lang": "zh"}}\'') from error
+        raise UsageError(f"--filter is not JSON: {error}. {example}") from error
     if not isinstance(condition, dict):
-        raise UsageError(
-            f'--filter must be a JSON object, not {where}. Example: --filter \'{{"lang": "zh"}}\''
-        )
+        raise UsageError(f"--filter must be a JSON object, not {where}. {example}")
     compile_filter(condition)
     return condition
-
-
-def _note_skipped(unknown: int, empty: int) -> None:
-    parts = [
-        *([f"{count(unknown, 'file')} of other kinds"] if unknown else []),
-        *([count(empty, "empty file")] if empty else []),
-    ]
-    if parts:
-        say("note", f"skipped {' and '.join(parts)}")

@@ -13,7 +13,6 @@ from youtu_st.cli.console import (
     TrustRemoteCode,
     UsageError,
     check_question,
-    check_reranker,
     load_reranker,
 )
 
@@ -40,20 +39,17 @@ def rerank(
     from youtu_st.corpus.readers import STANDARD_INPUT
     from youtu_st.index import Hit
 
-    check_question("--query", query, k=k)
-    check_reranker(model)
+    check_question("--query", query, k=k, reranker=model)
     name = "standard input" if file == STANDARD_INPUT else file
     lines = list(read_numbered_texts(file))
     if not lines:
         raise UsageError(f"{name}: there are no texts in it")
     reranker = load_reranker(model, checkpoint=checkpoint, trust_remote_code=trust_remote_code)
     texts = [text for _, text in lines]
-    hits = []
-    for one in reranker.rank(query, texts, k=k, instruction=instruction, show_progress=True):
-        line = lines[one.index][0]
-        hits.append(Hit(f"{name}:{line}", one.score, one.document, {"source": name, "line": line}))
+    ranked = reranker.rank(query, texts, k=k, instruction=instruction, show_progress=True)
+    places = [{"source": name, "line": number} for number, _ in lines]
     print_hits(
-        hits,
+        [Hit("", one.score, one.document, places[one.index]) for one in ranked],  # a line has no id
         record=lambda hit: {"line": hit.metadata["line"], "score": hit.score, "text": hit.text},
         full=full,
         as_json=as_json,

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated, Any
 
 import typer
 
 from youtu_st.cli.console import Checkpoint, TrustRemoteCode, UsageError, absolute_model, loading, print_json
-
-if TYPE_CHECKING:
-    from youtu_st.verification import Comparison, Examination
 
 EXAMPLE = (
     "Example: youtu-st verify minilm\n\n"
@@ -46,26 +43,17 @@ def verify(
         raise UsageError("--data is for the model that runs here, without --engine")
     if data is not None and not data.is_dir():
         raise UsageError(f"there is no directory {str(data)!r}")
-    if engine is not None:
-        compared = _compare(
-            name, engine, checkpoint=checkpoint, served=engine_model, trust_remote_code=trust_remote_code
-        )
-        _tell_comparison(compared, name, engine, as_json=as_json)
-        good = compared.agrees
+    loaded: dict[str, Any] = {"checkpoint": checkpoint, "trust_remote_code": trust_remote_code}
+    if engine is None:
+        good = _examine(name, data, tokens=tokens, as_json=as_json, **loaded)
     else:
-        examination = _examine(name, checkpoint=checkpoint, data=data, trust_remote_code=trust_remote_code)
-        _tell_examination(examination, tokens=tokens, as_json=as_json)
-        good = not examination.faults
+        good = _compare(name, engine, engine_model, as_json=as_json, **loaded)
     if not good:
         raise typer.Exit(1)
 
 
 def _embedding_model(model: str) -> str:
-    """As :func:`absolute_model`, with a word about rerankers.
-
-    Raises:
-        UsageError: For a reranker's name.
-    """
+    """As :func:`absolute_model`, with a word about rerankers."""
     from youtu_st.spec.registry import names
 
     if model in names("rerankers"):
@@ -75,27 +63,46 @@ def _embedding_model(model: str) -> str:
     return absolute_model(model)
 
 
-def _examine(name: str, *, checkpoint: str | None, data: Path | None, trust_remote_code: bool) -> Examination:
-    with loading(f"loading {checkpoint or name} ...") as spinner:
+def _examine(name: str, data: Path | None, *, tokens: bool, as_json: bool, **loaded: Any) -> bool:
+    """Print what the doctor finds, and return whether nothing is off."""
+    from youtu_st.cli.findings import print_examination
+
+    called = loaded["checkpoint"] or name
+    with loading(f"loading {called} ...") as spinner:
         from youtu_st.verification.doctor import examine
         from youtu_st.verification.subject import load_subject
 
-        subject = load_subject(name, checkpoint=checkpoint, trust_remote_code=trust_remote_code)
-        spinner.update(f"examining {checkpoint or name} ...")
-        return examine(subject, data=data)
+        subject = load_subject(name, **loaded)
+        spinner.update(f"examining {called} ...")
+        found = examine(subject, data=data)
+    if as_json:
+        print_json(
+            {
+                "model": subject.name,
+                "directory": str(subject.directory),
+                "own_modules": subject.own_modules,
+                "ok": not found.faults,
+                "findings": [asdict(finding) for finding in found.findings],
+                "scores": [asdict(score) | {"agrees": score.agrees} for score in found.scores],
+                "samples": [asdict(sample) for sample in found.samples] if tokens else [],
+            }
+        )
+    else:
+        print_examination(found, tokens=tokens)
+    return not found.faults
 
 
-def _compare(
-    name: str, url: str, *, checkpoint: str | None, served: str | None, trust_remote_code: bool
-) -> Comparison:
+def _compare(name: str, url: str, served: str | None, *, as_json: bool, **loaded: Any) -> bool:
+    """Print how a server's vectors compare, and return whether they are the same."""
+    from youtu_st.cli.findings import print_comparison
     from youtu_st.engines import OpenAICompatibleEncoder
 
-    with loading(f"loading {checkpoint or name} ...") as spinner:
+    with loading(f"loading {loaded['checkpoint'] or name} ...") as spinner:
         from youtu_st.encoder import Encoder
         from youtu_st.spec.model import MODELS
         from youtu_st.verification import compare
 
-        spec = MODELS.resolve(name, checkpoint)
+        spec = MODELS.resolve(name, loaded["checkpoint"])
         if spec is None:
             raise UsageError(
                 f"{name} is no model of a spec, which says what a server must be sent: give its name, and "
@@ -103,38 +110,12 @@ def _compare(
             )
         # What the server makes of a prompt is what is looked at here.
         server = OpenAICompatibleEncoder(url, served or spec.hub_id, spec=spec, server_masks=True)
-        encoder = Encoder(
-            name, checkpoint=checkpoint, truncation="ignore", trust_remote_code=trust_remote_code
-        )
+        encoder = Encoder(name, truncation="ignore", **loaded)
         spinner.update(f"comparing with {url} ...")
-        return compare(encoder, server)
-
-
-def _tell_examination(examination: Examination, *, tokens: bool, as_json: bool) -> None:
-    from youtu_st.cli.findings import print_examination
-
-    if not as_json:
-        print_examination(examination, tokens=tokens)
-        return
-    subject = examination.subject
-    record = {
-        "model": subject.name,
-        "directory": str(subject.directory),
-        "own_modules": subject.own_modules,
-        "ok": not examination.faults,
-        "findings": [asdict(finding) for finding in examination.findings],
-        "scores": [asdict(score) | {"agrees": score.agrees} for score in examination.scores],
-        "samples": [asdict(sample) for sample in examination.samples] if tokens else [],
-    }
-    print_json(record)
-
-
-def _tell_comparison(comparison: Comparison, name: str, url: str, *, as_json: bool) -> None:
-    from youtu_st.cli.findings import print_comparison
-
-    if not as_json:
-        print_comparison(comparison, name, url)
-        return
-    figures = {"ok": comparison.agrees, "minimum": comparison.minimum, "mean": comparison.mean}
-    record = {"model": name, "engine": url, **figures, **asdict(comparison)}
-    print_json(record)
+        found = compare(encoder, server)
+    if as_json:
+        figures = {"ok": found.agrees, "minimum": found.minimum, "mean": found.mean}
+        print_json({"model": name, "engine": url, **figures, **asdict(found)})
+    else:
+        print_comparison(found, name, url)
+    return found.agrees

@@ -43,14 +43,8 @@ class SourceDocument:
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
-    """A row of a ``.jsonl`` or ``.csv`` file.
-
-    Attributes:
-        line: Its first line, from 1.
-        text: Its text.
-        fields: Its other fields.
-    """
+class _Record:
+    """A row of a table: its first line, from 1, its text, and its other fields."""
 
     line: int
     text: str
@@ -95,7 +89,7 @@ def read_numbered_texts(file: str | Path) -> Iterator[tuple[int, str]]:
         OSError: If it cannot be opened.
     """
     if str(file) == STANDARD_INPUT:
-        lines = enumerate(read_lines(sys.stdin.buffer, "standard input"), start=1)
+        lines = enumerate(_lines(sys.stdin.buffer, "standard input"), start=1)
         yield from _texts("standard input", lines)
         return
     path = Path(file)
@@ -105,21 +99,13 @@ def read_numbered_texts(file: str | Path) -> Iterator[tuple[int, str]]:
         raise InputError(f"{path}: cannot read files of this kind; known: {known}, and - for lines")
     if suffix == ".txt":
         with path.open("rb") as stream:
-            yield from _texts(path, enumerate(read_lines(stream, path), start=1))
+            yield from _texts(path, enumerate(_lines(stream, path), start=1))
     else:
-        yield from _texts(path, ((record.line, record.text) for record in read_records(path)))
+        yield from _texts(path, ((record.line, record.text) for record in _records(path)))
 
 
-def read_lines(stream: BinaryIO, name: str | Path) -> Iterator[str]:
-    """Decode a stream line by line: UTF-8, with or without a byte order mark; lines end in a line feed.
-
-    Args:
-        stream: An open binary file.
-        name: What to call it in messages.
-
-    Raises:
-        InputError: If it is not UTF-8: the message has the byte's offset.
-    """
+def _lines(stream: BinaryIO, name: str | Path) -> Iterator[str]:
+    """UTF-8, with or without a byte order mark; lines end in a line feed."""
     start = 0
     for raw in stream:
         try:
@@ -134,31 +120,23 @@ def read_lines(stream: BinaryIO, name: str | Path) -> Iterator[str]:
         yield line[:-2] + "\n" if line.endswith("\r\n") else line
 
 
-def read_records(path: Path) -> Iterator[Record]:
-    """Read the rows of a ``.jsonl`` or ``.csv`` file; a blank line of a ``.jsonl`` is a row without text.
+def _records(path: Path) -> Iterator[_Record]:
+    """The rows of a ``.jsonl`` or ``.csv`` file; a blank line of a ``.jsonl`` is a row without text.
 
     A row's text is its field ``text``, or else ``content``; a line of a ``.jsonl`` may be a string too.
-
-    Args:
-        path: The file.
-
-    Raises:
-        InputError: If a row is malformed or has no text field: the message has its line.
     """
+    read = _json_records if path.suffix.lower() == ".jsonl" else _csv_records
     with path.open("rb") as stream:
-        lines = read_lines(stream, path)
-        yield from (
-            _json_records(path, lines) if path.suffix.lower() == ".jsonl" else _csv_records(path, lines)
-        )
+        yield from read(path, _lines(stream, path))
 
 
-def _json_records(path: Path, lines: Iterable[str]) -> Iterator[Record]:
+def _json_records(path: Path, lines: Iterable[str]) -> Iterator[_Record]:
     def not_a_number(name: str) -> NoReturn:
         raise ValueError(f"{name} is not JSON")
 
     for line, text in enumerate(lines, start=1):
         if not text.strip():
-            yield Record(line, "", {})
+            yield _Record(line, "", {})
             continue
         where = f"{path}, line {line}"
         try:
@@ -170,7 +148,7 @@ def _json_records(path: Path, lines: Iterable[str]) -> Iterator[Record]:
         yield _record(where, line, {"text": value} if isinstance(value, str) else value)
 
 
-def _csv_records(path: Path, lines: Iterable[str]) -> Iterator[Record]:
+def _csv_records(path: Path, lines: Iterable[str]) -> Iterator[_Record]:
     csv.field_size_limit(_LONGEST_FIELD)  # 128 KB by default, and a text may be longer
     rows = csv.reader(lines, strict=True)  # strict: an open quote must not swallow the rest of the file
     header: list[str] | None = None
@@ -193,7 +171,7 @@ def _csv_records(path: Path, lines: Iterable[str]) -> Iterator[Record]:
         raise InputError(f"{path}, line {line}: not valid CSV: {error}") from error
 
 
-def _record(where: str, line: int, values: Mapping[str, Any]) -> Record:
+def _record(where: str, line: int, values: Mapping[str, Any]) -> _Record:
     name = next((name for name in TEXT_FIELDS if name in values), None)
     if name is None:
         raise InputError(f"{where}: no field 'text' or 'content'; its fields: {', '.join(values) or 'none'}")
@@ -201,7 +179,7 @@ def _record(where: str, line: int, values: Mapping[str, Any]) -> Record:
     if not isinstance(text, str):
         raise InputError(f"{where}: field {name!r} must be a string, not {type(text).__name__}")
     check_unicode(f"{where}:", json.dumps(values, ensure_ascii=False))
-    return Record(line, text, {key: value for key, value in values.items() if key != name})
+    return _Record(line, text, {key: value for key, value in values.items() if key != name})
 
 
 def _texts(name: str | Path, lines: Iterable[tuple[int, str]]) -> Iterator[tuple[int, str]]:
@@ -213,12 +191,12 @@ def _texts(name: str | Path, lines: Iterable[tuple[int, str]]) -> Iterator[tuple
 
 def _read_text(file: SourceFile) -> Iterator[SourceDocument]:
     with file.path.open("rb") as stream:
-        text = "".join(read_lines(stream, file.path))
+        text = "".join(_lines(stream, file.path))
     yield SourceDocument(text.replace("\r", "\n"), file.source)
 
 
-def _read_records(file: SourceFile) -> Iterator[SourceDocument]:
-    for record in read_records(file.path):
+def _read_table(file: SourceFile) -> Iterator[SourceDocument]:
+    for record in _records(file.path):
         facts = _facts(record.fields)
         title = facts.get("title")
         parts = [title if isinstance(title, str) else "", record.text]
@@ -272,8 +250,8 @@ def _unreadable(where: str, error: Exception) -> InputError:
 
 
 _READERS: dict[str, Callable[[SourceFile], Iterator[SourceDocument]]] = {
-    ".csv": _read_records,
-    ".jsonl": _read_records,
+    ".csv": _read_table,
+    ".jsonl": _read_table,
     ".md": _read_text,
     ".pdf": _read_pdf,
     ".txt": _read_text,

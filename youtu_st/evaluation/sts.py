@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
-import numpy as np
 import numpy.typing as npt
 
 from youtu_st.errors import InputError
@@ -37,10 +36,6 @@ def cosine_spearman(encoder: TextEncoder, path: Path) -> float:
 
 def spearman(left: npt.ArrayLike, right: npt.ArrayLike) -> float:
     """Spearman's rank correlation: Pearson's of the ranks, equal values sharing the mean of theirs."""
-    return float(np.corrcoef(_ranks(left), _ranks(right))[0, 1])
+    from scipy.stats import spearmanr  # takes a while to import
 
-
-def _ranks(values: npt.ArrayLike) -> npt.NDArray[np.float64]:
-    _, place, counts = np.unique(np.asarray(values), return_inverse=True, return_counts=True)
-    last = np.cumsum(counts)
-    return np.asarray((last - (counts - 1) / 2)[place])
+    return float(spearmanr(left, right).statistic)

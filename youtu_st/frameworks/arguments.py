@@ -32,13 +32,7 @@ _ROLE_PROMPTS = {"query": ("query",), "document": ("document", "passage", "corpu
 
 
 def encoder_settings(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings of :class:`~youtu_st.Encoder` from the arguments of ``SentenceTransformer(...)``.
-
-    Args:
-        given: Arguments of ``SentenceTransformer`` other than the model's name, of ``Encoder``, or of both.
-
-    Returns:
-        Keyword arguments of ``Encoder``.
+    """Keyword arguments of :class:`~youtu_st.Encoder` from those of it or of ``SentenceTransformer(...)``.
 
     Raises:
         InputError: If an argument is neither's, or has no meaning here: the message says what to use.
@@ -68,11 +62,6 @@ def encoder_settings(given: Mapping[str, Any]) -> dict[str, Any]:
 
 def check_encode_arguments(given: Mapping[str, Any], encoder: TextEncoder, role: Role) -> None:
     """Refuse arguments of ``SentenceTransformer.encode`` that would give other vectors than the encoder's.
-
-    Args:
-        given: What a user wants passed to ``encode``.
-        encoder: The encoder that is used.
-        role: What is encoded with them.
 
     Raises:
         InputError: Naming the argument, and what to use instead.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sentence_transformers import SentenceTransformer
 
@@ -20,7 +20,7 @@ Rows = list[list[float]]
 _INSTRUCTIONS: dict[str, Role] = {"query_instruction": "query", "text_instruction": "document"}
 _ENCODE: dict[str, Role] = {"query_encode_kwargs": "query", "encode_kwargs": "document"}
 CHECKED = (*_INSTRUCTIONS, *_ENCODE, "normalize")
-"""Fields of adapters that :meth:`Embedder.check` knows; any of them may be assigned to at any time."""
+"""Fields of adapters that :meth:`Embedder.check` knows; others are not looked at."""
 
 
 class Embedder:
@@ -28,9 +28,6 @@ class Embedder:
 
     An instruction of None is the model's own prompt, ``""`` is none, anything else goes through the model's
     template. Pickling keeps the encoder's settings, not its weights.
-
-    Args:
-        encoder: Any :class:`~youtu_st.TextEncoder`.
     """
 
     def __init__(self, encoder: TextEncoder) -> None:
@@ -61,9 +58,6 @@ class Embedder:
     def check(self, **fields: Any) -> None:
         """Raise for what a field of an adapter must not be, before the first text comes.
 
-        Args:
-            **fields: By name; only those in ``CHECKED`` are looked at.
-
         Raises:
             InputError: As for :meth:`youtu_st.Encoder.encode_query`, or naming the argument of ``encode``.
         """
@@ -78,17 +72,7 @@ class Embedder:
     def embed(
         self, role: Role, texts: Sequence[str], *, instruction: str | None = None, show_progress: bool = False
     ) -> Rows:
-        """One list of floats per text, of unit length, in order.
-
-        Args:
-            role: ``query`` or ``document``.
-            texts: A list of str.
-            instruction: For all texts.
-            show_progress: Show a progress bar after two seconds.
-
-        Raises:
-            InputError: As for :meth:`youtu_st.Encoder.encode_query`.
-        """
+        """One list of floats per text, of unit length, in order; raises as the encoder does."""
         rows: Rows = self._encode((role, instruction), texts, show_progress=show_progress).tolist()
         return rows
 
@@ -107,3 +91,41 @@ class Embedder:
         if show_progress:
             options["show_progress"] = True
         return encode(texts, **options)
+
+
+class Embeds:
+    """What the adapters of all frameworks have before their framework's own class.
+
+    A subclass has the field ``query_instruction``, the field ``text_instruction`` and an ``_embedder``.
+    """
+
+    if TYPE_CHECKING:  # pydantic would take them for fields of its own
+        query_instruction: str | None
+        text_instruction: str | None
+        _embedder: Embedder
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Set a field, if it is what the constructor would take."""
+        if name in CHECKED:
+            self._embedder.check(**{name: value})
+        super().__setattr__(name, value)
+
+    @property
+    def encoder(self) -> TextEncoder:
+        """What encodes; ``encoder.model`` is the ``SentenceTransformer``."""
+        return self._embedder.encoder
+
+    def __repr__(self) -> str:  # the fields may hold a token
+        return f"{type(self).__name__}({self.encoder!r})"
+
+    __str__ = __repr__
+
+    def _instruction(self, role: Role) -> str | None:
+        return self.query_instruction if role == "query" else self.text_instruction
+
+    def _vectors(self, role: Role, texts: Sequence[str], *, show_progress: bool) -> Rows:
+        told = self._instruction(role)
+        return self._embedder.embed(role, texts, instruction=told, show_progress=show_progress)
+
+    async def _avectors(self, role: Role, texts: Sequence[str]) -> Rows:
+        return await self._embedder.aembed(role, texts, instruction=self._instruction(role))

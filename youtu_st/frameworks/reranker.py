@@ -16,12 +16,7 @@ _SETTINGS = [name for name in inspect.signature(Reranker).parameters if name != 
 
 
 def reranker_for(model: str | None, *, reranker: Reranker | None, settings: Mapping[str, Any]) -> Reranker:
-    """The reranker that is there, or this process's one for a model and settings.
-
-    Args:
-        model: As for :class:`~youtu_st.rerank.Reranker`; None: the one given, or else ``DEFAULT_MODEL``.
-        reranker: One that is loaded.
-        settings: Further arguments of ``Reranker``.
+    """The reranker that is there, or this process's one for a model (None: the default) and settings.
 
     Raises:
         InputError: If both are given, if ``reranker`` is something else, or if a setting is unknown.
@@ -43,22 +38,16 @@ def reranker_for(model: str | None, *, reranker: Reranker | None, settings: Mapp
 
 
 def check_top_n(top_n: int | None) -> None:
-    """Raise unless ``top_n`` is None, for all texts, or at least 1.
-
-    Raises:
-        InputError: Naming the value.
-    """
-    if top_n is not None:
-        check_count("top_n", top_n)
+    """Raise unless ``top_n`` is None, for all texts, or at least 1."""
+    try:
+        check_count("top_n", 1 if top_n is None else top_n)
+    except InputError as error:
+        raise InputError(f"top_n must be an int of at least 1, or None for all, not {top_n!r}") from error
 
 
 def best(
     reranker: Reranker, query: str, texts: Sequence[str], *, top_n: int | None, instruction: str | None
 ) -> list[Ranked]:
-    """The ``top_n`` texts that answer a query best, see :meth:`youtu_st.rerank.Reranker.rank`.
-
-    Raises:
-        InputError: If an argument is wrong: frameworks let fields be assigned to at any time.
-    """
-    check_top_n(top_n)
+    """The ``top_n`` texts that answer a query best, see :meth:`youtu_st.rerank.Reranker.rank`."""
+    check_top_n(top_n)  # again: frameworks let fields be assigned to at any time
     return reranker.rank(query, texts, k=top_n, instruction=instruction)

@@ -1,21 +1,26 @@
-"""The index of a framework's store: open already, or the one in a directory."""
+"""What stores of frameworks share: the index, open already or in a directory, and calls in a thread."""
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable, Coroutine
+from functools import wraps
 from pathlib import Path
+from typing import Any, ParamSpec, TypeVar
 
 from youtu_st.encoder import Encoder
 from youtu_st.errors import InputError
 from youtu_st.index import VectorIndex, read_manifest
 from youtu_st.protocol import TextEncoder
 
+Arguments = ParamSpec("Arguments")
+Result = TypeVar("Result")
+
 
 def opened(index: VectorIndex | str | Path, encoder: TextEncoder | None) -> VectorIndex:
     """An index that is open, if its vectors are the encoder's, or that of a directory.
 
-    Args:
-        index: The index, or its directory.
-        encoder: What opens the directory. None: this process's one for the model that the manifest names.
+    Without an encoder, this process's one for the model that the manifest names opens the directory.
 
     Raises:
         InputError: If ``index`` is something else.
@@ -33,3 +38,15 @@ def opened(index: VectorIndex | str | Path, encoder: TextEncoder | None) -> Vect
     if encoder not in (None, index.encoder):
         index.check(encoder)
     return index
+
+
+def in_a_thread(
+    call: Callable[Arguments, Result],
+) -> Callable[Arguments, Coroutine[Any, Any, Result]]:
+    """The same call without blocking the event loop."""
+
+    @wraps(call)
+    async def called(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
+        return await asyncio.to_thread(call, *args, **kwargs)
+
+    return called

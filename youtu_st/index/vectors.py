@@ -39,10 +39,8 @@ class VectorTable:
         recipes.tune(self._target, search_parameters)
         self._search_parameters = search_parameters
         self.dimension = dimension
-        self._hold(
-            self._target if self._target.is_trained else faiss.IndexFlatIP(dimension),
-            np.empty(0, dtype=np.int64),
-        )
+        index = self._target if self._target.is_trained else faiss.IndexFlatIP(dimension)
+        self._hold(index, np.empty(0, dtype=np.int64))
 
     def _hold(self, index: Any, keys: Keys) -> None:
         """Have these vectors and no others, all of them alive."""

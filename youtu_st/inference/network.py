@@ -30,23 +30,18 @@ class VectorOutput:
 
     Attributes:
         role: ``query`` or ``document``, for models that route by it.
-        size: Length to cut vectors to before they are scaled to unit length.
+        shape: Of one row: the length to cut a vector to before it is scaled to unit length.
     """
 
     broken: ClassVar[str] = "a vector that is not finite or zero"
 
     role: Role
-    size: int
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Of one row."""
-        return (self.size,)
+    shape: tuple[int]
 
     def rows(self, model: Model, features: Features) -> torch.Tensor:
-        """What the model makes of a batch: shape ``(n, size)``, float32, unit rows."""
+        """What the model makes of a batch: shape ``(n, *shape)``, float32, unit rows."""
         output = model(features, task=self.role)["sentence_embedding"]
-        return torch.nn.functional.normalize(output.float()[:, : self.size], dim=1)
+        return torch.nn.functional.normalize(output.float()[:, : self.shape[0]], dim=1)
 
     def sound(self, rows: Vectors) -> npt.NDArray[np.bool_]:
         """Those of unit length."""

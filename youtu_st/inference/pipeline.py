@@ -78,17 +78,20 @@ class Pipeline:
         with progress_bar(total, show_progress, unit) as progress:
             for block, tokenized in prefetch(blocks, self._tokenized):
                 filled = np.empty((len(tokenized), *output.shape), dtype=np.float32)
-                work = _Work(block, tokenized, output, report, filled)
+                lengths = [len(row) for row in tokenized]
+                work = _Work(block, tokenized, lengths, output, report, filled)
                 self.preprocessor.check(tokenized, work.name)
-                report.add(tokenized, block.positions, block.counts)
+                report.add(tokenized, lengths, block.positions, block.counts)
                 for texts in self.pool.each(partial(self._fill, work), self._batches(work)):
                     progress.update(texts)
                 yield block.repeat(filled)
 
     def run_all(self, unique: Unique, output: Output, report: TruncationReport, **shown: Any) -> Rows:
         """The rows of a whole list, repeats included; otherwise as :meth:`run`."""
-        rows = np.empty((len(unique), *output.shape), dtype=np.float32)
-        start = 0
+        if len(unique.texts) <= LIST_BLOCK:
+            (rows,) = self.run([unique], output, report, **shown)
+            return rows
+        rows, start = np.empty((len(unique.texts), *output.shape), dtype=np.float32), 0
         for block in self.run(unique.blocks(LIST_BLOCK), output, report, **shown):
             rows[start : start + len(block)] = block
             start += len(block)
@@ -149,8 +152,8 @@ class Pipeline:
         work.filled[positions] = rows
 
     def _count(self, work: _Work, batch: Group) -> int:
-        lengths = [len(work.tokenized[i]) for i in batch.positions]
-        texts = work.block.count(batch.positions)
+        lengths = [work.lengths[i] for i in batch.positions]
+        texts = sum(work.block.counts[i] for i in batch.positions)
         self.counter.add(
             texts=texts,
             encoded_texts=len(lengths),
@@ -179,6 +182,7 @@ class _Work:
 
     block: Unique
     tokenized: Sequence[Any]
+    lengths: Sequence[int]
     output: Output
     report: TruncationReport
     filled: Rows
@@ -189,4 +193,4 @@ class _Work:
 
     def own_tokens(self, group: Group) -> list[int]:
         """Of each text, those that are not computed once for all."""
-        return [len(self.tokenized[i]) - group.shared for i in group.positions]
+        return [self.lengths[i] - group.shared for i in group.positions]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -169,13 +169,12 @@ class StockPreprocessor:
             )
 
 
-def with_one_prompt(rows: Sequence[Any]) -> Iterator[tuple[str, list[int]]]:
+def with_one_prompt(rows: Sequence[Any]) -> list[tuple[str, list[int]]]:
     """Prompts that enough rows stand after, with the positions of these; then all other rows, under none."""
     alike = _by_prompt(rows)
     rest = [i for positions in alike.values() if len(positions) < LEAST_GROUP for i in positions]
-    yield from ((prompt, positions) for prompt, positions in alike.items() if len(positions) >= LEAST_GROUP)
-    if rest:
-        yield "", rest
+    groups = [(prompt, positions) for prompt, positions in alike.items() if len(positions) >= LEAST_GROUP]
+    return [*groups, ("", rest)] if rest else groups
 
 
 def _by_prompt(rows: Sequence[Any]) -> dict[str, list[int]]:

@@ -34,19 +34,22 @@ class TruncationReport:
         self.first: tuple[int, int] = (0, 0)
         self.longest = 0
 
-    def add(self, rows: Sequence[Row], positions: Sequence[int], counts: Sequence[int]) -> None:
+    def add(
+        self, rows: Sequence[Row], lengths: Sequence[int], positions: Sequence[int], counts: Sequence[int]
+    ) -> None:
         """Take note of a block of tokenised texts.
 
         Args:
             rows: Tokenised texts, each of them once.
+            lengths: Tokens that are left of each.
             positions: Where each of them stands first in what the caller passed; ascending.
             counts: How often each of them occurs there.
 
         Raises:
             InputError: Under ``error``, naming the first text that is too long.
         """
-        for position, count, row in zip(positions, counts, rows, strict=True):
-            if row.full_length > len(row):
+        for row, length, position, count in zip(rows, lengths, positions, counts, strict=True):
+            if row.full_length > length:
                 self.first = self.first if self.cut else (position, row.full_length)
                 self.cut += count
                 self.longest = max(self.longest, row.full_length)

@@ -70,7 +70,7 @@ class Unique:
 
     def blocks(self, size: int) -> Iterator[Unique]:
         """At most ``size`` of the texts at a time."""
-        for start in range(0, len(self), size):
+        for start in range(0, len(self.texts), size):
             part = slice(start, start + size)
             texts, prompts = self.texts[part], self.prompts[part]
             yield Unique(texts, prompts, self.positions[part], self.counts[part], None)

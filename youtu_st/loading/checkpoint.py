@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from huggingface_hub import HfApi, constants, errors, snapshot_download
+
 from youtu_st.errors import ModelLoadError
 from youtu_st.inputs import one_of
 from youtu_st.spec.model import ModelSpec
@@ -87,22 +89,13 @@ def verify(spec: ModelSpec, directory: Path) -> None:
 
 
 def download(hub_id: str, options: dict[str, Any]) -> Path:
-    """Download what a checkpoint needs, or find it in the cache where the hub gives no answer.
-
-    Args:
-        hub_id: ``owner/name``.
-        options: Any of :data:`HUB_OPTIONS`, as ``huggingface_hub`` takes them.
-
-    Returns:
-        The directory of the files of one commit.
+    """The files of one commit that a checkpoint needs: from the hub, or from the cache where it is silent.
 
     Raises:
         ModelLoadError: In one line, if the hub has no such repository or revision, does not let this user
             read it or cannot be reached, and the cache has not all of it; if the download breaks off or
             cannot be stored; if there are no weights in it.
     """
-    from huggingface_hub import errors, snapshot_download
-
     refusal = None if options.get("local_files_only") else _refusal(hub_id, options)
     if refusal is not None:
         options = {**options, "local_files_only": True}
@@ -130,8 +123,6 @@ def _refusal(hub_id: str, options: dict[str, Any]) -> Exception | None:
     ``snapshot_download`` asks as well, but waits for an answer as long as the network lets it: two minutes
     where a firewall drops what is sent, even if all files are in the cache.
     """
-    from huggingface_hub import HfApi, constants
-
     try:
         api = HfApi(token=options.get("token"))
         api.model_info(hub_id, revision=options.get("revision"), timeout=constants.HF_HUB_ETAG_TIMEOUT)
@@ -142,8 +133,6 @@ def _refusal(hub_id: str, options: dict[str, Any]) -> Exception | None:
 
 def _reason(error: Exception, refusal: Exception | None, options: dict[str, Any]) -> str:
     """Why a download failed, and what to do about it."""
-    from huggingface_hub import constants, errors
-
     partial = isinstance(error, errors.IncompleteSnapshotError)
     absent = "the cache has only a part of it" if partial else "it is not in the cache"
     cause = refusal or error
@@ -167,18 +156,18 @@ def _reason(error: Exception, refusal: Exception | None, options: dict[str, Any]
 
 def _answer(error: Any, options: dict[str, Any]) -> str:
     """What an answer of the hub other than the files means."""
-    from huggingface_hub import constants, errors
-
+    known = {  # a gated repository's error is a kind of one that is not found
+        errors.GatedRepoError: "it is gated: accept its conditions on its page, and send a token of that "
+        f"account: {_TOKEN}",
+        errors.RepositoryNotFoundError: "there is no such directory, and no such repository on the hub, or "
+        f"it is private: then {_TOKEN}",
+        errors.RevisionNotFoundError: f"it has no branch, tag or commit {options.get('revision')!r}",
+        errors.DisabledRepoError: "it is disabled on the hub",
+    }
+    for kind, meaning in known.items():
+        if isinstance(error, kind):
+            return meaning
     status = error.response.status_code
-    if isinstance(error, errors.GatedRepoError):
-        return f"it is gated: accept its conditions on its page, and send a token of that account: {_TOKEN}"
-    if isinstance(error, errors.RepositoryNotFoundError):
-        absent = "there is no such directory, and no such repository on the hub, or it is private"
-        return f"{absent}: then {_TOKEN}"
-    if isinstance(error, errors.RevisionNotFoundError):
-        return f"it has no branch, tag or commit {options.get('revision')!r}"
-    if isinstance(error, errors.DisabledRepoError):
-        return "it is disabled on the hub"
     if status in (401, 403):
         return f"the hub does not accept the token for it: {_TOKEN}"
     said = _text(error.server_message or error.response.reason_phrase)

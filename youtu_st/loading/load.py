@@ -179,10 +179,8 @@ def build(
         config_kwargs=dict(trust),
         processor_kwargs={"model_max_length": spec.max_length, **trust},
     )
-    dimension = transformer.get_embedding_dimension()
-    modules: list[torch.nn.Module] = [transformer, InstructionMaskedPooling(dimension, spec.pooling)]
-    if spec.normalize:
-        modules.append(Normalize())
+    pooling = InstructionMaskedPooling(transformer.get_embedding_dimension(), spec.pooling)
+    modules: list[torch.nn.Module] = [transformer, pooling, *([Normalize()] if spec.normalize else [])]
     return SentenceTransformer(
         modules=modules, device=device, prompts=spec.prompts.model_dump(), similarity_fn_name="cosine"
     )
@@ -220,14 +218,8 @@ def _from_directory(
             "opened by youtu_st.rerank.Reranker"
         )
     config = json.loads((directory / "config_sentence_transformers.json").read_text(encoding="utf-8"))
-    return SentenceTransformer(
-        modules=modules,
-        device=device,
-        prompts=config.get("prompts"),
-        default_prompt_name=config.get("default_prompt_name"),
-        similarity_fn_name=config.get("similarity_fn_name"),
-        truncate_dim=config.get("truncate_dim"),
-    )
+    names = ("prompts", "default_prompt_name", "similarity_fn_name", "truncate_dim")
+    return SentenceTransformer(modules=modules, device=device, **{name: config.get(name) for name in names})
 
 
 def check_max_length(max_length: object, limit: int | None) -> int:

@@ -28,24 +28,16 @@ def own_modules(
 ) -> list[torch.nn.Module] | None:
     """The modules of a saved directory, where some are this package's and the others sentence-transformers'.
 
-    The stock loader wants trust_remote_code for our own classes too; public API needs none.
-
-    Returns:
-        None for any other directory: the stock loader knows best, and asks for trust_remote_code where it
-        must.
+    The stock loader wants trust_remote_code for our own classes too; public API needs none. None for any
+    other directory: the stock loader knows best, and asks for trust_remote_code where it must.
     """
     types = module_types(directory)
     if not are_known(types) or not any(name.startswith(_OURS) for name in types):
         return None
-    classes: list[Any] = [import_from_string(name) for name in types]
+    how = {"trust_remote_code": trust_remote_code, "model_kwargs": dict(network)}
     return [
-        module.load(
-            str(directory),
-            subfolder=entry["path"],
-            trust_remote_code=trust_remote_code,
-            model_kwargs=dict(network),
-        )
-        for module, entry in zip(classes, _entries(directory), strict=True)
+        import_from_string(entry["type"]).load(str(directory), subfolder=entry["path"], **how)
+        for entry in _entries(directory)
     ]
 
 

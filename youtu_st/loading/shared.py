@@ -6,46 +6,22 @@ import inspect
 import threading
 import weakref
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Hashable, Mapping, MutableMapping
-from typing import Any, ClassVar, Generic, TypeVar
+from collections.abc import Hashable, Mapping
+from typing import Any, TypeVar
 
 from youtu_st.errors import InputError, ModelLoadError
 
-T = TypeVar("T")
 S = TypeVar("S", bound="OnePerProcess")
 
-
-class Shared(Generic[T]):
-    """A cache whose values are made once, also when many threads ask for one at the same moment."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._making: dict[Hashable, threading.Lock] = {}
-        self._kept: dict[Hashable, T] = {}
-        self._loose: weakref.WeakValueDictionary[Hashable, T] = weakref.WeakValueDictionary()
-
-    def get(self, key: Hashable, make: Callable[[], T], *, keep: bool = True) -> T:
-        """The value for ``key``, made by ``make`` where there is none yet.
-
-        Args:
-            key: Equal keys get the same value.
-            make: Called at most once at a time for a key; its errors reach the caller, and nothing is kept.
-            keep: Keep the value as long as the process lives; False: as long as somebody else holds it.
-        """
-        values: MutableMapping[Hashable, T] = self._kept if keep else self._loose
-        with self._lock:
-            making = self._making.setdefault(key, threading.Lock())
-        with making:
-            value = values.get(key)
-            if value is None:
-                value = values[key] = make()
-            return value
+_lock = threading.Lock()
+_making: dict[Hashable, threading.Lock] = {}
+_kept: dict[Hashable, Any] = {}
+_loose: weakref.WeakValueDictionary[Hashable, Any] = weakref.WeakValueDictionary()
 
 
 class OnePerProcess(ABC):
     """An object with weights: shared within a process, and pickled as the settings that it is made from."""
 
-    _shared: ClassVar[Shared[Any]] = Shared()
     _settings: dict[str, Any] | None
 
     @property
@@ -55,12 +31,22 @@ class OnePerProcess(ABC):
 
     @classmethod
     def _one(cls: type[S], key: Hashable, arguments: Mapping[str, Any], *, keep: bool) -> S:
-        """The object for these arguments of the constructor; ``key`` stands for the first of them."""
+        """The object for these arguments of the constructor; ``key`` stands for the first of them.
+
+        Made once, also when many threads ask for it at the same moment; nothing is kept of an error. It lives
+        as long as the process, or without ``keep`` as long as somebody else holds it.
+        """
         given = inspect.signature(cls).bind(**arguments)
         given.apply_defaults()
         rest = tuple((name, str(value)) for name, value in list(given.arguments.items())[1:])
-        made: S = cls._shared.get((cls, key, rest), lambda: cls(**arguments), keep=keep)
-        return made
+        name, objects = (cls, key, rest), _kept if keep else _loose
+        with _lock:
+            making = _making.setdefault(name, threading.Lock())
+        with making:
+            made: S | None = objects.get(name)
+            if made is None:
+                made = objects[name] = cls(**arguments)
+            return made
 
     def __copy__(self: S) -> S:
         return self

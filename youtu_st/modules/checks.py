@@ -106,9 +106,8 @@ def check_added_tokens(tokenizer: Any, spec: ModelSpec) -> None:
     Raises:
         ModelLoadError: Naming the place and what is there.
     """
-    for place, expected, observed in zip(
-        ("before", "after"), (spec.bos, spec.eos), added_tokens(tokenizer), strict=True
-    ):
+    before, after = added_tokens(tokenizer)
+    for place, expected, observed in ("before", spec.bos, before), ("after", spec.eos, after):
         if expected is not None and expected != observed:
             raise ModelLoadError(
                 f"the tokenizer adds {'a' if observed else 'no'} token {place} a text, and {spec.name}'s "

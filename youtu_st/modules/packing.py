@@ -54,15 +54,10 @@ class Packing:
             ``cu_seq_lens_q`` and ``cu_seq_lens_k``, where each row begins and the last one ends, int32, shape
             ``(rows + 1,)``; ``max_length_q`` and ``max_length_k``, the tokens of the longest row.
         """
-        ends = self.lengths.cumsum(dim=0)
-        borders = torch.nn.functional.pad(ends, (1, 0)).to(torch.int32)
+        borders = torch.nn.functional.pad(self.lengths.cumsum(dim=0), (1, 0)).to(torch.int32)
         longest = int(self.lengths.max())
-        return {
-            "cu_seq_lens_q": borders,
-            "cu_seq_lens_k": borders,
-            "max_length_q": longest,
-            "max_length_k": longest,
-        }
+        queries = {"cu_seq_lens_q": borders, "max_length_q": longest}
+        return {**queries, "cu_seq_lens_k": borders, "max_length_k": longest}
 
 
 def packs(network: object) -> bool:
@@ -80,12 +75,18 @@ def packs(network: object) -> bool:
     return passes_on and bool(compatible())
 
 
+def position_table(network: torch.nn.Module) -> torch.nn.Embedding | None:
+    """A network's learned table of absolute positions, if it has one."""
+    for name, module in network.named_modules():
+        if name.endswith(("position_embeddings", "wpe")) and isinstance(module, torch.nn.Embedding):
+            return module
+    return None
+
+
 def first_position(network: PreTrainedModel) -> int:
     """Position id of a first token: RoBERTa and its kin count from ``padding_idx + 1``, others from 0."""
-    for name, module in network.named_modules():
-        if name.endswith("position_embeddings") and isinstance(module, torch.nn.Embedding):
-            return 0 if module.padding_idx is None else module.padding_idx + 1
-    return 0
+    table = position_table(network)
+    return 0 if table is None or table.padding_idx is None else table.padding_idx + 1
 
 
 def pack_features(features: dict[str, Any], packing: Packing, first: int = 0) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
 import torch
 from sentence_transformers.base.modules import Module
@@ -29,7 +29,7 @@ class InstructionMaskedPooling(Module):
     __module__ = "youtu_st.modules"  # the name that saved models carry, wherever the class stands
 
     config_keys: list[str] = ["embedding_dimension", "pooling"]
-    MODES = ("masked_mean", "mean", "last_token")
+    MODES = get_args(Pooling)
 
     def __init__(self, embedding_dimension: int, pooling: Pooling = "masked_mean") -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # untyped in the host
@@ -69,6 +69,3 @@ class InstructionMaskedPooling(Module):
     def save(self, output_path: str, *args: Any, safe_serialization: bool = True, **kwargs: Any) -> None:
         """Write the module's settings; it has no weights."""
         self.save_config(output_path)
-
-    def __repr__(self) -> str:
-        return f"InstructionMaskedPooling({self.get_config_dict()})"

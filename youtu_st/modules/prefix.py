@@ -10,7 +10,6 @@ from __future__ import annotations
 import inspect
 import logging
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -82,60 +81,44 @@ def states(
         Shape ``(rows, width, size)``, the network's dtype, zero at padded positions.
     """
     result: Tensor | None = None
-    for line in _computed(network, input_ids, attention_mask, shared, output, line_tokens):
+    for rows, packing, first, own in _lines(
+        network, input_ids, attention_mask, shared, output=output, line_tokens=line_tokens
+    ):
         if result is None:
-            result = line.own.new_zeros((*input_ids.shape, line.own.shape[-1]))
-            result[:, :shared] = line.first
-        result[line.rows, shared:][line.packing.attended] = line.own
+            result = own.new_zeros((*input_ids.shape, own.shape[-1]))
+            result[:, :shared] = first
+        result[rows, shared:][packing.attended] = own
     assert result is not None  # there is at least one row
     return result
 
 
-def last_states(
-    network: PreTrainedModel,
-    input_ids: Tensor,
-    attention_mask: Tensor,
-    shared: int,
-    *,
-    line_tokens: int | None = None,
-) -> Tensor:
+def last_states(network: PreTrainedModel, input_ids: Tensor, attention_mask: Tensor, shared: int) -> Tensor:
     """Of :func:`states`, the last token of each row: no more than a line is ever held in memory.
 
     Returns:
         Shape ``(rows, size)``, the network's dtype.
     """
-    lines = _computed(network, input_ids, attention_mask, shared, "last_hidden_state", line_tokens)
-    return torch.cat([line.own[line.packing.lengths.cumsum(dim=0) - 1] for line in lines])
+    lines = _lines(network, input_ids, attention_mask, shared)
+    return torch.cat([own[packing.lengths.cumsum(dim=0) - 1] for _, packing, _, own in lines])
 
 
-@dataclass(frozen=True)
-class _Line:
-    """What the network gives for some rows.
-
-    Attributes:
-        rows: Which rows.
-        packing: Where their own tokens lie in the line.
-        own: Of their own tokens, ``(tokens, size)``.
-        first: Of the shared tokens, ``(shared, size)``; empty but in the first line.
-    """
-
-    rows: slice
-    packing: Packing
-    own: Tensor
-    first: Tensor
-
-
-def _computed(
+def _lines(
     network: PreTrainedModel,
     input_ids: Tensor,
     attention_mask: Tensor,
     shared: int,
-    output: str,
-    line_tokens: int | None,
-) -> Iterator[_Line]:
+    *,
+    output: str = "last_hidden_state",
+    line_tokens: int | None = None,
+) -> Iterator[tuple[slice, Packing, Tensor, Tensor]]:
+    """Rows, where their own tokens lie in a line, and what the network gives, in the order of the line.
+
+    That is of the shared tokens ``(shared, size)``, empty but in the first line, and of the rows' own
+    ``(tokens, size)``.
+    """
     rest = attention_mask[:, shared:].bool()
     limit = line_tokens or LINE_TOKENS.get(input_ids.device.type, LINE_TOKENS_ELSEWHERE)
-    lines = list(_lines(rest.sum(dim=1).tolist(), limit))
+    lines = list(_fitting(rest.sum(dim=1).tolist(), limit))
     cache = DynamicCache(config=network.config) if len(lines) > 1 else None
     for number, rows in enumerate(lines):
         packing = Packing(rest[rows])
@@ -154,7 +137,7 @@ def _computed(
             return_dict=True,
         )[output][0]
         begin = shared if number == 0 else 0
-        yield _Line(rows, packing, own=computed[begin:], first=computed[:begin])
+        yield rows, packing, computed[:begin], computed[begin:]
         if cache is not None:
             cache.crop(begin - computed.shape[0])  # back to the shared tokens
 
@@ -182,10 +165,9 @@ def reuses(network: object) -> bool:
 
 def _same_both_ways(network: PreTrainedModel) -> bool:
     embeddings: Any = network.get_input_embeddings()
-    ids = torch.tensor([[1, 2, 3, 4, 5, 6], [1, 2, 3, 7, 8, 0], [1, 2, 3, 9, 0, 0]])
+    ids = torch.tensor([[1, 2, 3, 4, 5, 6], [1, 2, 3, 7, 8, 0], [1, 2, 3, 9, 0, 0]], device=network.device)
+    attended = (ids > 0).long()
     ids %= embeddings.weight.shape[0]  # any ids will do
-    attended = torch.tensor([[1, 1, 1, 1, 1, 1], [1, 1, 1, 1, 1, 0], [1, 1, 1, 1, 0, 0]])
-    ids, attended = ids.to(network.device), attended.to(network.device)
     tolerance = 1e-4 if network.dtype == torch.float32 else 3e-2
     try:
         if any(type(layer) is not DynamicLayer for layer in DynamicCache(config=network.config).layers):
@@ -202,7 +184,7 @@ def _same_both_ways(network: PreTrainedModel) -> bool:
     return bool((given - expected).abs().max() <= tolerance * expected.abs().max())
 
 
-def _lines(lengths: Sequence[int], limit: int) -> Iterator[slice]:
+def _fitting(lengths: Sequence[int], limit: int) -> Iterator[slice]:
     """Neighbouring rows, together at most ``limit`` tokens, unless it is one row."""
     start = tokens = 0
     for i, length in enumerate(lengths):

@@ -62,8 +62,7 @@ def check_prompts(model: SentenceTransformer) -> None:
 def lengths_of(model: SentenceTransformer) -> Sequence[int]:
     """Lengths that a vector of the model may have, ascending."""
     mine = ours(model)
-    full = model.get_embedding_dimension() or 0
-    return lengths(full, mine.settings.matryoshka_dimensions) if mine else lengths(full)
+    return lengths(model.get_embedding_dimension() or 0, mine.settings.matryoshka_dimensions if mine else ())
 
 
 def normalizes(model: SentenceTransformer) -> bool:

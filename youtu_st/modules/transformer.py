@@ -42,6 +42,7 @@ class InstructionTransformer(Transformer):
     __module__ = "youtu_st.modules"  # the name that saved models carry, wherever the class stands
 
     config_keys: list[str] = [*Transformer.config_keys, *ModuleSettings.model_fields]
+    _settings = ModuleSettings()  # as of the last look; checking them anew takes longer than looking
 
     def __init__(self, model_name_or_path: str, **kwargs: Any) -> None:
         fields = {name: kwargs.pop(name) for name in (*ModuleSettings.model_fields, FORMER) if name in kwargs}
@@ -77,7 +78,9 @@ class InstructionTransformer(Transformer):
             SpecError: If one of them was set to what it may not be.
         """
         fields = {name: getattr(self, name) for name in ModuleSettings.model_fields}
-        return validated(ModuleSettings, fields, type(self).__name__)
+        if fields != dict(self._settings):
+            self._settings = validated(ModuleSettings, fields, type(self).__name__)
+        return self._settings
 
     @property
     def padding_side(self) -> PaddingSide:
@@ -131,16 +134,17 @@ class InstructionTransformer(Transformer):
             number of tokens to compute once, an int, where there are any (see the module ``prefix``).
         """
         tokenizer: Any = self.tokenizer
-        width = max(len(row) for row in rows)
+        width = max(len(row.ids) for row in rows)
         shape = (len(rows), width)
         columns = {"input_ids": np.full(shape, tokenizer.pad_token_id or 0, dtype=np.int64)}
         columns |= {name: np.zeros(shape, dtype=np.int64) for name in ("attention_mask", CONTENT_MASK)}
         if rows[0].type_ids is not None:
             columns["token_type_ids"] = np.full(shape, tokenizer.pad_token_type_id, dtype=np.int64)
-        shared = self._shared_prefix(rows)
+        reuse = not self.training and rows[0].type_ids is None and self.reuses_prefixes
+        shared = prefix.shared([row.ids for row in rows]) if reuse else 0
         left = self.padding_side == "left" and not shared and not self._counts_positions_from_the_left
         for i, row in enumerate(rows):
-            span = slice(width - len(row), width) if left else slice(0, len(row))
+            span = slice(width - len(row.ids), width) if left else slice(0, len(row.ids))
             columns["input_ids"][i, span] = row.ids
             columns["attention_mask"][i, span] = 1
             columns[CONTENT_MASK][i, span] = row.content
@@ -148,12 +152,6 @@ class InstructionTransformer(Transformer):
                 columns["token_type_ids"][i, span] = row.type_ids
         features = {name: torch.from_numpy(column) for name, column in columns.items()}
         return {**features, "modality": "text", **({SHARED_PREFIX: shared} if shared else {})}
-
-    def _shared_prefix(self, rows: Sequence[TokenizedText]) -> int:
-        """Tokens at the start of all rows that the network is to compute once."""
-        if self.training or rows[0].type_ids is not None or not self.reuses_prefixes:
-            return 0
-        return prefix.shared([row.ids for row in rows])
 
     @property
     def reuses_prefixes(self) -> bool:
@@ -167,11 +165,7 @@ class InstructionTransformer(Transformer):
     @cached_property
     def _counts_positions_from_the_left(self) -> bool:
         """Whether a learned table of absolute positions would see left padding as a shift of the text."""
-        tables = ("position_embeddings", "wpe")
-        return any(
-            name.endswith(tables) and isinstance(module, torch.nn.Embedding)
-            for name, module in self.model.named_modules()
-        )
+        return packing.position_table(self.model) is not None
 
     def preprocess(
         self,

@@ -38,12 +38,7 @@ class TaskInstruction:
 
 
 class Sides(Declared):
-    """Instructions of a task whose two sides differ.
-
-    Attributes:
-        query: For queries.
-        document: For documents.
-    """
+    """Instructions of a task whose two sides differ."""
 
     query: str
     document: str

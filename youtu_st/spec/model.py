@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, PlainValidator, model_validator
+from pydantic import AfterValidator, Field, BeforeValidator, PositiveFloat, PositiveInt, model_validator
 
 from youtu_st.spec.prompts import PLACEHOLDER
 from youtu_st.spec.registry import Declared, Published, Registry
@@ -15,7 +15,6 @@ Pooling = Literal["masked_mean", "mean", "last_token"]
 Boundary = Literal["offsets", "token_count"]
 SpecialTokens = Literal["include", "exclude"]
 PaddingSide = Literal["left", "right"]
-Positive = Annotated[int, Field(gt=0)]
 Shorter = tuple[int, ...] | dict[str, int]
 """Lengths below the whole: a list, or ``{"from": N}`` for every length from ``N`` on."""
 FORMER = "matryoshka_from"
@@ -53,7 +52,7 @@ class Example(Declared):
     queries: tuple[str, ...]
     documents: tuple[str, ...]
     scores: tuple[tuple[float, ...], ...]
-    tolerance: Annotated[float, Field(gt=0)] = 0.002
+    tolerance: PositiveFloat = 0.002
 
     @model_validator(mode="after")
     def _shape(self) -> Example:
@@ -78,7 +77,7 @@ class Figure(Declared):
     task: Literal["stsbenchmark"]
     metric: Literal["cosine_spearman"]
     value: float
-    tolerance: Annotated[float, Field(gt=0)]
+    tolerance: PositiveFloat
     source: str
 
 
@@ -127,7 +126,7 @@ class ModuleSettings(MaskRule):
 
     padding_side: PaddingSide | None = None
     template: Template | None = None
-    matryoshka_dimensions: Annotated[Shorter, PlainValidator(_shorter)] = ()
+    matryoshka_dimensions: Annotated[Shorter, BeforeValidator(_shorter)] = ()
 
     @model_validator(mode="before")
     @classmethod
@@ -161,8 +160,8 @@ class ModelSpec(ModuleSettings, Published):
         figures: Published scores on data sets.
     """
 
-    dimension: Positive
-    max_length: Positive
+    dimension: PositiveInt
+    max_length: PositiveInt
     attention: Attention
     pooling: Pooling
     bos: bool | None = None

@@ -13,6 +13,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from youtu_st.errors import SpecError, UnknownModelError
+from youtu_st.inputs import did_you_mean
 
 
 class Declared(BaseModel):
@@ -219,8 +220,7 @@ def _explain(problem: Any, kind: type[Declared]) -> str:
     where = ".".join(str(part) for part in problem["loc"])
     if problem["type"] == "extra_forbidden":
         allowed = sorted(_part(kind, problem["loc"][:-1]).model_fields)
-        close = difflib.get_close_matches(str(problem["loc"][-1]), allowed, n=1)
-        meant = f"did you mean {close[0]!r}? " if close else ""
+        meant = did_you_mean(problem["loc"][-1], allowed)
         return f"unknown field {where!r} ({meant}allowed: {', '.join(allowed)})"
     if problem["type"] == "missing":
         return f"missing field {where!r}"

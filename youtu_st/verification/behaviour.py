@@ -44,11 +44,7 @@ _CONVERT = "Write the directory anew: youtu-st convert."
 
 
 class Behaviour:
-    """What a model does with the fixed texts; each is computed once, when it is first asked for.
-
-    Args:
-        subject: The model.
-    """
+    """What a model does with the fixed texts; each is computed once, when it is first asked for."""
 
     def __init__(self, subject: Subject) -> None:
         self.subject = subject
@@ -135,7 +131,7 @@ class Behaviour:
         """Which tokens enter the vector, by its gradient, beside which should."""
         rule = self.subject.expected.pooling
         if not self.has_tokens or rule not in RULES or rule == "max":
-            return skipped("instruction mask", self._why(rule))
+            return self._not_told("instruction mask", rule)
         contents = self._contents(rule)
         if contents is None:
             found = "other tokens are read than those of the prompt and the text"
@@ -153,7 +149,7 @@ class Behaviour:
         """The vectors under each rule, from the token states, beside those that the model gives."""
         declared, expected = declared_pooling(self.model), self.subject.expected.pooling
         if not self.has_tokens or expected not in RULES:
-            return skipped("pooling", self._why(expected))
+            return self._not_told("pooling", expected)
         contents = self._contents("masked_mean")
         if contents is None:
             return skipped("pooling", "the tokens are not those of the prompt and the text")
@@ -184,14 +180,13 @@ class Behaviour:
 
     def _dtype(self) -> Finding:
         own, runs = stored_dtype(self.subject.directory), self.model.dtype or torch.float32
+        name = "not known" if own is None else str(own).removeprefix("torch.")
         if own not in HALF:
-            kind = str(own).removeprefix("torch.") if own is not None else "not known"
-            return skipped("dtype agreement", f"the checkpoint's own is {kind}")
+            return skipped("dtype agreement", f"the checkpoint's own is {name}")
         with _cast(self.model, torch.float32, back=runs):
             exact = self.vectors(QUERIES[:4], "query")
         with _cast(self.model, own, back=runs):
             coarse = self.vectors(QUERIES[:4], "query")
-        name = str(own).removeprefix("torch.")
         remedy = f"Run it in float32: {name} is too coarse for it."
         return _same(f"dtype agreement ({name})", exact, coarse, HALF_TOLERANCE, remedy)
 
@@ -205,10 +200,9 @@ class Behaviour:
         lengths = [len(read.ids) for read in self.reads]
         return contents if [len(content) for content in contents] == lengths else None
 
-    def _why(self, rule: str | None) -> str:
-        return (
-            f"of {rule}, nothing is known here" if self.has_tokens else "the model does not show its tokens"
-        )
+    def _not_told(self, check: str, rule: str | None) -> Finding:
+        unknown = f"of {rule}, nothing is known here"
+        return skipped(check, unknown if self.has_tokens else "the model does not show its tokens")
 
 
 def _same(check: str, left: Doubles, right: Doubles, tolerance: float, remedy: str) -> Finding:

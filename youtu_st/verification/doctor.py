@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from sentence_transformers import SentenceTransformer
 from transformers import PreTrainedTokenizerBase
 
 from youtu_st.modules.settings import prompt_for
@@ -77,11 +78,9 @@ def examine(
     Raises:
         YoutuError: If nothing can be loaded at all, or ``data`` does not hold what it must.
     """
-    subject = (
-        model
-        if isinstance(model, Subject)
-        else load_subject(model, checkpoint=checkpoint, trust_remote_code=trust_remote_code)
-    )
+    subject = model
+    if not isinstance(subject, Subject):
+        subject = load_subject(subject, checkpoint=checkpoint, trust_remote_code=trust_remote_code)
     behaviour = Behaviour(subject)
     findings = [*check_settings(subject), *behaviour.findings()]
     scores: list[Score] = []
@@ -93,15 +92,11 @@ def examine(
         and behaviour.is_finite
         and isinstance(subject.model.tokenizer, PreTrainedTokenizerBase)
     )
-    samples = _samples(subject) if shows else []
-    return Examination(subject, tuple(findings), tuple(samples), tuple(scores))
+    samples = tuple(_sample(subject.model, role, text) for role, text in SHORT) if shows else ()
+    return Examination(subject, tuple(findings), samples, tuple(scores))
 
 
-def _samples(subject: Subject) -> list[Sample]:
-    samples = []
-    for role, text in SHORT:
-        prompt = prompt_for(subject.model, role)
-        read = read_tokens(subject.model, text, prompt, role)
-        tokens = show_tokens(subject.model.tokenizer, read, text, prompt)
-        samples.append(Sample(role, prompt, text, tuple(tokens)))
-    return samples
+def _sample(model: SentenceTransformer, role: str, text: str) -> Sample:
+    prompt = prompt_for(model, role)
+    read = read_tokens(model, text, prompt, role)
+    return Sample(role, prompt, text, tuple(show_tokens(model.tokenizer, read, text, prompt)))

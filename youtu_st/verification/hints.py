@@ -84,8 +84,8 @@ def _mistakes(reference: TextEncoder) -> Iterator[Variant]:
     query, document = reference.encode_query, reference.encode_document
 
     def encoded(first: Any, second: Any, change: Callable[[str], str] = str) -> Callable[[], Vectors]:
-        texts = [[change(text) for text in texts] for texts in (QUERIES, DOCUMENTS)]
-        return lambda: np.concatenate([first(texts[0]), second(texts[1])])
+        left, right = list(map(change, QUERIES)), list(map(change, DOCUMENTS))
+        return lambda: np.concatenate([first(left), second(right)])
 
     bare = partial(query, instruction="")
     yield "a missing prompt: queries are encoded bare", encoded(bare, document)

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
+from operator import methodcaller
 
 import numpy as np
 import torch
@@ -46,24 +47,18 @@ def mistakes_of(model: SentenceTransformer, dimension: int) -> Iterator[Variant]
     eos = getattr(mine.tokenizer, "eos_token_id", None)
     changed = partial(_with_tokens, model, mine, dimension)
     if after:
-        yield (
-            "a missing EOS: no token is added after the text",
-            partial(changed, lambda row: row.keep(slice(0, -1)), 1),
-        )
+        drop_last = methodcaller("keep", slice(0, -1))
+        yield "a missing EOS: no token is added after the text", partial(changed, drop_last, 1)
     elif isinstance(eos, int):
         append = partial(_append, token=eos, content=mine.settings.special_tokens == "include")
         yield "an EOS after the text, where this model has none", partial(changed, append, -1)
     if before:
-        yield (
-            "a missing BOS: no token is added before the text",
-            partial(changed, lambda row: row.keep(slice(1, None)), 1),
-        )
+        drop_first = methodcaller("keep", slice(1, None))
+        yield "a missing BOS: no token is added before the text", partial(changed, drop_first, 1)
     candidates = _pooled(model)  # after the others: it reads every text anew
     for rule, words in _WORDS.items():
-        yield (
-            f"another pooling: {words}",
-            partial(_unit, [vectors[rule] for vectors in candidates], dimension),
-        )
+        vectors = [each[rule] for each in candidates]
+        yield f"another pooling: {words}", partial(_unit, vectors, dimension)
 
 
 def _append(row: TokenizedText, *, token: int, content: bool) -> TokenizedText:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 from sentence_transformers import SentenceTransformer
@@ -53,13 +54,8 @@ def check_published(
 ) -> tuple[list[Finding], list[Score]]:
     """A spec's published examples and figures, as findings of an examination.
 
-    Args:
-        model: The model.
-        spec: Its spec.
-        data: As for :func:`run_figures`; None: figures on data sets are skipped.
-
     Raises:
-        InputError: As for :func:`run_figures`.
+        InputError: As for :func:`run_figures`, which is skipped where ``data`` is None.
     """
     findings: list[Finding] = []
     scores: list[Score] = []
@@ -95,11 +91,9 @@ def run_examples(encoder: TextEncoder, spec: ModelSpec) -> list[Score]:
     scores = []
     for example in spec.examples:
         found = encoder.encode_query(example.queries) @ encoder.encode_document(example.documents).T
-        for i, query in enumerate(example.queries):
-            for j, document in enumerate(example.documents):
-                what = f"{query} ~ {document}"
-                published = example.scores[i][j]
-                scores.append(Score(what, float(found[i, j]), published, example.tolerance, example.source))
+        names = [f"{query} ~ {document}" for query in example.queries for document in example.documents]
+        for what, here, there in zip(names, found.flat, chain(*example.scores), strict=True):
+            scores.append(Score(what, float(here), there, example.tolerance, example.source))
     return scores
 
 

@@ -27,17 +27,25 @@ _CONFIG = "config_sentence_transformers.json"
 
 def check_settings(subject: Subject) -> list[Finding]:
     """All checks of this module, in the order in which they are read."""
-    findings = [_files(subject), _dimension(subject), *_shorter(subject)]
-    if not isinstance(subject.model.tokenizer, PreTrainedTokenizerBase):
+    model, expected = subject.model, subject.expected
+    remedy = f"It is another model's checkpoint, or truncate_dim is set in {_CONFIG}."
+    dimension = match("dimension", model.get_embedding_dimension(), expected.dimension, remedy)
+    findings = [_files(subject), dimension, *_shorter(subject)]
+    if not isinstance(model.tokenizer, PreTrainedTokenizerBase):
         return [*findings, *_prompts(subject), skipped("tokenizer", "it is not one of transformers")]
+    limit = model.get_max_seq_length()
+    if limit is not None and limit > LONGEST:
+        limit = None
+    set_side = f'Set "padding_side": "{expected.padding_side}" in tokenizer_config.json.'
+    set_length = f"Set model_max_length in tokenizer_config.json to {expected.max_length}."
     return [
         *findings,
         *_added_tokens(subject),
-        _padding_side(subject),
+        match("padding side", str(model.tokenizer.padding_side), expected.padding_side, set_side),
         *_prompts(subject),
-        _prompt_length(subject),
-        _maximum(subject),
-        _truncation(subject),
+        _prompt_length(subject, limit),
+        match("max length", limit, expected.max_length, set_length, show=_tokens),
+        _truncation(subject, limit),
     ]
 
 
@@ -53,12 +61,6 @@ def _files(subject: Subject) -> Finding:
         return Finding("weights file", "off", str(error), remedy="Get the checkpoint anew.")
     pinned = subject.spec is not None and subject.spec.sha256 is not None
     return judge("weights file", True, "the pinned file" if pinned else "complete")
-
-
-def _dimension(subject: Subject) -> Finding:
-    remedy = f"It is another model's checkpoint, or truncate_dim is set in {_CONFIG}."
-    found = subject.model.get_embedding_dimension()
-    return match("dimension", found, subject.expected.dimension, remedy)
 
 
 def _shorter(subject: Subject) -> list[Finding]:
@@ -92,19 +94,13 @@ def _added_tokens(subject: Subject) -> list[Finding]:
     ]
 
 
-def _padding_side(subject: Subject) -> Finding:
-    expected = subject.expected.padding_side
-    remedy = f'Set "padding_side": "{expected}" in tokenizer_config.json.'
-    return match("padding side", str(subject.model.tokenizer.padding_side), expected, remedy)
-
-
 def _prompts(subject: Subject) -> list[Finding]:
     findings = []
     for role in ROLES:
         found = prompt_for(subject.model, role)
         expected = subject.expected.prompts.of(role) if subject.expected.prompts else None
-        off = expected is not None and found != expected
-        remedy = f"{_sentence(difference(found, expected or ''))}: put it right in {_CONFIG}." if off else ""
+        words = "" if expected in (None, found) else difference(found, expected or "")
+        remedy = f"{words[:1].upper()}{words[1:]}: put it right in {_CONFIG}."
         findings.append(match(f"{role} prompt", found, expected, remedy, show=repr))
     return findings
 
@@ -125,42 +121,23 @@ def difference(found: str, expected: str) -> str:
     return f"{what}, and {len(changes) - 1} more differ" if len(changes) > 1 else what
 
 
-def _sentence(words: str) -> str:
-    return words[0].upper() + words[1:]
-
-
 def _named(text: str) -> str:
     return f"a {_NAMES[text]}" if text in _NAMES else repr(text)
 
 
-def _prompt_length(subject: Subject) -> Finding:
-    limit = _limit(subject)
-    lengths = [tokenization.count(subject.model.tokenizer, prompt_for(subject.model, role)) for role in ROLES]
-    found = f"{max(lengths)} tokens"
-    if limit is None:
-        return judge("prompt length", True, found)
+def _prompt_length(subject: Subject, limit: int | None) -> Finding:
+    longest = max(tokenization.counts(subject.model.tokenizer, [prompt_for(subject.model, r) for r in ROLES]))
     remedy = "No room is left for a text: shorten the prompt, or raise max_seq_length."
-    return judge("prompt length", max(lengths) < limit, found, f"fewer than {limit:,}", remedy)
-
-
-def _limit(subject: Subject) -> int | None:
-    limit = subject.model.get_max_seq_length()
-    return limit if limit is not None and limit <= LONGEST else None
-
-
-def _maximum(subject: Subject) -> Finding:
-    expected = subject.expected.max_length
-    remedy = f"Set model_max_length in tokenizer_config.json to {expected}."
-    return match("max length", _limit(subject), expected, remedy, show=_tokens)
+    should = "" if limit is None else f"fewer than {limit:,}"
+    return judge("prompt length", limit is None or longest < limit, f"{longest} tokens", should, remedy)
 
 
 def _tokens(limit: int | None) -> str:
     return "no maximum" if limit is None else f"{limit:,} tokens"
 
 
-def _truncation(subject: Subject) -> Finding:
+def _truncation(subject: Subject, limit: int | None) -> Finding:
     """A text beyond the maximum keeps its prompt before it, and the tokens that are added after it."""
-    limit = _limit(subject)
     if limit is None:
         return skipped("truncation", "no text is too long")
     prompt = prompt_for(subject.model, "query")
@@ -168,11 +145,12 @@ def _truncation(subject: Subject) -> Finding:
     before, after = checks.added_tokens(subject.model.tokenizer)
     prompt_tokens = tokenization.count(subject.model.tokenizer, prompt) - after if prompt else before
     kept = min(prompt_tokens - 1, limit - 1)  # the prompt's last token may have joined the text
-    lost = [
-        *(["it is not cut"] if len(long) > limit else []),
-        *(["the prompt is cut"] if long[:kept] != short[:kept] else []),
-        *(["the token after the text is lost"] if after and long[-1] != short[-1] else []),
-    ]
+    faults = {
+        "it is not cut": len(long) > limit,
+        "the prompt is cut": long[:kept] != short[:kept],
+        "the token after the text is lost": after and long[-1] != short[-1],
+    }
+    lost = [fault for fault, is_there in faults.items() if is_there]
     found = "; ".join(lost) or f"cut to {len(long):,} tokens"
     remedy = 'Set "truncation_side": "right" in tokenizer_config.json.'
     return judge("truncation", not lost, found, "prompt and added tokens stay", remedy)

@@ -64,12 +64,9 @@ class Subject:
 def load_subject(
     model: str | Path, *, checkpoint: str | Path | None = None, trust_remote_code: bool = False
 ) -> Subject:
-    """Load a model for examination.
+    """Load a model for examination; the arguments are those of :func:`youtu_st.load`.
 
-    Args:
-        model: As for :func:`youtu_st.load`.
-        checkpoint: As for :func:`youtu_st.load`. A directory with a ``modules.json`` is examined as it is.
-        trust_remote_code: As for :func:`youtu_st.load`.
+    A ``checkpoint`` with a ``modules.json`` is examined as it is.
 
     Raises:
         YoutuError: If nothing can be loaded at all.
@@ -78,31 +75,25 @@ def load_subject(
     network = {"dtype": dtype_to_load("auto", device)}
     with readable(checkpoint or model):
         spec, directory = find(model, checkpoint, {})
-        own = spec is None or (checkpoint is not None and _loads_by_itself(directory, trust_remote_code))
+        types = module_types(directory)
+        by_itself = types and (trust_remote_code or are_known(types))  # no code that may not be run
+        own = spec is None or (checkpoint is not None and bool(by_itself))
         loaded = build(None if own else spec, directory, device, network, trust_remote_code)
     if not is_native(loaded.dtype or torch.float32, device):
         loaded.float()
-    expected = settings_of(loaded) if spec is None else expected_of(spec)
     source = str(checkpoint or model) if spec is None or checkpoint is not None else _origin(spec, directory)
+    if spec is None:
+        expected = settings_of(loaded)
+    else:
+        expected = Expected(**{name: getattr(spec, name) for name in Expected.model_fields})
     return Subject(str(model), loaded.eval(), directory, source, spec, own, expected)
 
 
 def _origin(spec: ModelSpec, directory: Path) -> str:
     """Where weights come from that nobody named."""
-    package = spec.package
-    inside = package is not None and package.module in directory.parts
-    return f"the package {package.name}" if package is not None and inside else f"the hub, {spec.hub_id}"
-
-
-def _loads_by_itself(directory: Path, trust_remote_code: bool) -> bool:
-    """Whether a directory names its modules, and none of them is code that may not be run."""
-    types = module_types(directory)
-    return bool(types) and (trust_remote_code or are_known(types))
-
-
-def expected_of(spec: ModelSpec) -> Expected:
-    """A model with a spec should do what the spec says."""
-    return Expected(**{name: getattr(spec, name) for name in Expected.model_fields})
+    if spec.package is not None and spec.package.module in directory.parts:
+        return f"the package {spec.package.name}"
+    return f"the hub, {spec.hub_id}"
 
 
 def settings_of(model: SentenceTransformer) -> Expected:

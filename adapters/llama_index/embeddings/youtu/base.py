@@ -18,14 +18,14 @@ from llama_index.embeddings.huggingface.utils import DEFAULT_HUGGINGFACE_EMBEDDI
 from llama_index.embeddings.youtu.cache import CachePart, part_name
 from youtu_st.errors import InputError
 from youtu_st.frameworks.arguments import encoder_settings
-from youtu_st.frameworks.embedder import CHECKED, Embedder, Role
-from youtu_st.protocol import TextEncoder
+from youtu_st.frameworks.embedder import Embedder, Embeds
+from youtu_st.protocol import Role, TextEncoder
 
 BATCH_TEXTS = 1024
 _GONE = "deprecated"
 
 
-class YoutuEmbedding(HuggingFaceEmbedding):
+class YoutuEmbedding(Embeds, HuggingFaceEmbedding):
     """Vectors of ``encode_query`` and ``encode_document``, with the arguments of ``HuggingFaceEmbedding``.
 
     Texts reach the tokenizer as they are, and all adapters of a process share one loaded model for equal
@@ -138,30 +138,14 @@ class YoutuEmbedding(HuggingFaceEmbedding):
         )
         self._embedder = embedder
 
-    def __setattr__(self, name: str, value: Any) -> None:
-        """Set a field, if it is what the constructor would take."""
-        if name in CHECKED:
-            self._embedder.check(**{name: value})
-        super().__setattr__(name, value)
-
     @classmethod
     def class_name(cls) -> str:
         """The name under which LlamaIndex serialises it."""
         return "YoutuEmbedding"
 
-    @property
-    def encoder(self) -> TextEncoder:
-        """What encodes; ``encoder.model`` is the ``SentenceTransformer``."""
-        return self._embedder.encoder
-
     def to_dict(self, **kwargs: Any) -> dict[str, Any]:
         """The settings and the encoder's fingerprint: a pipeline's cache must tell models apart."""
         return {**super().to_dict(**kwargs), "fingerprint": self.encoder.fingerprint}
-
-    def __repr__(self) -> str:
-        return f"YoutuEmbedding({self.encoder!r})"
-
-    __str__ = __repr__
 
     # -- nodes: the text alone -----------------------------------------------------------------------------
 
@@ -225,19 +209,19 @@ class YoutuEmbedding(HuggingFaceEmbedding):
     # -- what LlamaIndex asks a subclass for ---------------------------------------------------------------
 
     def _get_query_embedding(self, query: str) -> Embedding:
-        return self._vectors("query", [query])[0]
+        return self._vectors("query", [query], show_progress=self.show_progress_bar)[0]
 
     def _get_text_embedding(self, text: str) -> Embedding:
-        return self._vectors("document", [text])[0]
+        return self._get_text_embeddings([text])[0]
 
     def _get_text_embeddings(self, texts: list[str]) -> list[Embedding]:
-        return self._vectors("document", texts)
+        return self._vectors("document", texts, show_progress=self.show_progress_bar)
 
     async def _aget_query_embedding(self, query: str) -> Embedding:
         return (await self._avectors("query", [query]))[0]
 
     async def _aget_text_embedding(self, text: str) -> Embedding:
-        return (await self._avectors("document", [text]))[0]
+        return (await self._aget_text_embeddings([text]))[0]
 
     async def _aget_text_embeddings(self, texts: list[str]) -> list[Embedding]:
         return await self._avectors("document", texts)
@@ -245,25 +229,8 @@ class YoutuEmbedding(HuggingFaceEmbedding):
     def _get_image_embedding(self, img_file_path: ImageType) -> Embedding:
         raise InputError("these models encode text, not images: use HuggingFaceEmbedding for images")
 
-    async def _aget_image_embedding(self, img_file_path: ImageType) -> Embedding:
-        return self._get_image_embedding(img_file_path)
-
     def _get_image_embeddings(self, img_file_paths: list[ImageType]) -> list[Embedding]:
         return [self._get_image_embedding(path) for path in img_file_paths]
-
-    async def _aget_image_embeddings(self, img_file_paths: list[ImageType]) -> list[Embedding]:
-        return self._get_image_embeddings(img_file_paths)
-
-    def _vectors(self, role: Role, texts: list[str]) -> list[Embedding]:
-        return self._embedder.embed(
-            role, texts, instruction=self._instruction(role), show_progress=self.show_progress_bar
-        )
-
-    async def _avectors(self, role: Role, texts: list[str]) -> list[Embedding]:
-        return await self._embedder.aembed(role, texts, instruction=self._instruction(role))
-
-    def _instruction(self, role: Role) -> str | None:
-        return self.query_instruction if role == "query" else self.text_instruction
 
     # -- pickling: LlamaIndex would drop what it cannot pickle, and construct it anew from the fields --------
 

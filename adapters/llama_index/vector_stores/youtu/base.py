@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,7 +21,7 @@ from llama_index.vector_stores.youtu.embeddings import METADATA_WARNING, check_e
 from llama_index.vector_stores.youtu.filters import in_documents, to_filter
 from llama_index.vector_stores.youtu.nodes import to_document, to_node
 from youtu_st.errors import InputError
-from youtu_st.frameworks.store import opened
+from youtu_st.frameworks.store import in_a_thread, opened
 from youtu_st.index import VectorIndex
 from youtu_st.protocol import TextEncoder
 
@@ -100,9 +99,6 @@ class YoutuVectorStore(BasePydanticVectorStore):
     def close(self) -> None:
         """Close the index, so that others may write to it. Nothing is lost without it."""
         self._index.close()
-
-    def persist(self, persist_path: str = "", fs: Any = None) -> None:
-        """Does nothing: when :meth:`add` has returned, the nodes are on disk, in the index's directory."""
 
     def __repr__(self) -> str:
         return f"YoutuVectorStore({self._index!r})"
@@ -282,33 +278,9 @@ class YoutuVectorStore(BasePydanticVectorStore):
 
     # -- without blocking the event loop -----------------------------------------------------------------
 
-    async def async_add(self, nodes: Sequence[BaseNode], **kwargs: Any) -> list[str]:
-        """:meth:`add` in a thread."""
-        return await asyncio.to_thread(self.add, nodes, **kwargs)
-
-    async def adelete(self, ref_doc_id: str, **delete_kwargs: Any) -> None:
-        """:meth:`delete` in a thread."""
-        await asyncio.to_thread(self.delete, ref_doc_id, **delete_kwargs)
-
-    async def adelete_nodes(
-        self,
-        node_ids: list[str] | None = None,
-        filters: MetadataFilters | None = None,
-        **delete_kwargs: Any,
-    ) -> None:
-        """:meth:`delete_nodes` in a thread."""
-        await asyncio.to_thread(self.delete_nodes, node_ids, filters, **delete_kwargs)
-
-    async def aclear(self) -> None:
-        """:meth:`clear` in a thread."""
-        await asyncio.to_thread(self.clear)
-
-    async def aget_nodes(
-        self, node_ids: list[str] | None = None, filters: MetadataFilters | None = None
-    ) -> list[BaseNode]:
-        """:meth:`get_nodes` in a thread."""
-        return await asyncio.to_thread(self.get_nodes, node_ids, filters)
-
-    async def aquery(self, query: VectorStoreQuery, **kwargs: Any) -> VectorStoreQueryResult:
-        """:meth:`query` in a thread."""
-        return await asyncio.to_thread(self.query, query, **kwargs)
+    async_add = in_a_thread(add)
+    adelete = in_a_thread(delete)
+    adelete_nodes = in_a_thread(delete_nodes)
+    aclear = in_a_thread(clear)
+    aget_nodes = in_a_thread(get_nodes)
+    aquery = in_a_thread(query)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from llama_index.core.callbacks import CallbackManager
 from llama_index.core.retrievers import BaseRetriever
 from llama_index.core.schema import NodeWithScore, QueryBundle
@@ -11,6 +9,7 @@ from llama_index.core.vector_stores.types import MetadataFilters
 
 from llama_index.vector_stores.youtu.filters import to_filter
 from llama_index.vector_stores.youtu.nodes import to_node
+from youtu_st.frameworks.store import in_a_thread
 from youtu_st.inputs import check_count
 from youtu_st.retriever import Retriever
 
@@ -57,5 +56,4 @@ class YoutuRetriever(BaseRetriever):
         )
         return [NodeWithScore(node=to_node(hit), score=hit.score) for hit in hits]
 
-    async def _aretrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
-        return await asyncio.to_thread(self._retrieve, query_bundle)
+    _aretrieve = in_a_thread(_retrieve)
