@@ -15,7 +15,7 @@ import numpy as np
 from youtu_st.errors import IndexDamagedError, IndexMismatchError, IndexNotFoundError, VectorIndexError
 from youtu_st.index import files
 from youtu_st.probes import PROBE_COSINE, PROBE_TEXTS, encode_probes, lowest_cosine
-from youtu_st.protocol import TextEncoder, Vectors
+from youtu_st.protocol import TextEncoder, Vectors, fingerprint
 
 FORMAT = "youtu-st-index"
 VERSION = 1
@@ -142,8 +142,8 @@ def _parse(content: dict[str, Any]) -> Manifest:
 def check_encoder(manifest: Manifest, encoder: TextEncoder, path: Path) -> None:
     """Refuse an encoder whose vectors do not mean what the stored ones mean.
 
-    Where only ``runtime`` (dtype, device, backend) differs, the probe texts are encoded and decide. An
-    encoder may have to work out its identity and its fingerprint, so each is asked for once.
+    Where only ``runtime`` (dtype, device, backend) differs, the probe texts are encoded and decide. The
+    identity, which an encoder may have to work out, is asked for once.
 
     Raises:
         IndexMismatchError: The message lists every difference.
@@ -155,8 +155,10 @@ def check_encoder(manifest: Manifest, encoder: TextEncoder, path: Path) -> None:
         if mine.get(part) != theirs.get(part)
     ]
     differences += _dimensions(manifest, encoder)
-    if not differences and manifest.fingerprint != (fingerprint := encoder.fingerprint):
-        differences.append(f"fingerprint: index has {manifest.fingerprint}, encoder has {fingerprint}")
+    if not differences and manifest.fingerprint != fingerprint(theirs):
+        told = encoder.fingerprint  # not over the identity, for an encoder from elsewhere
+        if manifest.fingerprint != told:
+            differences.append(f"fingerprint: index has {manifest.fingerprint}, encoder has {told}")
     _refuse(manifest, encoder, path, differences)
     if dict(manifest.runtime) != dict(encoder.runtime):
         check_probes(manifest, encoder, path)

@@ -122,8 +122,8 @@ def _lines(
     cache = DynamicCache(config=network.config) if len(lines) > 1 else None
     for number, rows in enumerate(lines):
         packing = Packing(rest[rows])
-        ids = packing.pack(input_ids[rows, shared:])
         positions, mask = _layout(packing, shared, network.dtype)
+        ids = packing.pack(input_ids[rows, shared:])
         if number == 0:
             ids = torch.cat([input_ids[:1, :shared], ids], dim=1)
         else:

@@ -55,8 +55,9 @@ def check_prompts(model: SentenceTransformer) -> None:
     Raises:
         ModelLoadError: Naming the prompt, its length and the maximum, in tokens.
     """
-    for role in prompts.ROLES:
-        check_room(model, f"the {role} prompt", prompt_for(model, role), ModelLoadError)
+    own = [(role, prompt_for(model, role)) for role in prompts.ROLES]
+    for role, prompt in own:
+        check_room(model, f"the {role} prompt", prompt, ModelLoadError)
 
 
 def lengths_of(model: SentenceTransformer) -> Sequence[int]:

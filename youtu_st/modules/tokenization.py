@@ -116,8 +116,8 @@ def tokenize(
             is_blank=not (content & ~special).any(),
             prompt=prompt,
         )
-        rows.append(_cut(row, special, max_length or sys.maxsize))
-    return rows
+        rows.append((row, special))
+    return [_cut(row, special, max_length or sys.maxsize) for row, special in rows]
 
 
 def count(tokenizer: Any, text: str) -> int:

@@ -63,6 +63,7 @@ class InstructionTransformer(Transformer):
             )
         for name, value in settings:
             setattr(self, name, value)
+        self._settings = settings.model_copy(update={"padding_side": self.padding_side})
         if settings.attention is not None:
             self.model.config.is_causal = settings.attention == "causal"
         if type(self.model).__module__.startswith("transformers."):
@@ -140,9 +141,10 @@ class InstructionTransformer(Transformer):
         columns |= {name: np.zeros(shape, dtype=np.int64) for name in ("attention_mask", CONTENT_MASK)}
         if rows[0].type_ids is not None:
             columns["token_type_ids"] = np.full(shape, tokenizer.pad_token_type_id, dtype=np.int64)
+        left = self.padding_side == "left" and not self._counts_positions_from_the_left
         reuse = not self.training and rows[0].type_ids is None and self.reuses_prefixes
         shared = prefix.shared([row.ids for row in rows]) if reuse else 0
-        left = self.padding_side == "left" and not shared and not self._counts_positions_from_the_left
+        left = left and not shared
         for i, row in enumerate(rows):
             span = slice(width - len(row.ids), width) if left else slice(0, len(row.ids))
             columns["input_ids"][i, span] = row.ids
