@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from functools import wraps
 from pathlib import Path
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from youtu_st.encoder import Encoder
 from youtu_st.errors import InputError
@@ -41,12 +41,12 @@ def opened(index: VectorIndex | str | Path, encoder: TextEncoder | None) -> Vect
 
 
 def in_a_thread(
-    call: Callable[Arguments, Result],
-) -> Callable[Arguments, Coroutine[Any, Any, Result]]:
-    """The same call without blocking the event loop."""
+    method: Callable[Concatenate[Any, Arguments], Result],
+) -> Callable[Concatenate[Any, Arguments], Coroutine[Any, Any, Result]]:
+    """The method as a coroutine that does not block the event loop."""
 
-    @wraps(call)
-    async def called(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
-        return await asyncio.to_thread(call, *args, **kwargs)
+    @wraps(method)
+    async def called(self: Any, *args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
+        return await asyncio.to_thread(method, self, *args, **kwargs)
 
     return called

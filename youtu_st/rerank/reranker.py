@@ -22,6 +22,7 @@ from youtu_st.protocol import Scores
 from youtu_st.rerank.loading import check_kind, load
 from youtu_st.rerank.pairs import pair_preprocessor_for
 from youtu_st.rerank.transformer import RerankTransformer
+from youtu_st.spec.prompts import each_instruction
 from youtu_st.spec.reranker import RERANKERS
 
 
@@ -217,7 +218,7 @@ class Reranker(LoadedModel):
                 raise InputError(f"pair {position} must be (query, document), not {pair!r:.60}")
         queries = check_texts([query for query, _ in pairs], noun="query of pair")
         documents = check_texts([document for _, document in pairs], noun="document of pair")
-        told = _each(instruction, len(pairs), "pairs")
+        told = each_instruction(instruction, len(pairs), "pairs")
         name = "document of pair {}".format
         return self._scores(queries, documents, told, name=name, show_progress=show_progress, stacklevel=3)
 
@@ -232,7 +233,7 @@ class Reranker(LoadedModel):
     ) -> list[list[Ranked]]:
         if k is not None:
             check_count("k", k)
-        told = _each(instruction, len(queries), "queries")
+        told = each_instruction(instruction, len(queries), "queries")
         places = [(q, d) for q, texts in enumerate(documents) for d in range(len(texts))]
         scores = self._scores(
             [queries[q] for q, _ in places],
@@ -263,18 +264,3 @@ class Reranker(LoadedModel):
         scores = self._pipeline.run_all(pairs, ScoreOutput(), report, **shown)
         report.warn(stacklevel=stacklevel)
         return scores
-
-
-def _each(instruction: str | Sequence[str | None] | None, n: int, nouns: str) -> list[str | None]:
-    """One instruction per query or pair.
-
-    Raises:
-        InputError: If there are not ``n``, or one is not a str.
-    """
-    each = [instruction] * n if instruction is None or isinstance(instruction, str) else list(instruction)
-    if len(each) != n:
-        raise InputError(f"{n} {nouns} need {n} instructions (or one str for all), not {len(each)}")
-    for one in each:
-        if one is not None and not isinstance(one, str):
-            raise InputError(f"an instruction must be a str, not {type(one).__name__}")
-    return each

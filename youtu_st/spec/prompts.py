@@ -33,14 +33,26 @@ def prompts_for(
     """
     if instruction is None:
         return [own] * n
-    each = [instruction] * n if isinstance(instruction, str) else list(instruction)
+    each = each_instruction(instruction, n)
+    filled = {one: own if one is None else _filled(template, one) for one in set(each)}
+    return [filled[one] for one in each]
+
+
+def each_instruction(
+    instruction: str | Sequence[str | None] | None, n: int, nouns: str = "texts"
+) -> list[str | None]:
+    """One instruction for each of ``n`` texts, queries or pairs.
+
+    Raises:
+        InputError: If there are not ``n``, or one is not a str.
+    """
+    each = [instruction] * n if instruction is None or isinstance(instruction, str) else list(instruction)
     if len(each) != n:
-        raise InputError(f"{n} texts need {n} instructions (or one str for all), not {len(each)}")
+        raise InputError(f"{n} {nouns} need {n} instructions (or one str for all), not {len(each)}")
     for one in each:
         if one is not None and not isinstance(one, str):
             raise InputError(f"an instruction must be a str, not {type(one).__name__}")
-    filled = {one: own if one is None else _filled(template, one) for one in set(each)}
-    return [filled[one] for one in each]
+    return each
 
 
 def _filled(template: str | None, instruction: str) -> str:

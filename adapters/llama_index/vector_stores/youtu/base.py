@@ -100,6 +100,9 @@ class YoutuVectorStore(BasePydanticVectorStore):
         """Close the index, so that others may write to it. Nothing is lost without it."""
         self._index.close()
 
+    def persist(self, persist_path: str = "", fs: Any = None) -> None:
+        """Does nothing: when :meth:`add` has returned, the nodes are on disk, in the index's directory."""
+
     def __repr__(self) -> str:
         return f"YoutuVectorStore({self._index!r})"
 
