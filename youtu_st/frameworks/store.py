@@ -6,14 +6,13 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from functools import wraps
 from pathlib import Path
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Any, TypeVar
 
 from youtu_st.encoder import Encoder
 from youtu_st.errors import InputError
 from youtu_st.index import VectorIndex, read_manifest
 from youtu_st.protocol import TextEncoder
 
-Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
 
 
@@ -35,18 +34,16 @@ def opened(index: VectorIndex | str | Path, encoder: TextEncoder | None) -> Vect
             f"index must be a VectorIndex or its directory, not {type(index).__name__}; to make one call "
             "YoutuVectorStore.create"
         )
-    if encoder not in (None, index.encoder):
+    if encoder is not None and encoder is not index.encoder:
         index.check(encoder)
     return index
 
 
-def in_a_thread(
-    method: Callable[Concatenate[Any, Arguments], Result],
-) -> Callable[Concatenate[Any, Arguments], Coroutine[Any, Any, Result]]:
+def in_a_thread(method: Callable[..., Result]) -> Callable[..., Coroutine[Any, Any, Result]]:
     """The method as a coroutine that does not block the event loop."""
 
     @wraps(method)
-    async def called(self: Any, *args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
-        return await asyncio.to_thread(method, self, *args, **kwargs)
+    async def called(*args: Any, **kwargs: Any) -> Result:
+        return await asyncio.to_thread(method, *args, **kwargs)
 
     return called

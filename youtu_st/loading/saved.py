@@ -34,10 +34,15 @@ def own_modules(
     types = module_types(directory)
     if not are_known(types) or not any(name.startswith(_OURS) for name in types):
         return None
-    how = {"trust_remote_code": trust_remote_code, "model_kwargs": dict(network)}
+    classes: list[Any] = [import_from_string(name) for name in types]
     return [
-        import_from_string(entry["type"]).load(str(directory), subfolder=entry["path"], **how)
-        for entry in _entries(directory)
+        module.load(
+            str(directory),
+            subfolder=entry["path"],
+            trust_remote_code=trust_remote_code,
+            model_kwargs=dict(network),  # each may change its own
+        )
+        for module, entry in zip(classes, _entries(directory), strict=True)
     ]
 
 
