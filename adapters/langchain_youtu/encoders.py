@@ -135,11 +135,7 @@ def encoder_for(embedding: Embeddings) -> TextEncoder:
 
 
 def one_of(encoder: TextEncoder | None, embedding: Embeddings | None) -> Embeddings | None:
-    """The ``Embeddings`` object that is meant, if any.
-
-    Raises:
-        InputError: If both are given.
-    """
+    """The ``Embeddings`` object that is meant, if any; both are an error."""
     if encoder is None:
         return embedding
     if embedding is not None:

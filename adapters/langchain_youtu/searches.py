@@ -17,11 +17,7 @@ def relevance(cosine: float) -> float:
 
 
 def refuse(unknown: Mapping[str, Any], *allowed: str) -> None:
-    """Raise for keywords that nobody reads.
-
-    Raises:
-        TypeError: Naming them, and those that are allowed.
-    """
+    """Raise a TypeError for keywords that nobody reads, naming those that are allowed."""
     if unknown:
         names = ", ".join(map(repr, unknown))
         raise TypeError(f"unknown keyword {names}: allowed here are {', '.join(allowed)}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -133,19 +134,14 @@ def search(
     manifest = _manifest(directory)
     encoder = _encoder(directory, manifest, model=model, trust_remote_code=trust_remote_code)
     with _opened(directory, encoder) as index:
-        reranker = load_reranker(rerank, trust_remote_code=trust_remote_code) if rerank is not None else None
+        reranker = None if rerank is None else load_reranker(rerank, trust_remote_code=trust_remote_code)
         retriever = Retriever(index, reranker, candidates=max(4 * k, 20))
         hits = retriever.search(question, k, condition, instruction=instruction, show_progress=True)
     if not hits and not as_json:
         say("note", "no passage matches")
     print_hits(
         hits,
-        record=lambda hit: {
-            "id": hit.id,
-            "score": hit.score,
-            "text": hit.text,
-            "metadata": without_records(hit.metadata),
-        },
+        record=lambda hit: asdict(hit) | {"metadata": without_records(hit.metadata)},
         full=full,
         as_json=as_json,
     )

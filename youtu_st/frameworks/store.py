@@ -34,16 +34,17 @@ def opened(index: VectorIndex | str | Path, encoder: TextEncoder | None) -> Vect
             f"index must be a VectorIndex or its directory, not {type(index).__name__}; to make one call "
             "YoutuVectorStore.create"
         )
-    if encoder is not None and encoder is not index.encoder:
+    if encoder is not None and encoder != index.encoder:  # some stand for one and the same object
         index.check(encoder)
     return index
 
 
 def in_a_thread(method: Callable[..., Result]) -> Callable[..., Coroutine[Any, Any, Result]]:
-    """The method as a coroutine that does not block the event loop."""
+    """The method, also a subclass's, as a coroutine that does not block the event loop."""
 
     @wraps(method)
-    async def called(*args: Any, **kwargs: Any) -> Result:
-        return await asyncio.to_thread(method, *args, **kwargs)
+    async def called(self: Any, *args: Any, **kwargs: Any) -> Result:
+        own: Callable[..., Result] = getattr(self, method.__name__)
+        return await asyncio.to_thread(own, *args, **kwargs)
 
     return called

@@ -91,7 +91,7 @@ def test_three_by_default_and_nothing_from_nothing(reranker):
 
 @pytest.mark.parametrize("top_n", [0, -1])
 def test_a_top_n_that_is_none(reranker, top_n):
-    message = f"top_n must be an int of at least 1, not {top_n}"
+    message = f"top_n must be an int of at least 1, or None for all, not {top_n}"
     with pytest.raises(InputError, match=message):
         YoutuReranker(reranker=reranker, top_n=top_n)
     compressor = YoutuReranker(reranker=reranker)

@@ -116,7 +116,7 @@ def test_two_by_default_as_in_the_stock_class_and_nothing_from_nothing(reranker)
 
 @pytest.mark.parametrize("top_n", [0, -1, True, "3"])
 def test_a_top_n_that_is_none(reranker, top_n):
-    message = f"top_n must be an int of at least 1, not {top_n!r}"
+    message = f"top_n must be an int of at least 1, or None for all, not {top_n!r}"
     with pytest.raises(InputError, match=message):
         YoutuRerank(top_n, reranker=reranker)
     rerank = YoutuRerank(reranker=reranker)

@@ -10,12 +10,7 @@ from youtu_st.protocol import Role, digest
 
 
 class CachePart(BaseKVStore):
-    """Another store, in collections of its own.
-
-    Args:
-        store: Where the values are.
-        name: Added to the name of every collection.
-    """
+    """Another store, in collections of its own: to the name of each, ``name`` is added."""
 
     def __init__(self, store: BaseKVStore, name: str) -> None:
         self._store = store

@@ -79,10 +79,10 @@ class YoutuRerank(BaseNodePostprocessor):
         **kwargs: Any,
     ) -> None:
         check_top_n(top_n)
-        given = {"device": device, "trust_remote_code": trust_remote_code or None}
         further = {**(model_kwargs or {}), **kwargs}
-        settings = {**{name: value for name, value in given.items() if value is not None}, **further}
-        loaded = reranker_for(model, reranker=reranker, settings=settings)
+        named = {"device": device} if device is not None else {}
+        trusted = {"trust_remote_code": True} if trust_remote_code else {}
+        loaded = reranker_for(model, reranker=reranker, settings={**named, **trusted, **further})
         BaseModel.__init__(  # the host's base declares its own fields alone
             self,
             top_n=top_n,

@@ -21,10 +21,7 @@ METADATA_WARNING = (
 def check_embedding(node: BaseNode, index: VectorIndex, *, with_metadata: bool) -> None:
     """Compare a node's embedding with the encoder's own vector; nothing else would find out a wrong model.
 
-    Args:
-        node: A node with an embedding.
-        index: The index that is to hold it.
-        with_metadata: Whether it has to be that of text and metadata; otherwise that of the text will do too.
+    ``with_metadata``, it has to be that of text and metadata; otherwise that of the text will do too.
 
     Raises:
         InputError: If the embedding is not finite or is zero.

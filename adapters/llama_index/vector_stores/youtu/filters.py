@@ -32,10 +32,7 @@ def to_filter(filters: MetadataFilters | None) -> dict[str, Any]:
     """The same condition in the language of :meth:`youtu_st.index.VectorIndex.search`.
 
     Fields are compared as there: a dot in a key leads into a nested field, and a field that is a list matches
-    where one of its elements does.
-
-    Args:
-        filters: Conditions, which may be nested; None, and an empty list of them, match everything.
+    where one of its elements does. None, and an empty list of conditions, match everything.
 
     Raises:
         FilterError: If an operator or its value cannot be used: the message names what is allowed.

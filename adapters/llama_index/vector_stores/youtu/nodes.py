@@ -33,10 +33,7 @@ _BESIDE["text_resource"] = {"text"}
 
 
 def to_document(node: BaseNode) -> Document:
-    """What the index keeps of a node; its embedding is left out.
-
-    Args:
-        node: A node of one of LlamaIndex's own classes, with a text.
+    """What the index keeps of a node of LlamaIndex's own classes; its embedding is left out.
 
     Raises:
         InputError: If it cannot be kept whole: the message names the node and what is in the way.
@@ -79,23 +76,21 @@ def to_node(document: Document | Hit) -> BaseNode:
     """
     id, text, metadata = document.id, document.text, without_records(document.metadata)
     if RECORD not in document.metadata:
-        return TextNode(id_=id, text=text, metadata=metadata, relationships=_source(metadata.get("source")))
+        foreign = TextNode(id_=id, text=text, metadata=metadata)
+        if isinstance(source := metadata.get("source"), str):
+            origin = RelatedNodeInfo(node_id=source, node_type=ObjectType.DOCUMENT)
+            foreign.relationships[NodeRelationship.SOURCE] = origin
+        return foreign
     record = document.metadata[RECORD]
     try:
-        node = dict(record["node"])
+        node = {**record["node"], "id_": id, "metadata": metadata}
         if "text_resource" in node:
             node["text_resource"] = {**node["text_resource"], "text": text}
         else:
             node["text"] = text
-        return _CLASSES[record["type"]].from_dict({**node, "id_": id, "metadata": metadata})
+        return _CLASSES[record["type"]].from_dict(node)
     except (KeyError, TypeError, ValueError) as error:
         raise IndexDamagedError(
             f"document {id!r} has metadata under {RECORD!r} that is no node's record ({error!r}): "
             "add the document again without it"
         ) from error
-
-
-def _source(name: Any) -> dict[NodeRelationship, Any]:
-    if not isinstance(name, str):
-        return {}
-    return {NodeRelationship.SOURCE: RelatedNodeInfo(node_id=name, node_type=ObjectType.DOCUMENT)}
