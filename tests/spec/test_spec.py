@@ -9,9 +9,9 @@ import yaml
 from checkpoints import spec
 
 import youtu_st
-from youtu_st.errors import ModelLoadError, SpecError, UnknownModelError
+from youtu_st.errors import InputError, ModelLoadError, SpecError, UnknownModelError
 from youtu_st.spec.model import ModelSpec, known_models, load_spec
-from youtu_st.spec.prompts import fill
+from youtu_st.spec.prompts import each_instruction, fill
 
 QWEN3 = {"qwen3-embedding-0.6b": 1024, "qwen3-embedding-4b": 2560, "qwen3-embedding-8b": 4096}
 WEB = "Instruct: Given a web search query, retrieve relevant passages that answer the query\nQuery:"
@@ -197,3 +197,11 @@ def test_braces_in_an_instruction_stay():
 @pytest.mark.parametrize("name", known_models())
 def test_a_spec_round_trips(name):
     assert ModelSpec.model_validate(load_spec(name).model_dump()) == load_spec(name)
+
+
+@pytest.mark.parametrize("instruction", [3, b"told", {"query": "told"}, ["a", 4], ["a"]])
+def test_an_instruction_is_a_str_or_one_for_each(instruction):
+    with pytest.raises(InputError, match="instruction"):
+        each_instruction(instruction, 2, "queries")
+    assert each_instruction(None, 2) == [None, None]
+    assert each_instruction(("a", None), 2) == ["a", None]

@@ -44,8 +44,10 @@ def each_instruction(
     """One instruction for each of ``n`` texts, queries or pairs.
 
     Raises:
-        InputError: If there are not ``n``, or one is not a str.
+        InputError: If it is something else, there are not ``n``, or one is not a str.
     """
+    if instruction is not None and not isinstance(instruction, str | Sequence):
+        raise InputError(f"instruction must be a str or a list of str, not {type(instruction).__name__}")
     each = [instruction] * n if instruction is None or isinstance(instruction, str) else list(instruction)
     if len(each) != n:
         raise InputError(f"{n} {nouns} need {n} instructions (or one str for all), not {len(each)}")
