@@ -160,7 +160,7 @@ class Reranker(LoadedModel):
             raise InputError(f"instruction must be a str, not {type(instruction).__name__}")
         asked, texts = check_texts([query], noun="query"), [check_texts(documents, noun="document")]
         shown = {"name": "document {1}", "show_progress": show_progress}
-        return self._rank(asked, texts, k=k, instruction=instruction, shown=shown)[0]
+        return self._rank(asked, texts, [instruction], k=k, shown=shown)[0]
 
     def rank_many(
         self,
@@ -189,7 +189,8 @@ class Reranker(LoadedModel):
             raise InputError(f"{len(asked)} queries need {len(asked)} lists of documents, not {many}")
         texts = [check_texts(each, noun=f"query {i}: document") for i, each in enumerate(documents)]
         shown = {"name": "query {0}: document {1}", "show_progress": show_progress}
-        return self._rank(asked, texts, k=k, instruction=instruction, shown=shown)
+        told = each_instruction(instruction, len(asked), "queries")
+        return self._rank(asked, texts, told, k=k, shown=shown)
 
     def score(
         self,
@@ -226,19 +227,18 @@ class Reranker(LoadedModel):
         self,
         queries: Sequence[str],
         documents: Sequence[list[str]],
+        instructions: Sequence[str | None],
         *,
         k: int | None,
-        instruction: str | Sequence[str | None] | None,
         shown: Mapping[str, Any],
     ) -> list[list[Ranked]]:
         if k is not None:
             check_count("k", k)
-        told = each_instruction(instruction, len(queries), "queries")
         places = [(q, d) for q, texts in enumerate(documents) for d in range(len(texts))]
         scores = self._scores(
             [queries[q] for q, _ in places],
             [documents[q][d] for q, d in places],
-            [told[q] for q, _ in places],
+            [instructions[q] for q, _ in places],
             name=lambda position: shown["name"].format(*places[position]),
             show_progress=shown["show_progress"],
             stacklevel=4,
