@@ -51,8 +51,14 @@ def by_hand(
 
 
 def same(hits: list[Hit], expected: list[tuple[str, float, str, dict[str, Any]]]) -> None:
-    assert [(hit.id, hit.text, hit.metadata) for hit in hits] == [(i, t, m) for i, _, t, m in expected]
+    """The same hits in the same order, but for those whose scores are a rounding apart."""
     np.testing.assert_allclose([hit.score for hit in hits], [score for _, score, _, _ in expected], atol=1e-5)
+    wanted = {id: (score, text, metadata) for id, score, text, metadata in expected}
+    assert sorted(hit.id for hit in hits) == sorted(wanted)
+    for hit in hits:
+        score, text, metadata = wanted[hit.id]
+        assert (hit.text, hit.metadata) == (text, metadata)
+        assert hit.score == pytest.approx(score, abs=1e-5)
 
 
 @pytest.mark.parametrize(("candidates", "k"), [(10, 3), (10, 10), (5, 12), (50, 4), (1, 1)])
