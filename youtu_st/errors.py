@@ -1,8 +1,10 @@
-"""Every error that a caller may want to catch, and the one helper for optional dependencies."""
+"""Every error that a caller may want to catch, and what their messages have in common."""
 
 from __future__ import annotations
 
+import difflib
 import importlib
+from collections.abc import Iterable
 from types import ModuleType
 
 
@@ -104,3 +106,16 @@ def in_one_line(what: str, error: Exception) -> str:
             "(--trust-remote-code on the command line)"
         )
     return f"{what}: {reason[:200]}"
+
+
+def did_you_mean(name: object, known: Iterable[str], *, most: int = 1, cutoff: float = 0.6) -> str:
+    """``"did you mean 'a' or 'b'? "``, the likeliest known names first; ``""`` where none is like it.
+
+    Args:
+        name: What the caller wrote.
+        known: What may have been meant.
+        most: How many of the known names to give.
+        cutoff: Likeness from 0 to 1 that they must have, see :func:`difflib.get_close_matches`.
+    """
+    near = difflib.get_close_matches(str(name), list(known), n=most, cutoff=cutoff)
+    return f"did you mean {' or '.join(map(repr, near))}? " if near else ""

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import difflib
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, TypeGuard
 
 import numpy as np
@@ -153,16 +152,3 @@ def unit_rows(
         np.divide(matrix, norms, out=(unit := np.empty_like(matrix)), casting="same_kind")
         return unit
     return matrix
-
-
-def did_you_mean(name: object, known: Iterable[str], *, most: int = 1, cutoff: float = 0.6) -> str:
-    """``"did you mean 'a' or 'b'? "``, the likeliest known names first; ``""`` where none is like it.
-
-    Args:
-        name: What the caller wrote.
-        known: What may have been meant.
-        most: How many of the known names to give.
-        cutoff: Likeness from 0 to 1 that they must have, see :func:`difflib.get_close_matches`.
-    """
-    near = difflib.get_close_matches(str(name), list(known), n=most, cutoff=cutoff)
-    return f"did you mean {' or '.join(map(repr, near))}? " if near else ""

@@ -10,9 +10,8 @@ from sentence_transformers import SentenceTransformer
 from sentence_transformers.util import SimilarityFunction
 
 from youtu_st import Encoder
-from youtu_st.errors import InputError
+from youtu_st.errors import InputError, did_you_mean
 from youtu_st.frameworks.arguments import check_encode_arguments, encoder_settings
-from youtu_st.inputs import did_you_mean
 
 
 @pytest.fixture(scope="module")

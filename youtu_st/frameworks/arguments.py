@@ -11,8 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from youtu_st.encoder import Encoder
-from youtu_st.errors import InputError
-from youtu_st.inputs import did_you_mean
+from youtu_st.errors import InputError, did_you_mean
 from youtu_st.modules.settings import normalizes, prompt_for
 from youtu_st.protocol import Role, TextEncoder
 

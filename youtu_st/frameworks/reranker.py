@@ -6,9 +6,9 @@ import inspect
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from youtu_st.errors import InputError
+from youtu_st.errors import InputError, did_you_mean
 from youtu_st.frameworks.arguments import refuse_settings
-from youtu_st.inputs import check_count, did_you_mean
+from youtu_st.inputs import check_count
 from youtu_st.rerank import Ranked, Reranker
 
 DEFAULT_MODEL = "qwen3-reranker-0.6b"

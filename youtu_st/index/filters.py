@@ -7,8 +7,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from youtu_st.errors import FilterError
-from youtu_st.inputs import did_you_mean
+from youtu_st.errors import FilterError, did_you_mean
 
 Filter = Mapping[str, Any]
 Compiled = tuple[str, list[Any]]

@@ -8,12 +8,9 @@ from typing import Any
 
 import torch
 from safetensors import safe_open
-from sentence_transformers import SentenceTransformer
 from sentence_transformers.base.modules import Transformer
-from transformers import PreTrainedTokenizerBase
 
-from youtu_st.errors import ModelLoadError, YoutuError
-from youtu_st.modules import tokenization
+from youtu_st.errors import ModelLoadError
 from youtu_st.modules.transformer import InstructionTransformer
 from youtu_st.spec.model import Attention, ModelSpec
 
@@ -118,20 +115,3 @@ def check_added_tokens(tokenizer: Any, spec: ModelSpec) -> None:
 def _modern(name: str) -> str:
     """Old BERT checkpoints call the weight of a layer norm gamma, and its bias beta."""
     return name.replace("gamma", "weight").replace("beta", "bias")
-
-
-def check_room(model: SentenceTransformer, what: str, prompt: str, error: type[YoutuError]) -> None:
-    """Raise if a prompt leaves no room for text.
-
-    Args:
-        model: For its tokenizer and maximum length; one without either has room for everything.
-        what: What to call the prompt.
-        prompt: The prompt.
-        error: What to raise: it names the prompt, its length and the maximum, in tokens.
-    """
-    limit = model.get_max_seq_length()
-    if limit is None or not isinstance(model.tokenizer, PreTrainedTokenizerBase):
-        return
-    length = tokenization.count(model.tokenizer, prompt)
-    if length >= limit:
-        raise error(f"{what} has {length} tokens and the model reads {limit}: no room for text")

@@ -22,7 +22,7 @@ from transformers.utils.generic import is_flash_attention_requested
 
 from youtu_st.modules.packing import Packing
 
-_log = logging.getLogger("youtu_st")
+log = logging.getLogger("youtu_st")
 
 # Tokens of one line. In longer lines attention is wasted between rows that do not attend to each other, and
 # shorter ones leave cores idle. Measured on 2 CPU cores; for accelerators an estimate.
@@ -177,7 +177,7 @@ def _same_both_ways(network: PreTrainedModel) -> bool:
             output = "last_hidden_state" if "last_hidden_state" in plain else "logits"
             once = states(network, ids, attended, 3, output=output, line_tokens=4)  # two lines
     except Exception as error:  # code of any architecture, run in a way that it need not support
-        _log.info("%s computes shared tokens in every row: %s", type(network).__name__, error)
+        log.info("%s computes shared tokens in every row: %s", type(network).__name__, error)
         return False
     kept = attended.bool()
     expected, given = plain[output][kept].float(), once[kept].float()

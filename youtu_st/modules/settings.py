@@ -8,9 +8,10 @@ from typing import Any
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.base.modules import Normalize, Transformer
 from sentence_transformers.sentence_transformer.modules import Pooling
+from transformers import PreTrainedTokenizerBase
 
-from youtu_st.errors import InputError, ModelLoadError
-from youtu_st.modules.checks import check_room
+from youtu_st.errors import InputError, ModelLoadError, YoutuError
+from youtu_st.modules import tokenization
 from youtu_st.modules.pooling import InstructionMaskedPooling
 from youtu_st.modules.transformer import InstructionTransformer
 from youtu_st.spec import prompts
@@ -45,7 +46,7 @@ def prompts_for(
     own, mine = prompt_for(model, role), ours(model)
     each = prompts.prompts_for(own, mine.settings.template if mine else None, instruction, n)
     for prompt in set(each) - {own, ""}:
-        check_room(model, "the prompt of the instruction", prompt, InputError)
+        _check_room(model, "the prompt of the instruction", prompt, InputError)
     return each
 
 
@@ -57,7 +58,17 @@ def check_prompts(model: SentenceTransformer) -> None:
     """
     own = [(role, prompt_for(model, role)) for role in prompts.ROLES]
     for role, prompt in own:
-        check_room(model, f"the {role} prompt", prompt, ModelLoadError)
+        _check_room(model, f"the {role} prompt", prompt, ModelLoadError)
+
+
+def _check_room(model: SentenceTransformer, what: str, prompt: str, error: type[YoutuError]) -> None:
+    """Raise if a prompt leaves no room for text; one without a tokenizer or a maximum has room for all."""
+    limit = model.get_max_seq_length()
+    if limit is None or not isinstance(model.tokenizer, PreTrainedTokenizerBase):
+        return
+    length = tokenization.count(model.tokenizer, prompt)
+    if length >= limit:
+        raise error(f"{what} has {length} tokens and the model reads {limit}: no room for text")
 
 
 def lengths_of(model: SentenceTransformer) -> Sequence[int]:

@@ -12,8 +12,7 @@ from typing import Annotated, Any, Generic, TypeVar, get_args
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from youtu_st.errors import SpecError, UnknownModelError
-from youtu_st.inputs import did_you_mean
+from youtu_st.errors import SpecError, UnknownModelError, did_you_mean
 
 
 class Declared(BaseModel):
