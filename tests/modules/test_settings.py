@@ -72,6 +72,7 @@ def test_the_module_checks_its_fields(checkpoint):
         InstructionTransformer(str(raw), template="Query:")
     module = InstructionTransformer(str(raw))
     assert module.settings == ModuleSettings(padding_side="right")
+    assert module.settings is module.settings  # checked when a field has changed, not at every look
     module.padding_side, module.boundary = "left", "token_count"
     assert (module.tokenizer.padding_side, module.settings.boundary) == ("left", "token_count")
     module.boundary = "tokens"
