@@ -13,6 +13,13 @@ from youtu_st.modules.mask import CONTENT_MASK
 from youtu_st.spec.model import Pooling
 
 
+def last_tokens(tokens: Tensor, attended: Tensor) -> Tensor:
+    """The last attended token of each row: ``(batch, tokens, dim)`` to ``(batch, dim)``."""
+    positions = torch.arange(attended.shape[1], device=attended.device)
+    last = torch.where(attended.bool(), positions, 0).amax(dim=1)
+    return tokens[torch.arange(len(tokens), device=tokens.device), last]
+
+
 class InstructionMaskedPooling(Module):
     """One vector per text, summed in float32 whatever the network's dtype.
 
@@ -49,9 +56,7 @@ class InstructionMaskedPooling(Module):
         tokens: Tensor = features["token_embeddings"]
         attended = features["attention_mask"].bool()
         if self.pooling == "last_token":
-            positions = torch.arange(attended.shape[1], device=attended.device)
-            last = torch.where(attended, positions, 0).amax(dim=1)
-            vectors = tokens[torch.arange(len(tokens), device=tokens.device), last].float()
+            vectors = last_tokens(tokens, attended).float()
         else:
             counted = attended
             if self.pooling == "masked_mean" and CONTENT_MASK in features:

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from youtu_st.errors import InputError, ModelLoadError
 from youtu_st.modules import prefix, tokenization
+from youtu_st.modules.pooling import last_tokens
 from youtu_st.modules.tokenization import TokenizedText
 from youtu_st.modules.transformer import SHARED_PREFIX, InstructionTransformer
 from youtu_st.spec.reranker import Template
@@ -169,9 +170,7 @@ class RerankTransformer(InstructionTransformer):
             last = prefix.last_states(decoder, ids, attended, features[SHARED_PREFIX])
         else:
             states = decoder(input_ids=ids, attention_mask=attended, use_cache=False, return_dict=True)
-            positions = torch.arange(ids.shape[1], device=ids.device)
-            ends = torch.where(attended.bool(), positions, 0).amax(dim=1)
-            last = states["last_hidden_state"][torch.arange(len(ids), device=ids.device), ends]
+            last = last_tokens(states["last_hidden_state"], attended)
         return {**features, ANSWERS: self._answers(last).unsqueeze(1)}
 
     def _answers(self, last: Tensor) -> Tensor:
