@@ -63,9 +63,9 @@ def openvino_capabilities() -> list[str]:
     """What OpenVINO says that it computes natively on the processor; empty where it is not installed."""
     if version_of("openvino") is None:
         return []
-    import openvino
+    from youtu_st.backends.openvino import package  # without the telemetry of a plain import
 
-    return list(openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"))
+    return list(package("openvino").Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"))
 
 
 def peak_memory() -> int:
