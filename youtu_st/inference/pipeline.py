@@ -84,7 +84,7 @@ class Pipeline:
                 report.add(tokenized, lengths, block.positions, block.counts)
                 for texts in self.pool.each(partial(self._fill, work), self._batches(work)):
                     progress.update(texts)
-                yield block.repeat(filled)
+                yield filled if block.inverse is None else block.repeat(filled)
 
     def run_all(self, unique: Unique, output: Output, report: TruncationReport, **shown: Any) -> Rows:
         """The rows of a whole list, repeats included; otherwise as :meth:`run`."""
