@@ -106,7 +106,7 @@ def test_mistakes_are_told(models, directory):
     ours, _ = models
     with pytest.raises(InputError, match="text 1 must begin with its instruction 'y: '.*encode_queries"):
         ours.encode(["y: a", "b"], "y: ")
-    with pytest.raises(InputError, match="2 texts need 2 instructions, or one str, not 1"):
+    with pytest.raises(InputError, match=r"2 texts need 2 instructions \(or one str for all\), not 1"):
         ours.encode(["y: a", "b"], ["y: "])
     with pytest.raises(InputError, match="max_length is 8192, and the network reads at most 4096"):
         ours.max_length = 8192

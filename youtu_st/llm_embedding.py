@@ -22,7 +22,7 @@ from youtu_st.errors import InputError
 from youtu_st.inputs import check_count
 from youtu_st.loading.load import load
 from youtu_st.modules.settings import prompt_for
-from youtu_st.spec.prompts import PLACEHOLDER
+from youtu_st.spec.prompts import PLACEHOLDER, each_instruction
 
 SPEC = "youtu-embedding-script"
 
@@ -157,15 +157,13 @@ class LLMEmbeddingModel:
 
 def _bare(sentences: Sequence[str], instruction: str | Sequence[str]) -> list[str]:
     """What stands after the instruction."""
-    each = [instruction] * len(sentences) if isinstance(instruction, str) else list(instruction)
-    if len(each) != len(sentences):
-        raise InputError(
-            f"{len(sentences)} texts need {len(sentences)} instructions, or one str, not {len(each)}"
-        )
-    for position, (sentence, told) in enumerate(zip(sentences, each, strict=True)):
+    bare = []
+    for position, told in enumerate(each_instruction(instruction, len(sentences))):
+        sentence = sentences[position]
         if not (isinstance(sentence, str) and isinstance(told, str) and sentence.startswith(told)):
             raise InputError(
                 f"text {position} must begin with its instruction {told!r}: encode() takes instruction + "
                 "text; encode_queries() and encode_passages() put it there themselves"
             )
-    return [sentence.removeprefix(told) for sentence, told in zip(sentences, each, strict=True)]
+        bare.append(sentence.removeprefix(told))
+    return bare

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+import numpy as np
 import pytest
 import yaml
 from checkpoints import spec
@@ -205,3 +206,7 @@ def test_an_instruction_is_a_str_or_one_for_each(instruction):
         each_instruction(instruction, 2, "queries")
     assert each_instruction(None, 2) == [None, None]
     assert each_instruction(("a", None), 2) == ["a", None]
+    assert each_instruction(np.array(["a", "b"]), 2) == [
+        "a",
+        "b",
+    ]  # any iterable will do, as for texts of a column

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from youtu_st.errors import InputError
 
@@ -46,7 +46,7 @@ def each_instruction(
     Raises:
         InputError: If it is something else, there are not ``n``, or one is not a str.
     """
-    if instruction is not None and not isinstance(instruction, str | Sequence):
+    if not isinstance(instruction, str | Iterable | None) or isinstance(instruction, bytes | Mapping):
         raise InputError(f"instruction must be a str or a list of str, not {type(instruction).__name__}")
     each = [instruction] * n if instruction is None or isinstance(instruction, str) else list(instruction)
     if len(each) != n:
