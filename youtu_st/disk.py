@@ -1,4 +1,4 @@
-"""Where files are kept that can be made again, and how a file is written whole or not at all."""
+"""Where files are kept that can be made again, how one is written whole or not at all, and its checksum."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
+
+import xxhash
 
 
 def cache_directory() -> Path:
@@ -73,3 +76,31 @@ def _flush(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def checksum(content: Any) -> int:
+    """64 bits of xxHash3 over the bytes of a buffer, as the signed int that a database keeps.
+
+    It finds what disks, cables and careless hands do to bytes, and is no defence against who wants to deceive.
+    """
+    return _signed(xxhash.xxh3_64_intdigest(content))
+
+
+class Checksum:
+    """:func:`checksum` over bytes that come in parts."""
+
+    def __init__(self) -> None:
+        self._state = xxhash.xxh3_64()
+
+    def update(self, part: Any) -> None:
+        """Take further bytes: anything with a contiguous buffer."""
+        self._state.update(part)
+
+    @property
+    def value(self) -> int:
+        """The checksum of all parts so far."""
+        return _signed(self._state.intdigest())
+
+
+def _signed(value: int) -> int:
+    return value if value < 1 << 63 else value - (1 << 64)
