@@ -6,6 +6,7 @@ from pathlib import Path
 import checkpoints
 import numpy as np
 import pytest
+from engines.hostile_server import KINDS, Kind
 from engines.tencent_server import SECRET_ID, SECRET_KEY
 
 from youtu_st import Encoder
@@ -57,3 +58,18 @@ def masked(checkpoint: Callable[[str, str], Path], folder: Path) -> tuple[ModelS
 def serve() -> Callable[[Encoder], Callable[[list[str]], np.ndarray]]:
     """``serve(encoder)``: what a server computes from texts as they arrive, at a length of its own."""
     return lambda encoder: lambda texts: 3 * encoder.encode_query(texts, instruction="")
+
+
+@pytest.fixture(params=KINDS, ids=lambda kind: kind.name)
+def kind(request: pytest.FixtureRequest) -> Kind:
+    """Each of the engines in turn."""
+    return request.param
+
+
+@pytest.fixture(scope="session")
+def bare(folder: Path) -> ModelSpec:
+    """A spec without prompts, of 32 dimensions, that both engines take; there is no model."""
+    prompts = {"query": "", "document": ""}
+    return load_spec(
+        checkpoints.save_spec(folder / "bare.yaml", pooling="mean", prompts=prompts, template=None)
+    )

@@ -21,12 +21,13 @@ class Reply:
 
 @dataclass(frozen=True)
 class Request:
-    """What came: the path, the JSON body, its bytes, headers by their lower-case names, and when it came."""
+    """What came: the path, the JSON body, its bytes, headers by their lower-case names, from which port, when."""
 
     path: str
     body: dict[str, Any]
     raw: bytes
     headers: dict[str, str]
+    port: int
     at: float = field(default_factory=time.perf_counter)
 
 
@@ -88,7 +89,9 @@ class Loopback:
             def do_POST(self) -> None:
                 raw = self.rfile.read(int(self.headers["Content-Length"]))
                 headers = {name.lower(): value for name, value in self.headers.items()}
-                reply = server._next(Request(self.path, json.loads(raw), raw, headers))
+                reply = server._next(
+                    Request(self.path, json.loads(raw), raw, headers, self.client_address[1])
+                )
                 body = reply.body if isinstance(reply.body, bytes) else json.dumps(reply.body).encode()
                 try:
                     self.send_response(reply.status)

@@ -221,7 +221,7 @@ def edited(**changes):
         (edited(index=1), r"says that its 12 vectors are for the texts \[1, 1, 2"),
         (edited(index="0"), "says that its 12 vectors are for the texts"),
         (lambda answer: answer | {"data": answer["data"][:-1]}, "sent 11 vectors for 12 texts"),
-        (lambda answer: answer | {"data": []}, "something else than a list of embeddings"),
+        (lambda answer: answer | {"data": []}, "sent 0 vectors for 12 texts"),
         (lambda answer: {"object": "list"}, "something else than a list of embeddings"),
         (lambda answer: {"data": {"a": 1}}, "something else than a list of embeddings"),
         (lambda answer: {"data": ["a"] * 12}, "something else than a list of embeddings"),

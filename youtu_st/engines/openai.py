@@ -5,18 +5,20 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
+from youtu_st.engines.answers import Row, parsed, rows_of
+from youtu_st.engines.redaction import Redactor
 from youtu_st.engines.remote import RemoteEncoder
-from youtu_st.engines.sending import Refused, Row
-from youtu_st.errors import EngineError, InputError, in_one_line, require
+from youtu_st.engines.sending import Refused
+from youtu_st.engines.transport import UNFIT, Transport, httpx, openai
+from youtu_st.engines.wire import Wire, answer_limit
+from youtu_st.errors import EngineError, InputError, in_one_line
 from youtu_st.inference.truncation import Truncation
 from youtu_st.inputs import check_count, check_seconds
 from youtu_st.protocol import Role, TextEncoder, canonical
 from youtu_st.spec.model import MODELS, ModelSpec, load_spec
-
-openai: Any = require("openai", "cloud")
 
 TOO_MUCH = (400, 413, 422)
 """What servers answer when a request holds more texts, or more tokens, than they take."""
@@ -50,7 +52,9 @@ class OpenAICompatibleEncoder(RemoteEncoder):
             then cut or refused by the server, as it was told to.
         batch_size: Texts of a request. TEI takes 32 unless told otherwise.
         concurrency: Requests under way at once, of all threads together.
-        timeout: Seconds to wait for an answer.
+        timeout: Seconds for one attempt at a request: from connecting, over redirects, to the last byte of
+            the answer. With all its attempts a request takes ``max_attempts`` times as long at most, and the
+            pauses between them. Looking up the server's name is the system's affair; its time comes on top.
         max_attempts: Times that a request is sent at most.
         extra_body: Sent along with every request, for what a server takes beside the standard, such as
             ``{"priority": 1}`` for vLLM.
@@ -107,13 +111,20 @@ class OpenAICompatibleEncoder(RemoteEncoder):
             same_as=same_as,
         )
 
-    def _open(self, secret: str | None) -> Any:
-        return openai.OpenAI(
-            api_key=secret or os.environ.get("OPENAI_API_KEY") or PLACEHOLDER_KEY,
+    def _open(self, secret: str | None) -> _Client:
+        key = secret or os.environ.get("OPENAI_API_KEY") or PLACEHOLDER_KEY
+        redact = Redactor([key] if key != PLACEHOLDER_KEY else [])
+        limit = answer_limit(self.batch_size, self.spec.dimension)
+        wire = Wire(self._base_url, limit=limit, context=httpx.create_ssl_context())
+        http = httpx.Client(transport=Transport(wire, self._timeout, redact), follow_redirects=True)
+        sdk = openai.OpenAI(
+            api_key=key,
             base_url=self._base_url,
             timeout=self._timeout,
             max_retries=self._max_attempts - 1,
+            http_client=http,
         )
+        return _Client(sdk, redact)
 
     def _known(self) -> dict[str, str]:
         return super()._known() | {
@@ -126,40 +137,60 @@ class OpenAICompatibleEncoder(RemoteEncoder):
 
     def _ask(self, role: Role, texts: list[str], prompts: list[str]) -> list[Row]:
         full = [prompt + text for prompt, text in zip(prompts, texts, strict=True)]
+        found = self._sent(full)
+        if isinstance(found, EngineError):
+            # Here, where nothing of the client's hangs on it: its errors hold requests, and they the key.
+            raise found
+        return found
+
+    def _sent(self, full: list[str]) -> list[Row] | EngineError:
+        client = self._client
+        body = b""
         try:
-            # Where no format is named, the client asks for base64, and takes plain numbers as well.
-            answer = self._client.embeddings.create(
-                model=self._model, input=full, extra_body=self._extra_body or None
-            )
-            return [(getattr(row, "index", None), row.embedding) for row in answer.data]
+            answer = client.sdk.embeddings.with_raw_response.create(
+                model=self._model, input=full, encoding_format="base64", extra_body=self._extra_body or None
+            ).http_response
+            if UNFIT in answer.extensions:
+                return EngineError(f"{self._server} {answer.extensions[UNFIT]}")
+            body = answer.content
+            # Servers that know no base64 send plain numbers.
+            return rows_of(parsed(body, len(full))["data"], "index", "embedding")
         except openai.APIStatusError as error:
             kind = Refused if error.status_code in TOO_MUCH else EngineError
-            raise kind(self._explain(error)) from error
-        except openai.APITimeoutError as error:
-            raise EngineError(
+            return kind(self._explain(error, client.redact))
+        except openai.APITimeoutError:
+            return EngineError(
                 f"{self._server} did not answer within {self._timeout:g} seconds, {self._times}"
-            ) from error
+            )
         except openai.APIConnectionError as error:
-            raise EngineError(
-                in_one_line(f"{self._server} cannot be reached, {self._times}", error.__cause__ or error)
-            ) from error
-        except (openai.OpenAIError, ValueError, TypeError, AttributeError) as error:
-            raise EngineError(
-                in_one_line(f"{self._server} answered something else than a list of embeddings", error)
-            ) from error
+            reason = EngineError(client.redact(error.__cause__ or error))
+            return EngineError(in_one_line(f"{self._server} cannot be reached, {self._times}", reason))
+        except Exception as error:  # whatever such an answer does to the client and to a parser
+            reason = EngineError(client.redact(body) or client.redact(error))
+            what = f"{self._server} answered something else than a list of embeddings"
+            return EngineError(in_one_line(what, reason))
 
     @property
     def _times(self) -> str:
         return "asked once" if self._max_attempts == 1 else f"asked {self._max_attempts} times"
 
-    def _explain(self, error: Any) -> str:
+    def _explain(self, error: Any, redact: Redactor) -> str:
         """The status and the reason in one line, and what to do; servers like to repeat the key: it goes."""
         remedy = {
             401: "; pass api_key=, or set OPENAI_API_KEY",
             404: "; base_url usually ends with /v1, and GET {base_url}/models lists what there is",
         }.get(error.status_code, "")
-        reason = str(error).replace(self._client.api_key, "***")
-        return in_one_line(f"{self._server} refused {self._model!r}", EngineError(reason)) + remedy
+        # Releases of the client tell more or less of this; the message has all of it with each of them.
+        told = error.body.get("message") if isinstance(error.body, dict) else None
+        status = f"Error code: {error.status_code}"
+        said = redact(told or error.message.removeprefix(status).removeprefix(" - "))
+        reason = EngineError(f"{status} - {said}" if said else status)
+        return in_one_line(f"{self._server} refused {self._model!r}", reason) + remedy
+
+
+class _Client(NamedTuple):
+    sdk: Any
+    redact: Redactor
 
 
 def _spec_for(spec: str | Path | ModelSpec | None, model: str) -> ModelSpec:

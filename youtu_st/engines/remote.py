@@ -7,11 +7,13 @@ import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Any, ClassVar, get_args
+from typing import Any, ClassVar, NamedTuple, get_args
 
 import numpy as np
 
-from youtu_st.engines.sending import Call, Row, check_answer
+from youtu_st.engines.answers import Row, check_answer
+from youtu_st.engines.process import PerProcess
+from youtu_st.engines.sending import Call
 from youtu_st.errors import EngineError, InputError, TruncationWarning
 from youtu_st.inference.progress import progress_bar
 from youtu_st.inference.truncation import Truncation
@@ -25,10 +27,18 @@ from youtu_st.spec.prompts import prompts_for
 Instruction = str | Sequence[str | None] | None
 
 
+class _Here(NamedTuple):
+    """What a process has of its own: what :meth:`RemoteEncoder._open` gave, and the limit on requests."""
+
+    client: Any
+    slots: threading.BoundedSemaphore
+
+
 class RemoteEncoder(ABC):
     """A :class:`~youtu_st.TextEncoder` whose network runs elsewhere. Safe to call from many threads.
 
-    Pickling keeps the settings and the identity; a secret that was handed in is never pickled.
+    Pickling keeps the settings and the identity; a secret that was handed in is never pickled. A forked child
+    opens connections of its own.
 
     Args:
         model: What the server calls the model.
@@ -191,7 +201,7 @@ class RemoteEncoder(ABC):
         unique = Unique.of(self._cut(given), prompts)
         vectors = np.empty((len(unique), size or self.spec.dimension), dtype=np.float32)
         check = partial(check_answer, spec=self.spec, server=self._server, size=size)
-        call = Call(unique, partial(self._ask, role), check, vectors, self._slots)
+        call = Call(unique, partial(self._ask, role), check, vectors, self._here.get().slots)
         batches = call.batches(self.batch_size, one_prompt=self.one_prompt)
         with progress_bar(len(given), progress) as bar:
             for done in call.run(batches, self.concurrency):
@@ -269,9 +279,14 @@ class RemoteEncoder(ABC):
         self._identity = dict(same_as.identity)
         self._fingerprint = same_as.fingerprint
 
+    @property
+    def _client(self) -> Any:
+        return self._here.get().client
+
     def _connect(self, secret: Any) -> None:
-        self._slots = threading.BoundedSemaphore(self.concurrency)
-        self._client = self._open(secret)
+        self._here = PerProcess(
+            lambda: _Here(self._open(secret), threading.BoundedSemaphore(self.concurrency))
+        )
 
     def __copy__(self) -> RemoteEncoder:
         return self
@@ -285,7 +300,7 @@ class RemoteEncoder(ABC):
                 f"{type(self).__name__} was given a secret, which is not pickled: leave the secret in the "
                 "environment, where the process that unpickles the encoder finds its own"
             )
-        return {name: value for name, value in vars(self).items() if name not in ("_slots", "_client")}
+        return {name: value for name, value in vars(self).items() if name != "_here"}
 
     def __setstate__(self, state: Mapping[str, Any]) -> None:
         vars(self).update(state)

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import configparser
 import ipaddress
-import logging
 import random
-import re
+import ssl
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from youtu_st.engines.answers import Row, parsed, rows_of
 from youtu_st.engines.remote import RemoteEncoder
-from youtu_st.engines.sending import Row
+from youtu_st.engines.signed import NOT_OK, UNREACHED, Failure, SDKError, Sender
+from youtu_st.engines.wire import Wire, answer_limit
 from youtu_st.errors import EngineError, InputError, in_one_line, require
 from youtu_st.inference.truncation import Truncation
 from youtu_st.inputs import check_count, check_seconds
@@ -25,8 +26,7 @@ lkeap: Any = require("tencentcloud.lkeap.v20240522.lkeap_client", "cloud")
 sdk: Any = require("tencentcloud.common.credential", "cloud")
 profiles: Any = require("tencentcloud.common.profile.client_profile", "cloud")
 http: Any = require("tencentcloud.common.profile.http_profile", "cloud")
-SDKError: Any = require("tencentcloud.common.exception", "cloud").TencentCloudSDKException
-requests: Any = require("requests", "cloud")  # what the SDK sends with
+certifi: Any = require("certifi", "cloud")  # whom the SDK trusts
 
 ENDPOINT = "lkeap.tencentcloudapi.com"
 MAX_TEXTS = 7
@@ -40,8 +40,8 @@ TEMPORARY = (
     "FailedOperation.InternalError",
     "FailedOperation.EngineServerError",
     "FailedOperation.UnKnowError",
-    "ClientNetworkError",
-    "ServerNetworkError",  # a status other than 200, which the API itself never gives
+    UNREACHED,
+    NOT_OK,
 )
 """Beginnings of the codes after which the same request may pass."""
 
@@ -69,7 +69,9 @@ class TencentCloudEncoder(RemoteEncoder):
         truncation: What happens to texts over 2,000 characters: ``warn`` (cut, with one
             :class:`~youtu_st.errors.TruncationWarning` a call), ``error`` or ``ignore``.
         concurrency: Requests under way at once, of all threads together; the API takes 20 a second.
-        timeout: Seconds to wait for an answer.
+        timeout: Seconds for one attempt at a request: from connecting to the last byte of the answer. With
+            all its attempts a request takes ``max_attempts`` times as long at most, and the pauses between
+            them. Looking up the server's name is the system's affair; its time comes on top.
         max_attempts: Times that a request is sent at most.
         backoff: Seconds before the second time.
         same_as: An encoder whose vectors these are, see
@@ -124,12 +126,14 @@ class TencentCloudEncoder(RemoteEncoder):
         )
 
     def _open(self, secret: Any) -> Any:
-        logging.getLogger("tencentcloud_sdk_common").addFilter(_REDACTION)
-        connection = http.HttpProfile(
-            protocol=self._scheme, endpoint=self._host, reqTimeout=self._timeout, keepAlive=True
+        profile = profiles.ClientProfile(
+            httpProfile=http.HttpProfile(protocol=self._scheme, endpoint=self._host), language="en-US"
         )
-        profile = profiles.ClientProfile(httpProfile=connection, language="en-US")
-        return lkeap.LkeapClient(secret or _credential(), self._region, profile)
+        client = lkeap.LkeapClient(secret or _credential(), self._region, profile)
+        limit = answer_limit(MAX_TEXTS, self.spec.dimension)
+        wire = Wire(self._server, limit=limit, context=ssl.create_default_context(cafile=certifi.where()))
+        client.request = Sender(wire, self._server, self._timeout)
+        return client
 
     def _check_prompts(self, role: Role, prompts: Sequence[str]) -> None:
         if role == "document" and any(prompts):
@@ -140,13 +144,9 @@ class TencentCloudEncoder(RemoteEncoder):
         # The API puts nothing before a document, but may put its own prompt before a query that has none.
         bare = role == "document" or (not prompt and bool(self.spec.prompts.query))
         asked = {"Model": self._model, "Inputs": texts, "TextType": "document" if bare else "query"}
-        answer = self._send(asked if not prompt else {**asked, "Instruction": prompt})
-        try:
-            return [(row.get("Index"), row["Embedding"]) for row in answer["Data"]]
-        except (KeyError, TypeError, AttributeError) as error:
-            raise EngineError(f"{self._server} sent no list of embeddings") from error
+        return self._send(asked if not prompt else {**asked, "Instruction": prompt})
 
-    def _send(self, asked: dict[str, Any]) -> Any:
+    def _send(self, asked: dict[str, Any]) -> list[Row]:
         """The answer to a request, after as many attempts as it takes.
 
         The SDK's own retryer is not used: in release 3.1 it repeats a request that has passed if it had
@@ -154,55 +154,46 @@ class TencentCloudEncoder(RemoteEncoder):
         """
         attempt = 1
         while True:
-            try:
-                return self._send_once(asked)
-            except SDKError as error:
-                if attempt == self._max_attempts or not str(error.get_code()).startswith(TEMPORARY):
-                    raise EngineError(self._explain(error, attempt)) from error
+            found = self._send_once(asked)
+            if isinstance(found, list):
+                return found
+            if attempt == self._max_attempts or not found.code.startswith(TEMPORARY):
+                # Here, where nothing of the SDK's hangs on it: its errors hold what the server said.
+                raise EngineError(self._explain(found, attempt))
             pause = min(self._backoff * 2.0 ** (attempt - 1), LONGEST_PAUSE)
             time.sleep(pause * random.uniform(0.5, 1.0))
             attempt += 1
 
-    def _send_once(self, asked: dict[str, Any]) -> Any:
+    def _send_once(self, asked: dict[str, Any]) -> list[Row] | Failure:
+        client = self._client
+        body = b""
         try:
-            answer = self._client.call_json("GetEmbedding", asked)["Response"]
-            # The SDK sees an error only where the content type is to the letter what it expects.
-            failed = answer.get("Error")
-        except requests.RequestException as error:  # it reads the answer outside its own handling of these
-            raise SDKError("ClientNetworkError", str(error)) from error
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise EngineError(f"{self._server} answered something else than JSON of this API") from error
-        if failed:
-            raise SDKError(failed.get("Code"), failed.get("Message"), answer.get("RequestId"))
-        return answer
+            body = client.call("GetEmbedding", asked)
+            answer = parsed(body, len(asked["Inputs"]))["Response"]
+            if answer.get("Error"):
+                return Failure.told(answer, client.credential)
+        except Exception as error:  # whatever such an answer does to the SDK and to a parser
+            return Failure.of(error, client.credential, body)
+        try:
+            return rows_of(answer["Data"], "Index", "Embedding")
+        except (ValueError, KeyError, OverflowError):
+            return Failure("", "sent no list of embeddings")
 
-    def _explain(self, error: Any, attempts: int) -> str:
+    def _explain(self, failure: Failure, attempts: int) -> str:
         """The code and the reason in one line, and what to do."""
-        code, message = str(error.get_code()), error.get_message()
-        reason = message.decode(errors="replace") if isinstance(message, bytes) else str(message)
-        reason = reason.rpartition("(Caused by ")[2]  # the rest is how the SDK's client came there
+        code, reason = failure.code, EngineError(failure.reason)
         times = "" if attempts == 1 else f", asked {attempts} times"
-        if code == "ClientNetworkError":
-            return in_one_line(f"{self._server} cannot be reached{times}", EngineError(reason))
-        request = f" (request {error.get_request_id()})" if error.get_request_id() else ""
+        if not code:
+            return f"{self._server} {failure.reason}"
+        if code == UNREACHED:
+            return in_one_line(f"{self._server} cannot be reached{times}", reason)
+        request = f" (request {failure.request})" if failure.request else ""
         remedy = ""
         if code.startswith(("AuthFailure", "UnauthorizedOperation")):
             remedy = "; look at TENCENTCLOUD_SECRET_ID and TENCENTCLOUD_SECRET_KEY, and at what they may do"
         elif code.startswith("RequestLimitExceeded"):
             remedy = "; pass a smaller concurrency, or more max_attempts"
-        return in_one_line(f"{self._server} answered {code}{times}", EngineError(reason)) + request + remedy
-
-
-class _Redaction(logging.Filter):
-    """Takes signatures and temporary tokens out of the whole requests that the SDK logs at level DEBUG."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        record.msg = re.sub(r"(?mi)^(authorization|x-tc-token): .*$", r"\1: ***", record.getMessage())
-        record.args = ()
-        return True
-
-
-_REDACTION = _Redaction()
+        return in_one_line(f"{self._server} answered {code}{times}", reason) + request + remedy
 
 
 def _credential() -> Any:

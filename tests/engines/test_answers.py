@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from youtu_st.engines.sending import check_answer
+from youtu_st.engines.answers import check_answer
 from youtu_st.errors import EngineError
 
 
