@@ -81,7 +81,7 @@ def _flush(path: Path) -> None:
 def checksum(content: Any) -> int:
     """64 bits of xxHash3 over the bytes of a buffer, as the signed int that a database keeps.
 
-    It finds what disks, cables and careless hands do to bytes, and is no defence against who wants to deceive.
+    It finds what disks and careless hands do to bytes, and is no defence against who wants to deceive.
     """
     return _signed(xxhash.xxh3_64_intdigest(content))
 

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import difflib
 import importlib
-from collections.abc import Iterable
+import re
+import reprlib
+from collections.abc import Callable, Iterable
 from types import ModuleType
+from typing import Any
 
 
 class YoutuError(Exception):
@@ -72,6 +75,10 @@ class IndexDamagedError(VectorIndexError, RuntimeError):
     """A file of the index cannot be read."""
 
 
+class IndexWarning(UserWarning):
+    """Everything is stored, and what an index does to stay small and quick could not be done this time."""
+
+
 class FilterError(VectorIndexError, ValueError):
     """A metadata filter is malformed: the message names the part and what is allowed."""
 
@@ -97,15 +104,69 @@ def require(module: str, extra: str) -> ModuleType:
         ) from error
 
 
-def in_one_line(what: str, error: Exception) -> str:
+# What a terminal obeys, or turns the order or the lines of what it shows with, and what is no character or is
+# never seen: C0, DEL, C1, U+2028 to U+202E, U+2066 to U+2069, surrogates, tags. Joiners, marks of
+# direction and variation selectors stay: languages and emoji need them, and they reach no further than that.
+_UNSEEN = r"\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff\U000e0000-\U000e007f"
+# The flags of England, Scotland and Wales are a black flag and tags: the one use that tags have.
+_FLAG = r"(\U0001f3f4[\U000e0030-\U000e0039\U000e0061-\U000e007a]{3,6}\U000e007f)"
+_IN_LINE = re.compile(rf"{_FLAG}|[\x00-\x1f{_UNSEEN}]")
+_IN_TEXT = re.compile(rf"{_FLAG}|[\x00-\x08\x0b-\x1f{_UNSEEN}]")
+_LONGEST_NAME = 200
+"""Characters of a name that are looked at for what was meant."""
+
+
+def _escape(character: str) -> str:
+    return character.encode("unicode_escape").decode()
+
+
+def printable(text: str, *, whole: bool = False, escape: Callable[[str], str] = _escape) -> str:
+    r"""A text as a terminal may be sent it: whoever wrote it, it moves, hides and sets nothing there.
+
+    What is not shown as it is becomes what Python writes for it: ``\x1b``, ``\u202e``, ``\udcff``.
+
+    Args:
+        text: A document, a name, a server's answer, another library's message.
+        whole: Keep line breaks and tabs, for a text that may take several lines; else they are shown too, and
+            a name cannot write a line of its own.
+        escape: What to write for a character that is not shown.
+    """
+    return (_IN_TEXT if whole else _IN_LINE).sub(lambda found: found[1] or escape(found[0]), text)
+
+
+class _Brief(reprlib.Repr):
+    """Representations of any value, however deep, long or odd, that a message can hold."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.maxlevel = 4
+        self.maxstring = self.maxother = 160
+
+    def repr_int(self, x: int, level: int) -> str:
+        # Python writes no ints of more than 4,300 digits; 400 of them tell nobody more than their number.
+        return super().repr_int(x, level) if x.bit_length() < 256 else f"an int of {x.bit_length()} bits"
+
+
+def brief(value: Any) -> str:
+    """A value for a message, as ``repr`` shows it, in at most 300 characters: the middle is left out."""
+    shown = printable(_Brief().repr(value))
+    return shown if len(shown) <= 300 else f"{shown[:240]}...{shown[-57:]}"
+
+
+def in_one_line(what: str, error: BaseException) -> str:
     """What went wrong, and the beginning of the reason that another library gives."""
-    reason = " ".join(str(error).split()) or type(error).__name__
+    try:
+        reason = " ".join(str(error).split()) or type(error).__name__
+    except Exception:  # the message of somebody else's class
+        reason = type(error).__name__
+    if isinstance(error, RecursionError):
+        reason = "it is nested too deeply"
     if "trust_remote_code" in reason:
         reason = (
             "it brings its own code, which runs only with trust_remote_code=True "
             "(--trust-remote-code on the command line)"
         )
-    return f"{what}: {reason[:200]}"
+    return f"{what}: {printable(reason[:200])}"
 
 
 def did_you_mean(name: object, known: Iterable[str], *, most: int = 1, cutoff: float = 0.6) -> str:
@@ -117,5 +178,5 @@ def did_you_mean(name: object, known: Iterable[str], *, most: int = 1, cutoff: f
         most: How many of the known names to give.
         cutoff: Likeness from 0 to 1 that they must have, see :func:`difflib.get_close_matches`.
     """
-    near = difflib.get_close_matches(str(name), list(known), n=most, cutoff=cutoff)
+    near = difflib.get_close_matches(str(name)[:_LONGEST_NAME], list(known), n=most, cutoff=cutoff)
     return f"did you mean {' or '.join(map(repr, near))}? " if near else ""

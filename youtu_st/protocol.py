@@ -65,6 +65,15 @@ class TextEncoder(Protocol):
         """Encode documents. Otherwise as :meth:`encode_query`."""
 
 
+SPLIT = "split_special_tokens"
+"""The part of an identity, and the setting, with which special tokens in texts are read as characters."""
+
+
+def settings_of(identity: Mapping[str, str]) -> dict[str, bool]:
+    """What an encoder has to be told, beside its model's name, to have an identity."""
+    return {SPLIT: True} if identity.get(SPLIT) == "true" else {}
+
+
 def canonical(value: Any) -> str:
     """JSON that is the same for equal values."""
     return json.dumps(value, ensure_ascii=False, sort_keys=True)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,8 @@ from tiny import TinyEncoder
 
 from youtu_st.errors import InputError, VectorIndexError
 from youtu_st.index import VectorIndex
+from youtu_st.index.factory import build, keeps_whole_vectors, tune
+from youtu_st.index.vectors import VectorTable
 
 COUNT = 900
 TEXTS = [f"text {i}" for i in range(COUNT)]
@@ -40,6 +44,15 @@ FACTORIES = {
     "L2norm,HNSW8": 1e-6,
 }
 EXACT = {"Flat", "HNSW32", "IVF16,Flat", "IVF8,PQ4x4,RFlat", "L2norm,HNSW8"}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread() -> Iterator[None]:
+    """So small an index is trained in no time, unless FAISS's threads wait for processors that others use."""
+    before = faiss.omp_get_max_threads()
+    faiss.omp_set_num_threads(1)
+    yield
+    faiss.omp_set_num_threads(before)
 
 
 @pytest.fixture(scope="module")
@@ -231,8 +244,12 @@ def test_search_parameters_reach_faiss(tmp_path: Path, encoder: TinyEncoder, vec
         ("LSH", "cannot build it"),
         ("NSG16,Flat", "takes all its vectors at once"),
         ("PCAW8,Flat", "whitening"),
-        ("IVF0,Flat", "cannot be searched"),
+        ("IVF0,Flat", "its numbers must be 1 to 1048576"),
         (None, "factory string such as"),
+        ("PCA8,IDMap,Flat", "leave IDMap out"),
+        ("IVF4,FlatDedup", "'IwFd' cannot be checked"),
+        ("IVF4,RQ4x4fs", "leave out fs"),
+        ("RR1000000,Flat", "more than 8 times as long"),
     ],
 )
 def test_a_factory_that_cannot_be_used(
@@ -241,3 +258,116 @@ def test_a_factory_that_cannot_be_used(
     with pytest.raises(InputError, match=message):
         VectorIndex.create(tmp_path / "index", encoder, factory)
     assert not (tmp_path / "index").exists()
+
+
+HOSTILE = {
+    "a long chain": "PCA8," * 20_000 + "Flat",
+    "a long name": "F" * 100_000,
+    "open parentheses": "(" * 100_000,
+    "nested lists": "IVF4(" * 5_000 + "Flat" + ")" * 5_000 + ",Flat",
+    "nested refinements": "Flat" + ",RFlat" * 5_000,
+    "labels": "IDMap," * 20_000 + "Flat",
+    "many lists": "IVF1000000000,Flat",
+    "more lists than numbers": "IVF99999999999999999999,Flat",
+    "no lists": "IVF4,FlatPanorama0",
+    "many links": "HNSW1000000000",
+    "links that fill the memory": "HNSW100000",
+    "many bits": "PQ16x24",
+    "many pieces": "PQ1000x24",
+    "many of many": "IVF1000000(IVF1000000(IVF1000000,Flat),Flat),Flat",
+    "a zero byte": "Flat\0x",
+    "a line": "Flat\n,RFlat",
+    "no ASCII": "Flät",
+    "digits that are none": "IVF٤,Flat",
+    "half a character": "Flat\ud800",
+}
+
+BUILD = """
+import resource, sys
+sys.path.insert(0, sys.argv[1])
+from test_index_factories import HOSTILE
+from youtu_st.errors import InputError
+from youtu_st.index.factory import build
+
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+for name, factory in HOSTILE.items():
+    try:
+        build(factory, 16)
+        print(name, "builds")
+    except InputError as error:
+        if "\\n" in str(error) or len(str(error)) > 400 or not str(error).isprintable():
+            print(name, repr(str(error)))
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before >> 10 < 200)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="looks at the memory as POSIX tells it")
+def test_a_hostile_factory_is_an_error_in_one_line() -> None:
+    """In a process of its own: FAISS's parser would end it, or fill the memory."""
+    command = [sys.executable, "-c", BUILD, str(Path(__file__).parent)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "True\n", "")
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        "nprobe=0", "nprobe=-1", "nprobe=nan", "nprobe=1e300", "nprobe=99999999", "nprobe", "=1", "nprobe=1=2", "nprobe=",
+        "n" * 100 + "=1", "nprobe=" + "9" * 100_000, "nprobe=1," * 10_000, "nprobe=4\n", "k_factor_rf=8", "efSearch=8",
+    ],
+)  # fmt: skip
+def test_search_parameters_that_cannot_be_used(parameters: str) -> None:
+    with pytest.raises(InputError, match='search_parameters must be what FAISS takes.*"nprobe=64"') as caught:
+        tune(build("IVF4,Flat", 16), parameters)
+    assert len(str(caught.value)) < 400
+    assert "\n" not in str(caught.value)
+
+
+def test_a_refinement_is_as_wide_as_a_file_may_say() -> None:
+    index = build("PQ8x4,RFlat", 16)
+    tune(index, "k_factor_rf=1000")
+    assert index.k_factor == 1000
+    for parameters in ("k_factor_rf=0.5", "k_factor_rf=1001"):  # FAISS would write it, and then not read it
+        with pytest.raises(InputError, match="search_parameters"):
+            tune(index, parameters)
+
+
+WHOLE = [
+    "Flat", "HNSW32", "HNSW8,Flat", "IVF16,Flat", "IVF4_HNSW8,Flat", "IVF8,PQ4x4,RFlat", "PCA12,IVF8,Flat,RFlat",
+]  # fmt: skip
+LOSSY = [
+    "SQ8",
+    "HNSW16_SQ8",
+    "IVF4,PQ8x4",
+    "PQ8x4fs",
+    "PCA12,Flat",
+    "OPQ4_8,Flat",
+    "RR,Flat",
+    "IVF4,PQ8x4,Refine(SQ8)",
+]
+
+
+@pytest.mark.parametrize("factory", [*WHOLE, *LOSSY])
+def test_what_keeps_whole_vectors_gives_back_the_very_same(vectors: np.ndarray, factory: str) -> None:
+    table = VectorTable(factory, 16)
+    table.add(np.arange(1, COUNT + 1), vectors)
+    if table.needs_training:
+        assert keeps_whole_vectors(table.index)  # Flat stands in
+        table.train()
+    whole = bool((table.reconstruct(table.keys) == vectors).all())
+    assert keeps_whole_vectors(table.index) == whole == (factory in WHOLE)
+
+
+@pytest.mark.parametrize("factory", ["IVF4,RQ2x4", "IVF4,LSQ2x4", "IVF4,PRQ2x2x4"])
+def test_kinds_that_take_no_selector_find_what_is_left(vectors: np.ndarray, factory: str) -> None:
+    """FAISS raised "id selector not supported" for a search of these after deletions."""
+    table = VectorTable(factory, 16)
+    table.add(np.arange(1, COUNT + 1), vectors)
+    table.train()
+    table.discard(table.keys[::3])
+    alive = set(table.keys[table.alive].tolist())
+    for hits in table.search(vectors[:20], 50):
+        assert len({key for _, key in hits} & alive) == 50
+    odd = {key for key in alive if key % 2}
+    for hits in table.search(vectors[:20], 50, np.array(sorted(odd))):
+        assert len({key for _, key in hits} & odd) == 50

@@ -6,6 +6,7 @@ import json
 import sqlite3
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -235,3 +236,151 @@ def test_nesting_has_a_limit() -> None:
         deep = {"$not": deep}
     with pytest.raises(FilterError, match="nest"):
         compile_filter({"a": deep})
+
+
+def nested(depth: int) -> Any:
+    value: Any = []
+    for _ in range(depth):
+        value = [value]
+    return value
+
+
+class Unspeakable:
+    def __repr__(self) -> str:
+        raise RuntimeError("no words")
+
+
+SELF: dict[str, Any] = {"a": 1}
+SELF["$and"] = [SELF]
+LOOP: list[Any] = []
+LOOP.append(LOOP)
+LAUGHS: dict[str, Any] = {"a": 1}
+for _ in range(19):
+    LAUGHS = {"$and": [LAUGHS] * 10}
+
+
+@pytest.mark.parametrize(
+    ("filter", "message"),
+    [
+        (SELF, r"^a filter must nest at most 20 levels$"),
+        ({"a": {"$not": SELF}}, "unknown operator 'a' in the condition"),
+        (LAUGHS, "^a filter must have at most 900 conditions; to match one of many values, use"),
+        ({"$or": [{"a": n} for n in range(1000)]}, "at most 900 conditions"),
+        ({f"a{n}": 1 for n in range(1000)}, "at most 900 conditions"),
+        ({"$or": [{}] * 1000}, "at most 900 conditions"),
+        ({"a": nested(100_000)}, r"\$eq must be a str, .* not \[\[\[\[\[\.\.\.\]\]\]\]\]: to match any"),
+        ({"a": {"$in": [1, LOOP]}}, r"\$in must be a str, .* not \[\[\[\[\[\.\.\."),
+        ({"a": {"$in": nested(100_000)[0][0]}}, r"\$in must be a str, .* not \["),
+        ({"$and": nested(100_000)}, "a filter must be a dictionary"),
+        (
+            {"a": 10**400},
+            r"\$eq must be an int of 64 bits, not an int of 1329 bits: store longer ones as str",
+        ),
+        ({"a": {"$in": [2**63]}}, r"\$in must be an int of 64 bits, not 9223372036854775808"),
+        ({"a": {"$gt": 10**5000}}, r"\$gt must be an int of 64 bits, not an int of \d+ bits"),
+        ({"a": {"$lte": float("nan")}}, r"\$lte must be a finite number, not nan"),
+        ({"a": {"$in": [float("inf")]}}, r"\$in must be a finite number, not inf"),
+        ({"a": np.float32("nan")}, r"\$eq must be a finite number, not"),
+        ({"a": np.datetime64("2020-01-01")}, r"\$eq must be a str, a number"),
+        ({"a": np.zeros(10**6)}, r"\$eq must be a str, a number"),
+        ({"a": {"$in": np.zeros(3)}}, r"\$in must be a list of values, not array"),
+        ({"a": "x\0y"}, r"\$eq must be a str without NUL, .* not 'x\\x00y'"),
+        ({"a": {"$lt": "\0"}}, r"\$lt must be a str without NUL"),
+        ({"a\0b": 1}, r"without quotes, backslashes or control characters, not 'a\\x00b'"),
+        ({"\ud800": 1}, r"control characters, not '\\ud800'"),
+        ({"x" * 10**6 + ".": 1}, r"joined by single dots.*not 'x+\.\.\.x+\.'$"),
+        ({"$" + "x" * 10**6: 1}, r"unknown operator '\$x+\.\.\.x+' where"),
+        ({"x" * 10**6: {"$x": 1}}, r"unknown operator '\$x' in the condition on \"x+ \("),
+        ({"x" * 10**6: {}}, r'the condition on "x+ must not be empty'),
+        ({b"a": 1}, r"names of metadata fields, not b'a'"),
+        ({(1, 2): 1}, r"names of metadata fields, not \(1, 2\)"),
+        ({None: 1}, "names of metadata fields, not None"),
+        ({"a": {None: 1}}, "unknown operator None in the condition on"),
+        ({"a": Unspeakable()}, r"\$eq must be .* not <Unspeakable"),
+        ({"a": {"$in": "x" * 10**6}}, r"\$in must be a list of values, not 'x+\.\.\.x+'$"),
+        ({"\x9b2J": {"$x": 1}}, r'the condition on "\\x9b2J" \('),
+        ("", "a filter must be a dictionary"),
+        (0, "a filter must be a dictionary"),
+        ([], "a filter must be a dictionary"),
+        (np.zeros(3), "a filter must be a dictionary"),
+    ],
+    ids=lambda value: repr(value)[:40] if isinstance(value, str) else "",
+)
+def test_whatever_a_filter_holds_is_one_short_line(filter: Any, message: str) -> None:
+    with pytest.raises(FilterError, match=message) as caught:
+        compile_filter(filter)
+    line = str(caught.value)
+    assert len(line) < 1000
+    assert line.isprintable()
+
+
+@pytest.mark.parametrize(
+    ("filter", "expected"),
+    [
+        ({"$or": [{"a": -n} for n in range(1, 449)] + [{"a": 1}]}, [0]),
+        ({"$and": [{"a": 1}] * 899}, [0]),
+        ({f"b{n}": None for n in range(900)}, [0, 1, 2]),
+        ({"a": {"$in": list(range(1, 100_000))}}, [0, 1]),
+        ({"a": {"$nin": ["x" * 10**6, None, 1]}}, [1, 2]),
+        ({"x" * 10**6: None}, [0, 1, 2]),
+        ({".".join("a" * 10_000): None}, [0, 1, 2]),
+        ({"a": {"$size": 10**5000}}, []),
+        ({"a": {"$not": {"$size": 10**5000}}}, [0, 1, 2]),
+        ({"a": "\ud800"}, []),
+        ({"a": 2.0**63}, [2]),
+        ({"a": {"$gt": 2**63 - 1}}, [2]),
+        ({"a": np.int64(1)}, [0]),
+        ({"a": {"$in": [np.float32(2.0), np.str_("x")]}}, [1]),
+        ({"a": {"$gte": np.int8(2)}}, [1, 2]),
+        ({"a": np.bool_(True)}, []),
+        ({"a": {"$size": np.int64(0)}}, []),
+    ],
+    ids=lambda value: "",
+)
+def test_much_or_odd_is_answered(filter: Any, expected: list[int]) -> None:
+    records = [{"a": 1}, {"a": 2}, {"a": 2**63}]
+    assert select(records, filter) == expected
+
+
+@pytest.mark.parametrize("levels", [1, 2, 9, 17])
+@pytest.mark.parametrize("leaf", [2, None, {"$not": {"$gte": 1, "$lt": 3}}], ids=str)
+@pytest.mark.parametrize("first", [True, False])
+def test_as_many_conditions_as_allowed_fit_into_sqlite_however_they_nest(
+    levels: int, leaf: Any, first: bool
+) -> None:
+    """Each level adds to what its parser has to remember, and each part to the depth of the expression."""
+    filter: dict[str, Any] = {"a": 1}
+    parts = 880 // levels // (4 if isinstance(leaf, dict) else 1) - 3
+    for level in range(levels):
+        inner = {"$not": filter} if level == 8 else filter
+        beside = [{"a": leaf}] * parts
+        filter = {"b": None, "$or": [inner, *beside] if first else [*beside, inner], "c": None}
+    records: list[Any] = [{"a": 1}, {"a": 2}, {}, {"a": 1, "b": 1}]
+    assert select(records, filter) == [i for i, one in enumerate(records) if matches(one, filter)]
+
+
+deep = st.recursive(
+    st.builds(lambda n, name: {name: n}, st.sampled_from([1, 2, None]), st.sampled_from("abc")),
+    lambda inner: st.builds(
+        lambda parts, beside, name: {name: parts} | beside,
+        st.lists(inner, min_size=1, max_size=4),
+        st.dictionaries(st.sampled_from("abc"), st.sampled_from([1, None]), max_size=2),
+        st.sampled_from(["$and", "$or"]),
+    ),
+    max_leaves=60,
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.lists(st.dictionaries(st.sampled_from("abc"), st.sampled_from([1, 2]), max_size=3), max_size=4), deep
+)
+def test_deep_filters_select_what_the_plain_evaluator_selects(
+    records: list[Any], filter: dict[str, Any]
+) -> None:
+    try:
+        found = select(records, filter)
+    except FilterError as error:
+        assert "nest at most" in str(error)
+    else:
+        assert found == [i for i, one in enumerate(records) if matches(one, filter)]

@@ -76,7 +76,16 @@ def test_the_documented_schema_is_the_schema(tmp_path: Path, encoder: TinyEncode
         return re.sub(r"\s+", " ", sql).replace("( ", "(").replace(" )", ")").strip()
 
     assert [plain(one) for one in documented.split(";") if one.strip()] == [plain(one) for one in schema]
-    assert names == ["commit", "generation", "journal_bytes", "next_key"]
+    assert names == [
+        "changes",
+        "checksum",
+        "commit",
+        "documents",
+        "generation",
+        "journal_bytes",
+        "next_key",
+        "snapshot",
+    ]
 
 
 def test_no_pickle_anywhere(tmp_path: Path, encoder: TinyEncoder) -> None:

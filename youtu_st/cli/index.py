@@ -1,4 +1,4 @@
-"""``youtu-st index``: build, search and look at an index."""
+"""``youtu-st index``: build, search, look at and check an index."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from youtu_st.cli import check
 from youtu_st.cli.console import (
     DEFAULT_MODEL,
     Fast,
@@ -17,13 +18,13 @@ from youtu_st.cli.console import (
     absolute_model,
     check_question,
     count,
-    load_encoder,
-    load_reranker,
+    echo,
     print_json,
     say,
     status,
 )
-from youtu_st.errors import IndexNotFoundError, UnknownModelError
+from youtu_st.cli.loaded import SplitSpecialTokens, load_encoder, load_reranker
+from youtu_st.errors import IndexNotFoundError, UnknownModelError, brief
 
 if TYPE_CHECKING:
     from youtu_st.encoder import Encoder
@@ -64,6 +65,7 @@ def build(
             metavar="N", help="Most tokens of a passage; default: what the model reads, at most 512."
         ),
     ] = None,
+    split_special_tokens: SplitSpecialTokens = False,
     fast: Fast = False,
     trust_remote_code: TrustRemoteCode = False,
 ) -> None:
@@ -78,9 +80,16 @@ def build(
     named = ", ".join(map(str, paths))
     if not found.files:
         raise UsageError(f"no documents found in {named}: there is no file of {' '.join(corpus.SUFFIXES)}")
-    manifest = _manifest_to_update(out, factory)
-    encoder = _encoder(out, manifest, model=model, trust_remote_code=trust_remote_code, fast=fast)
-    splitter = corpus.Splitter(encoder.tokenizer, corpus.passage_tokens(encoder, chunk_tokens))
+    manifest = _manifest_to_update(out, factory, split_special_tokens)
+    encoder = _encoder(
+        out,
+        manifest,
+        model=model,
+        trust_remote_code=trust_remote_code,
+        split_special_tokens=split_special_tokens,
+        fast=fast,
+    )
+    splitter = corpus.Splitter(encoder.reader, corpus.passage_tokens(encoder, chunk_tokens))
     with corpus.Spool() as spool:
         # Before the index is made: a file that cannot be read leaves nothing behind.
         with status("reading ...") as spinner:
@@ -97,7 +106,7 @@ def build(
     if parts := [count(number, noun) + rest for number, noun, rest in skipped if number]:
         say("note", f"skipped {' and '.join(parts)}")
     updated = f"updated {changes.updated:,}, " if changes.updated else ""
-    typer.echo(
+    echo(
         f"added {changes.added:,}, {updated}unchanged {changes.unchanged:,}, deleted {changes.deleted:,} "
         f"passages from {count(changes.files, 'file')} -> {out} ({count(total, 'passage')})"
     )
@@ -177,12 +186,15 @@ def info(
     facts["built with"] = ", ".join(map(str, facts["built with"].values()))
     facts["size"] = f"{facts['size'] / 1e6:,.1f} MB"
     for name, value in facts.items():
-        typer.echo(f"{name:<12} {value}")
+        echo(f"{name:<12} {value}")
 
 
-def _manifest_to_update(out: Path, factory: str | None) -> Manifest | None:
+app.command("check", epilog=check.EXAMPLE)(check.check)
+
+
+def _manifest_to_update(out: Path, factory: str | None, split: bool) -> Manifest | None:
     """The manifest of the index that is there; None if there is room for a new one."""
-    from youtu_st.index.directory import check_vacant
+    from youtu_st.index.creation import check_vacant
     from youtu_st.index.files import MANIFEST
 
     if not (out / MANIFEST).exists():
@@ -193,6 +205,8 @@ def _manifest_to_update(out: Path, factory: str | None) -> Manifest | None:
         raise UsageError(
             f"{out} was built with --factory {manifest.factory}, not {factory}: build another directory"
         )
+    if split and not _splits(manifest):
+        raise UsageError(f"{out} was built without --split-special-tokens: build another directory")
     return manifest
 
 
@@ -202,9 +216,13 @@ def _encoder(
     *,
     model: str | None,
     trust_remote_code: bool,
+    split_special_tokens: bool = False,
     fast: bool = False,
 ) -> Encoder:
-    """The model that is named, or else the one that the index was built with, or else the default."""
+    """The model that is named, or else the one that the index was built with, or else the default.
+
+    Special tokens in texts are read as the index has it.
+    """
     name = model or (manifest.model if manifest else DEFAULT_MODEL)
     try:
         absolute = absolute_model(name)
@@ -214,7 +232,14 @@ def _encoder(
         raise UsageError(
             f"{directory} was built with the model {name}, which is not there: say where it is with --model"
         ) from error
-    return load_encoder(absolute, trust_remote_code=trust_remote_code, fast=fast)
+    split = split_special_tokens or (manifest is not None and _splits(manifest))
+    return load_encoder(absolute, trust_remote_code=trust_remote_code, split_special_tokens=split, fast=fast)
+
+
+def _splits(manifest: Manifest) -> bool:
+    from youtu_st.protocol import settings_of
+
+    return bool(settings_of(manifest.identity))
 
 
 def _opened(directory: Path, encoder: Encoder) -> VectorIndex:
@@ -242,9 +267,9 @@ def _condition(where: str) -> dict[str, Any]:
     example = """Example: --filter '{"lang": "zh"}'"""
     try:
         condition: dict[str, Any] = json.loads(where)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UsageError(f"--filter is not JSON: {error}. {example}") from error
     if not isinstance(condition, dict):
-        raise UsageError(f"--filter must be a JSON object, not {where}. {example}")
+        raise UsageError(f"--filter must be a JSON object, not {brief(condition)}. {example}")
     compile_filter(condition)
     return condition

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from youtu_st.index.documents import count_documents
 from youtu_st.index.manifest import Manifest, read_manifest
+from youtu_st.index.repair import Condition, Repair, check_index, repair_index
 from youtu_st.index.results import Document, Hit, is_record, without_records
 from youtu_st.index.store import VectorIndex
 
 __all__ = [
+    "Condition",
     "Document",
     "Hit",
     "Manifest",
+    "Repair",
     "VectorIndex",
+    "check_index",
     "count_documents",
     "is_record",
     "read_manifest",
+    "repair_index",
     "without_records",
 ]

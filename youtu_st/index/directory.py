@@ -2,151 +2,173 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+import warnings
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from threading import RLock
+from typing import TypeVar
 
 import numpy as np
-from filelock import FileLock, Timeout
 
-from youtu_st.errors import IndexDamagedError, IndexExistsError, IndexLockedError, VectorIndexError
-from youtu_st.index import files
-from youtu_st.index.documents import DocumentStore, State, create_documents, explained
+from youtu_st.disk import checksum
+from youtu_st.errors import IndexDamagedError, IndexWarning, VectorIndexError
+from youtu_st.index import creation, files
+from youtu_st.index.documents import DocumentStore
+from youtu_st.index.folding import Sizes
+from youtu_st.index.forking import rest_around_forks
 from youtu_st.index.inputs import Batch
-from youtu_st.index.journal import Journal
-from youtu_st.index.manifest import Manifest
+from youtu_st.index.journal import Journal, Keys
+from youtu_st.index.manifest import VERSION, Manifest
+from youtu_st.index.schema import damaged, explained
+from youtu_st.index.state import Change, State, read_committed, write_committed
 from youtu_st.index.vectors import VectorTable
 from youtu_st.protocol import Vectors
 
-_LONG_JOURNAL = 1 << 30
-_SMALL_BYTES = 64 << 20
-_FOLD_SHARE = 0.1
+T = TypeVar("T")
+
 _ATTEMPTS = 20
-_NOTHING = State(commit=-1, generation=-1, journal_bytes=0, next_key=1)
-
-
-def check_vacant(path: Path) -> None:
-    """Refuse a directory that holds an index, or anything that ``create`` did not leave there half-made.
-
-    Raises:
-        IndexExistsError: The message names what is there.
-    """
-    if not path.exists():
-        return
-    if not path.is_dir():
-        raise IndexExistsError(f"{path} must be a new or an empty directory, not a file")
-    names = sorted(entry.name for entry in path.iterdir())
-    if files.MANIFEST in names:
-        raise IndexExistsError(
-            f"{path} holds an index already: open it with VectorIndex.open, or choose another"
-        )
-    foreign = [name for name in names if not files.is_ours(name)]
-    if foreign:
-        raise IndexExistsError(f"{path} must be a new or an empty directory, and holds {foreign[0]!r}")
-
-
-def create_directory(path: Path, manifest: Manifest, table: VectorTable) -> None:
-    """Write an empty index."""
-    with files.writing(path):
-        path.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(path / files.LOCK, timeout=0)
-    _acquire(lock, path)
-    try:
-        check_vacant(path)  # another process may have been faster
-        for entry in path.iterdir():
-            if entry.name != files.LOCK:
-                entry.unlink()
-        create_documents(path / files.DOCUMENTS)
-        _write_generation(path, 0, table)
-        manifest.write(path)  # last: a directory without it is not an index
-    finally:
-        lock.release()
 
 
 class IndexDirectory:
     """An open index directory: its files, and the part of them that is in memory.
 
-    ``table`` is brought up to date at the start of every transaction. What counts of the vectors' files is
-    said by ``documents.sqlite``, so one SQLite transaction commits documents and vectors together.
+    What counts of the vectors' files is said by ``documents.sqlite``, so one SQLite transaction commits
+    documents and vectors together. ``table`` is brought up to date at the start of every transaction.
+
+    An exception may come at any line (Ctrl-C), so nothing here depends on a line that follows another:
+    ``_held``, the state that the table is at, is None while the table changes, which has it read anew; a
+    transaction first undoes what was left open; and what was begun with the files is begun again.
+
+    Args:
+        path: The directory.
+        manifest: What it says it is.
+        search_parameters: See :meth:`VectorIndex.open`.
+        created: This process has just made it: there is nothing to distrust.
     """
 
-    def __init__(self, path: Path, manifest: Manifest, search_parameters: str | None) -> None:
+    def __init__(
+        self, path: Path, manifest: Manifest, search_parameters: str | None, *, created: bool = False
+    ) -> None:
         self.path = path
         self.manifest = manifest
         self.closed = False
-        self.table = VectorTable(manifest.factory, manifest.dimension, search_parameters)
+        self._search_parameters = search_parameters
+        self._kept_dead = 0
+        self._is_writer = False
         self._lock = RLock()
-        # The system releases it when the process dies. thread_local would tie it to the thread that took it.
-        self._write_lock = FileLock(path / files.LOCK, timeout=0, thread_local=False)
-        self._changed = False
-        self._held = _NOTHING  # the state that the table is at
-        self._removed = 0
-        self._journal = self._journal_of(0)
-        self._documents = DocumentStore(path / files.DOCUMENTS)
+        self._write_lock = creation.write_lock(path)
+        self._empty()
+        files.check_directory(path)
+        least = read_committed(path)  # before the transaction: it may only be older
+        self._documents = DocumentStore(path / files.DOCUMENTS, intact=created)
         try:
-            self._refresh()
+            self._check_commit(self._current(), least)
         except BaseException:
             self._documents.close()
             raise
+        rest_around_forks(self)
 
-    def _journal_of(self, generation: int) -> Journal:
-        return Journal(files.journal_path(self.path, generation), self.manifest.dimension)
+    def _empty(self) -> None:
+        self._held: State | None = None
+        self._held_version = 0
+        self.table = VectorTable(self.manifest.factory, self.manifest.dimension, self._search_parameters)
+
+    def _check_commit(self, state: State, least: int) -> None:
+        if state.commit < least:
+            raise damaged(
+                self._documents.path,
+                f"it is at commit {state.commit}, and {least} was acknowledged: documents.sqlite-wal is "
+                "damaged or gone",
+            )
+
+    # -- forks, see youtu_st.index.forking ---------------------------------------------------------------
+
+    def before_fork(self) -> None:
+        """Wait for other threads, and close the connection: the next call opens it again."""
+        self._lock.acquire()
+        self._documents.close()
+
+    def after_fork_in_parent(self) -> None:
+        """Let other threads go on."""
+        self._lock.release()
+
+    def after_fork_in_child(self) -> None:
+        """The locks are the parent's; the vectors are a copy, which is read on."""
+        self._lock = RLock()
+        self._write_lock = creation.write_lock(self.path)
+        self._is_writer = False
 
     # -- reading -----------------------------------------------------------------------------------------
 
-    @contextmanager
-    def reading(self) -> Iterator[tuple[DocumentStore, VectorTable]]:
-        """A read transaction: documents and vectors of one and the same commit."""
+    def read(self, work: Callable[[DocumentStore, VectorTable], T]) -> T:
+        """What ``work`` gives for documents and vectors of one and the same commit."""
         with self._lock:
             self._check_open()
             try:
-                self._begin()
                 with explained(self._documents.path):
-                    yield self._documents, self.table
+                    self._begin()
+                    return work(self._documents, self.table)
             finally:
                 self._documents.end()
-
-    def _refresh(self) -> None:
-        with self.reading():
-            pass
 
     def _check_open(self) -> None:
         if self.closed:
             raise VectorIndexError(f"the index in {self.path} is closed: open it again with VectorIndex.open")
 
-    def _begin(self) -> None:
+    def _begin(self, *, writing: bool = False) -> State:
+        """Start a transaction, and bring the table to its state."""
         for _ in range(_ATTEMPTS):
+            state = self._documents.begin(writing=writing)
             try:
-                self._catch_up(self._documents.begin())
-                return
+                self._catch_up(state)
             except FileNotFoundError as error:
                 # A writer has folded its files between our two looks: the next transaction sees the new ones.
                 self._documents.end()
                 missing = error
+            else:
+                return state
         raise IndexDamagedError(f"{missing.filename} is missing, and documents.sqlite names it") from missing
 
     def _catch_up(self, state: State) -> None:
-        """Bring the table to the state of the current transaction."""
-        if state.commit == self._held.commit and self.table.consistent:
+        held, version = self._held, self._documents.version
+        if held is not None and held.commit == state.commit:
             return
-        if state.generation != self._held.generation or not self.table.consistent:
-            self._held, self._removed = _NOTHING, 0
-            self._journal.close()
-            self._journal = self._journal_of(state.generation)
-            self.table.read(files.vectors_path(self.path, state.generation))
-        if state.journal_bytes > self._held.journal_bytes:
-            self.table.add(*self._journal.read(self._held.journal_bytes, state.journal_bytes))
-        gone, self._removed = self._documents.removed_since(self._removed)
-        self.table.discard(gone)
-        if self._held is _NOTHING and self.table.alive_count != self._documents.count():
-            raise IndexDamagedError(
-                f"{self.path} is damaged: it has {self._documents.count()} documents and vectors for "
-                f"{self.table.alive_count}; build it again from the texts in documents.sqlite"
+        if held is None or held.generation != state.generation or version != self._held_version:
+            held = self._read_snapshot(state)
+        self._held = None
+        changes = self._documents.changes(held.changes, state)
+        keys, vectors = self._journal(state).read(
+            held.journal_bytes, [(change.stop, change.vectors) for change in changes]
+        )
+        self._apply(state, keys, vectors, [change.removed for change in changes])
+
+    def _read_snapshot(self, state: State) -> State:
+        """Have the table hold a generation's snapshot and nothing more; returns the state that this is."""
+        self._empty()
+        version = self._documents.version
+        self.table.read(
+            files.vectors_path(self.path, state.generation), None if version == 1 else state.snapshot
+        )
+        self._held_version = version
+        return State(generation=state.generation)
+
+    def _apply(self, state: State, keys: Keys, vectors: Vectors, removed: Iterable[Keys]) -> None:
+        """Bring the table to a state by what led to it."""
+        self._held = None
+        self.table.add(keys, vectors)
+        for gone in removed:
+            self.table.discard(gone)
+        if self.table.alive_count != state.documents:
+            raise damaged(
+                self._documents.path,
+                f"it has {state.documents} documents, and there are vectors for {self.table.alive_count}",
             )
         self._held = state
+
+    def _journal(self, state: State) -> Journal:
+        return Journal(files.journal_path(self.path, state.generation), self.manifest.dimension)
 
     # -- writing -----------------------------------------------------------------------------------------
 
@@ -158,44 +180,83 @@ class IndexDirectory:
         """
         with self._lock:
             self._check_open()
-            if self._write_lock.is_locked:
+            if self._is_writer:
                 return
-            _acquire(self._write_lock, self.path)
+            if not self._write_lock.is_locked:
+                creation.acquire(self._write_lock, self.path)
             try:
-                with self.reading():
-                    files.remove_leftovers(self.path, self._held.generation)
+                self._upgrade()
+                files.remove_leftovers(self.path, self._current().generation)
+                self._is_writer = True
             except BaseException:
                 self._write_lock.release()
                 raise
 
-    @contextmanager
-    def _writing(self) -> Iterator[State]:
-        with self._documents.writing() as state:
-            self._catch_up(state)
-            yield state
-        self._changed = True
+    def _upgrade(self) -> None:
+        """Bring an earlier release's format up to this one's, all of it or nothing."""
+        if self.manifest.version < VERSION:
+            # First: an earlier release then says that a later one has written here.
+            self.manifest = replace(self.manifest, version=VERSION)
+            self.manifest.write(self.path)
+        if self._documents.version < VERSION:
+            self._transact(self._upgrade_documents)
+
+    def _upgrade_documents(self, state: State) -> State:
+        with files.writing(self.path):
+            snapshot = creation.file_checksum(files.vectors_path(self.path, state.generation))
+            vectors = creation.file_checksum(
+                files.journal_path(self.path, state.generation), state.journal_bytes
+            )
+        return self._documents.upgrade(state, snapshot, vectors)
+
+    def _transact(self, work: Callable[[State], State], *, table_is_ahead: bool = False) -> State:
+        """A write transaction, which ``work`` commits: all of it counts or, on any error, nothing.
+
+        Args:
+            work: Given the state, makes the next one.
+            table_is_ahead: Leave the table as it is: it was changed before the files are.
+
+        Returns:
+            The new state, which the table is not at yet.
+        """
+        try:
+            with explained(self._documents.path):
+                new = work(
+                    self._documents.begin(writing=True) if table_is_ahead else self._begin(writing=True)
+                )
+        finally:
+            self._documents.end()
+        with suppress(OSError, VectorIndexError):  # it stands, noted or not
+            write_committed(self.path, new.commit)
+        return new
 
     def append(self, batch: Batch, rows: Vectors) -> None:
         """Add documents and their vectors; a document with the same id is replaced."""
         with self._lock:
             self.become_writer()
-            # Vectors and documents go to disk side by side; the pool's end comes before the commit.
-            with self._writing() as state, ThreadPoolExecutor(1) as pool:
+            gone: Keys = np.empty(0, dtype=np.int64)
+            keys = gone
+
+            def work(state: State) -> State:
+                nonlocal gone, keys
+                documents, journal = self._documents, self._journal(state)
                 keys = np.arange(state.next_key, state.next_key + len(rows), dtype=np.int64)
-                written = pool.submit(self._journal.append, state.journal_bytes, keys, rows)
-                if batch.may_replace and len(self.table):
-                    self._documents.remove(self._documents.keys_of(batch.ids).values())
-                self._documents.insert(keys, batch.ids, batch.texts, batch.metadata)
-                length = written.result()
-                self._documents.set_state(journal_bytes=length, next_key=int(keys[-1]) + 1)
-            # Committed. Should this be interrupted, the next transaction reads the rest from the journal.
-            self.table.add(keys, rows)
-            self._held = replace(self._held, journal_bytes=length)
-            self._refresh()
-            if self._has_enough_to_train():
-                self._train()
-            elif length > max(self._long_journal(), self._snapshot_bytes()):
-                self._fold()
+                if batch.may_replace and state.documents:
+                    gone = _sorted(documents.keys_of(batch.ids).values())
+                stop, written = journal.append(state.journal_bytes, keys, rows)
+                documents.remove(gone.tolist())
+                documents.insert(keys, batch.ids, batch.texts, batch.metadata)
+                journal.flush()
+                change = Change(state.changes + 1, stop, written, gone)
+                new = replace(
+                    state, next_key=int(keys[-1]) + 1, documents=state.documents + len(keys) - len(gone)
+                )
+                return documents.commit(new, change)
+
+            new = self._transact(work)
+            # Committed. Should this be interrupted, the next transaction reads it from the journal.
+            self._apply(new, keys, rows, [gone])
+            self._tidy(new)
 
     def remove(self, ids: Iterable[str]) -> int:
         """Delete documents.
@@ -205,16 +266,33 @@ class IndexDirectory:
         """
         with self._lock:
             self.become_writer()
-            with self._writing():
-                keys = list(self._documents.keys_of(ids).values())
-                self._documents.remove(keys)
-            self._refresh()
-            return len(keys)
+            gone: Keys = np.empty(0, dtype=np.int64)
+
+            def work(state: State) -> State:
+                nonlocal gone
+                gone = _sorted(self._documents.keys_of(ids).values())
+                if not len(gone):
+                    return state
+                self._documents.remove(gone.tolist())
+                change = Change(state.changes + 1, state.journal_bytes, checksum(b""), gone)
+                return self._documents.commit(replace(state, documents=state.documents - len(gone)), change)
+
+            new = self._transact(work)
+            self._apply(new, *self._nothing, [gone])
+            self._tidy(new)
+            return len(gone)
+
+    @property
+    def _nothing(self) -> tuple[Keys, Vectors]:
+        return np.empty(0, dtype=np.int64), np.empty((0, self.manifest.dimension), dtype=np.float32)
+
+    # -- training, folding ---------------------------------------------------------------------------------
 
     def train(self) -> None:
         """Train now, if the factory needs it and has not been."""
         with self._lock:
             self.become_writer()
+            self._current()
             if not self.table.needs_training:
                 return
             least, count = self.table.training_minimum(comfortable=False), self.table.alive_count
@@ -223,81 +301,96 @@ class IndexDirectory:
                     f"factory {self.manifest.factory!r} needs at least {least} documents to be trained, and "
                     f"the index has {count}: add more; until then it searches exactly"
                 )
-            self._train()
+            self._fold(train=True)
 
-    def _has_enough_to_train(self) -> bool:
+    def _tidy(self, state: State) -> None:
+        """After a commit: train or fold if it is time. The commit stands, whatever comes of it."""
         table = self.table
-        return table.needs_training and table.alive_count >= table.training_minimum(comfortable=True)
+        if table.needs_training and table.alive_count >= table.training_minimum(comfortable=True):
+            self._try(lambda: self._fold(train=True))
+        elif self._sizes(state.journal_bytes).due:
+            self._try(self._fold)
 
-    def _train(self) -> None:
-        self.table.train()
-        self._fold()  # training is not in the journal
+    def _try(self, work: Callable[[], object]) -> None:
+        try:
+            work()
+        except (VectorIndexError, OSError, MemoryError, RuntimeError) as error:
+            warnings.warn(
+                f"all documents of {self.path} are stored, but its files could not be put in order, which is "
+                f"tried again later: {error}",
+                IndexWarning,
+                stacklevel=5,
+            )
 
-    # -- folding -----------------------------------------------------------------------------------------
+    def _sizes(self, journal_bytes: int) -> Sizes:
+        return Sizes(
+            vectors=len(self.table),
+            dead=len(self.table) - self.table.alive_count,
+            kept_dead=self._kept_dead,
+            record_bytes=8 + 4 * self.manifest.dimension,
+            journal_bytes=journal_bytes,
+            flat=self.table.is_flat,
+        )
 
-    def _long_journal(self) -> int:
-        """Who opens the index adds the journal's vectors anew, which is slow for all but Flat."""
-        return _LONG_JOURNAL if self.table.is_flat else _SMALL_BYTES
-
-    def _snapshot_bytes(self) -> int:
-        return len(self.table) * self._journal.record_bytes - self._held.journal_bytes
-
-    def _worth_folding(self) -> bool:
-        """Small, or changed enough: closing after a few additions must not rewrite a large index."""
-        changed = self._held.journal_bytes + len(self.table.dead_keys) * self._journal.record_bytes
-        return self._snapshot_bytes() < _SMALL_BYTES or changed > _FOLD_SHARE * self._snapshot_bytes()
-
-    def _fold(self) -> None:
+    def _fold(self, *, train: bool = False) -> None:
         """Write all vectors as the next generation's snapshot, with an empty journal."""
-        old = self._held.generation
+        held = self._current()
+        generation = held.generation + 1
+        self._held = None
+        if train:
+            self.table.train()
         self.table.compact()
-        _write_generation(self.path, old + 1, self.table)
-        with self._documents.writing():
-            self._documents.set_state(generation=old + 1, journal_bytes=0)
-            self._documents.reset_removed(self.table.dead_keys)
-        # From here on the new files count. The table is what they hold.
-        self._journal.close()
-        self._journal = self._journal_of(old + 1)
-        state = self._documents.begin()
-        _, self._removed = self._documents.removed_since(0)
-        self._documents.end()
-        self._held = state
-        files.remove_leftovers(self.path, old + 1)
+        self._held = held  # the same documents, in other places
+        snapshot = creation.write_generation(self.path, generation, self.table)
+
+        def work(state: State) -> State:
+            new = replace(state, generation=generation, journal_bytes=0, changes=0, snapshot=snapshot)
+            dead = self.table.dead_keys
+            self._documents.forget_changes()
+            return self._documents.commit(new, Change(1, 0, checksum(b""), dead) if len(dead) else None)
+
+        new = self._transact(work, table_is_ahead=True)
+        self._kept_dead = len(self.table.dead_keys)
+        self._held = new  # what the new files hold
+        files.remove_leftovers(self.path, generation)
+        with suppress(VectorIndexError):
+            self._documents.give_back_space()
+
+    def _current(self) -> State:
+        """The state as it is now, which the table is at."""
+
+        def held(documents: DocumentStore, table: VectorTable) -> State:
+            if self._held is None:
+                raise IndexDamagedError(f"{self.path} is at no state")
+            return self._held
+
+        return self.read(held)
+
+    # -- the end -------------------------------------------------------------------------------------------
 
     def close(self) -> None:
-        """Close the files; a writer folds the journal if that is worth it, and lets others write."""
+        """Close the files; a writer folds the journal if that is worth it, and lets others write.
+
+        Called again after it was interrupted, it does what is left.
+        """
         with self._lock:
-            if self.closed:
-                return
             try:
-                if self._changed:
-                    self._refresh()
-                    if self._worth_folding():
-                        self._fold()
-                    self.manifest = replace(self.manifest, count=self.table.alive_count)
-                    self.manifest.write(self.path)
+                if self._is_writer and not self.closed:
+                    self._try(self._settle)
             finally:
                 self.closed = True
-                self._journal.close()
                 self._documents.close()
                 self._write_lock.release()
 
+    def _settle(self) -> None:
+        state = self._current()
+        if state.changes and self._sizes(state.journal_bytes).worthwhile:
+            self._fold()
+        count = state.documents
+        if count != self.manifest.count:
+            self.manifest = replace(self.manifest, count=count)
+            self.manifest.write(self.path)
 
-def _write_generation(path: Path, generation: int, table: VectorTable) -> None:
-    journal = files.journal_path(path, generation)
-    with files.writing(journal):
-        journal.write_bytes(b"")
-    with files.replacing(files.vectors_path(path, generation)) as written:
-        table.write(written)
 
-
-def _acquire(lock: FileLock, path: Path) -> None:
-    try:
-        lock.acquire()
-    except Timeout as error:
-        raise IndexLockedError(
-            f"the index in {path} is being written by another process or object: close that one (its close() "
-            f"releases the lock, and so does its end), or open the index here for reading only"
-        ) from error
-    except OSError as error:
-        raise VectorIndexError(f"the index in {path} cannot be written: {error}") from error
+def _sorted(keys: Iterable[int]) -> Keys:
+    return np.array(sorted(keys), dtype=np.int64)

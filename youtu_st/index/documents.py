@@ -6,63 +6,22 @@ import json
 import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from youtu_st.errors import IndexDamagedError, VectorIndexError
+from youtu_st.index import schema
 from youtu_st.index.files import DOCUMENTS
 from youtu_st.index.filters import Compiled
 from youtu_st.index.journal import Keys
+from youtu_st.index.rows import Row, Rows, read_rows, row_checksum
+from youtu_st.index.schema import damaged, explained
+from youtu_st.index.state import Change, State
 
-_SCHEMA = """
-CREATE TABLE documents (
-    key INTEGER PRIMARY KEY, id TEXT UNIQUE NOT NULL, text TEXT NOT NULL, metadata TEXT NOT NULL
-);
-CREATE TABLE removed (number INTEGER PRIMARY KEY, key INTEGER NOT NULL);
-CREATE TABLE state (name TEXT PRIMARY KEY, value INTEGER NOT NULL);
-INSERT INTO state VALUES ('commit', 1), ('generation', 0), ('journal_bytes', 0), ('next_key', 1);
-"""
-_REMOVED = "INSERT INTO removed (key) VALUES (?)"
-_TIMEOUT_SECONDS = 30
-
-
-@dataclass(frozen=True, slots=True)
-class State:
-    """Which files count, and how much of them.
-
-    Attributes:
-        commit: Raised by every transaction that writes.
-        generation: The number of the vectors and journal files that count.
-        journal_bytes: The journal's committed length.
-        next_key: The next document's key; never used twice.
-    """
-
-    commit: int
-    generation: int
-    journal_bytes: int
-    next_key: int
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One document as stored; ``metadata`` is JSON text."""
-
-    key: int
-    id: str
-    text: str
-    metadata: str
-
-
-def create_documents(path: Path) -> None:
-    """Make an empty database."""
-    with explained(path), closing(sqlite3.connect(path, isolation_level=None)) as connection:
-        connection.execute("PRAGMA journal_mode=WAL")
-        connection.execute("PRAGMA synchronous=FULL")
-        connection.executescript(f"BEGIN;{_SCHEMA}COMMIT;")
+_SPARSE = 1_000
+"""Free pages from which giving them back is worth a rewrite: 4 MB."""
 
 
 def count_documents(directory: str | Path) -> int:
@@ -71,138 +30,230 @@ def count_documents(directory: str | Path) -> int:
     Raises:
         VectorIndexError: If the database cannot be read.
     """
-    with closing(DocumentStore(Path(directory) / DOCUMENTS)) as store:
-        return store.count()
+    path = Path(directory) / DOCUMENTS
+    with explained(path), closing(DocumentStore(path)) as store:
+        return store.begin().documents
 
 
 class DocumentStore:
-    """One connection to ``documents.sqlite``; its user keeps threads apart."""
+    """One connection to ``documents.sqlite``; its user keeps threads apart.
 
-    def __init__(self, path: Path) -> None:
+    What is read is what was written: a document, the state, and what each commit did have checksums, looked
+    at wherever they are read. That something is *not* there is believed once the whole database has been
+    looked through, which the first question of that kind does.
+
+    Args:
+        path: The file.
+        intact: Nobody but this process has written it so far.
+    """
+
+    def __init__(self, path: Path, *, intact: bool = False) -> None:
         self.path = path
+        self._ids_intact = self._rows_intact = intact
         # A directory that may not be written (a read-only mount) holds no writer's log, and cannot take one.
         fixed = not os.access(path.parent, os.W_OK) and not path.with_name(path.name + "-wal").exists()
-        uri = f"{path.absolute().as_uri()}?mode={'ro&immutable=1' if fixed else 'rw'}"
-        with explained(path):
-            self._connection = sqlite3.connect(
-                uri, uri=True, isolation_level=None, timeout=_TIMEOUT_SECONDS, check_same_thread=False
-            )
-            # FULL: what a transaction has committed survives a power cut, not only a kill.
-            self._connection.execute("PRAGMA synchronous=FULL")
+        self._mode = "ro&immutable=1" if fixed else "rw"
+        self._open: sqlite3.Connection | None = None
+        try:
+            self.look_at_schema()
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def _connection(self) -> sqlite3.Connection:
+        if self._open is None:
+            self._open = schema.connect(self.path, self._mode)
+        return self._open
+
+    def look_at_schema(self) -> None:
+        """Learn which version of the format this is.
+
+        Raises:
+            IndexDamagedError: If it is none, or the file is gone.
+        """
+        if not self.path.exists():
+            raise damaged(self.path, "it is missing")
+        with explained(self.path):
+            try:
+                self.version = schema.schema_version(self._connection)
+            except ValueError as error:
+                raise damaged(self.path, error) from error
 
     def close(self) -> None:
-        """Close the connection."""
-        self._connection.close()
+        """Close the connection, if there is one; the next transaction opens another."""
+        if self._open is not None:
+            self._open.close()
+            self._open = None
 
-    def begin(self) -> State:
-        """Start a read transaction: until ``end`` every read sees this state."""
-        with explained(self.path):
-            self._connection.execute("BEGIN")
-            try:
-                return self._state()
-            except BaseException:
-                self.end()
-                raise
+    # -- transactions ----------------------------------------------------------------------------------
+
+    def begin(self, *, writing: bool = False) -> State:
+        """Start a transaction: until ``end`` every read sees this state.
+
+        Whatever an interrupted call has left open is undone first.
+
+        Raises:
+            VectorIndexError: If the database is locked, or may not be written.
+            IndexDamagedError: If the state is not what was stored.
+        """
+        self.end()
+        self._connection.execute("BEGIN IMMEDIATE" if writing else "BEGIN")
+        if self.version == 1:  # another process may have brought it up to date
+            self.look_at_schema()
+        try:
+            state = schema.read_state(self._connection, self.version)
+        except ValueError as error:
+            raise damaged(self.path, error) from error
+        self._count = state.documents
+        return state
 
     def end(self) -> None:
         """End a transaction; what was written and not committed is undone."""
-        if self._connection.in_transaction:
-            self._connection.execute("ROLLBACK")
+        if self._open is not None and self._open.in_transaction:
+            self._open.execute("ROLLBACK")
 
-    @contextmanager
-    def writing(self) -> Iterator[State]:
-        """A write transaction: all of it is committed, or, on any error, none."""
-        with explained(self.path):
-            self._connection.execute("BEGIN IMMEDIATE")
-            try:
-                yield self._state()
-                self._connection.execute("UPDATE state SET value = value + 1 WHERE name = 'commit'")
-                self._connection.execute("COMMIT")
-            finally:
-                self.end()
+    def commit(self, state: State, change: Change | None) -> State:
+        """Store a new state, and what led to it, and make all of the transaction count.
 
-    def _state(self) -> State:
-        values = dict(self._connection.execute("SELECT name, value FROM state").fetchall())
+        Returns:
+            The state as committed.
+        """
+        new = replace(state, commit=state.commit + 1)
+        if change is not None:
+            schema.write_change(self._connection, change)
+            new = replace(new, changes=change.number, journal_bytes=change.stop)
+        schema.write_state(self._connection, new)
+        self._connection.execute("COMMIT")
+        return new
+
+    def upgrade(self, state: State, snapshot: int, vectors: int) -> State:
+        """Bring a database of version 1 to version 2, see :func:`youtu_st.index.schema.upgrade`."""
+        new = schema.upgrade(self._connection, state, snapshot, vectors)
+        self._connection.execute("COMMIT")
+        return new
+
+    def changes(self, after: int, state: State) -> list[Change]:
+        """What the commits after the ``after``-th since the snapshot did.
+
+        Raises:
+            IndexDamagedError: If one is missing, or not what was stored.
+        """
         try:
-            return State(**values)
-        except TypeError as error:
-            raise IndexDamagedError(f"{self.path} is damaged: its state has {sorted(values)}") from error
+            return schema.read_changes(self._connection, self.version, after, state)
+        except ValueError as error:
+            raise damaged(self.path, error) from error
 
-    def set_state(self, **values: int) -> None:
-        """Set some of the state's values."""
-        rows = [(value, name) for name, value in values.items()]
-        self._connection.executemany("UPDATE state SET value = ? WHERE name = ?", rows)
+    def forget_changes(self) -> None:
+        """Delete them: a snapshot holds what they did."""
+        self._connection.execute("DELETE FROM changes")
+
+    # -- documents -------------------------------------------------------------------------------------
 
     def insert(self, keys: Keys, ids: Sequence[str], texts: Sequence[str], metadata: Sequence[str]) -> None:
         """Insert documents; their ids must be new."""
-        rows = zip(keys.tolist(), ids, texts, metadata, strict=True)
-        self._connection.executemany("INSERT INTO documents VALUES (?, ?, ?, ?)", rows)
+        rows = [(*row, row_checksum(*row)) for row in zip(keys.tolist(), ids, texts, metadata, strict=True)]
+        self._connection.executemany("INSERT INTO documents VALUES (?, ?, ?, ?, ?)", rows)
 
     def remove(self, keys: Iterable[int]) -> None:
-        """Delete documents, and note that their vectors are dead."""
-        gone = [(key,) for key in keys]
-        self._connection.executemany("DELETE FROM documents WHERE key = ?", gone)
-        self._connection.executemany(_REMOVED, gone)
-
-    def reset_removed(self, keys: Keys) -> None:
-        """Make these the only dead vectors that the current generation holds."""
-        self._connection.execute("DELETE FROM removed")
-        self._connection.executemany(_REMOVED, [(key,) for key in keys.tolist()])
-
-    def removed_since(self, number: int) -> tuple[Keys, int]:
-        """The keys that died after the ``number``-th of this generation, and the number to ask for next."""
-        rows = self._connection.execute(
-            "SELECT number, key FROM removed WHERE number > ?", [number]
-        ).fetchall()
-        return np.array([key for _, key in rows], dtype=np.int64), max((n for n, _ in rows), default=number)
-
-    def count(self) -> int:
-        """Number of documents."""
-        (count,) = self._connection.execute("SELECT COUNT(*) FROM documents").fetchone()
-        return int(count)
+        """Delete documents."""
+        self._connection.executemany("DELETE FROM documents WHERE key = ?", [(key,) for key in keys])
 
     def keys_of(self, ids: Iterable[str]) -> dict[str, int]:
         """The key of each of the ids that exist."""
-        wanted = set(ids)
-        found = self._connection.execute(
-            "SELECT id, key FROM documents WHERE id IN (SELECT value FROM json_each(?))",
-            [json.dumps(list(wanted))],
-        )
-        return {id: key for id, key in found if id in wanted}
+        return {row.id: row.key for row in self.rows_of(ids)}
 
-    def rows(self, keys: Iterable[int]) -> dict[int, Row]:
-        """The documents of some keys, by key."""
-        found = self._connection.execute(
-            "SELECT key, id, text, metadata FROM documents WHERE key IN (SELECT value FROM json_each(?))",
-            [json.dumps(list(keys))],
-        )
-        return {row[0]: Row(*row) for row in found}
+    def rows_of(self, ids: Iterable[str]) -> list[Row]:
+        """The documents of some ids, in any order; those of unknown ids are left out."""
+        wanted = set(ids)
+        found = [row for row in self._rows("id", json.dumps(list(wanted))) if row.id in wanted]
+        if len(found) < len(wanted):
+            self._check_ids()
+        return found
+
+    def rows(self, keys: Iterable[int]) -> Rows:
+        """The documents of some keys, by key.
+
+        Raises:
+            IndexDamagedError: If one is missing, or not what was stored.
+        """
+        wanted = set(keys)
+        found = {row.key: row for row in self._rows("key", json.dumps(list(wanted)))}
+        if found.keys() != wanted:
+            raise damaged(self.path, f"document {min(wanted - found.keys())} of a vector is not there")
+        return found
+
+    def _rows(self, column: str, values: str) -> Iterator[Row]:
+        condition = f"WHERE {column} IN (SELECT value FROM json_each(?))"
+        return self._read(condition, [values])
+
+    def _read(self, condition: str, values: Sequence[object] = ()) -> Iterator[Row]:
+        for key, row in read_rows(self._connection, self.version, condition, values):
+            if row is None:
+                raise damaged(self.path, f"document {key} is not what was stored")
+            yield row
+
+    def all_rows(self) -> Iterator[Row]:
+        """Every document, in the order they were added.
+
+        Raises:
+            IndexDamagedError: If one is missing, or not what was stored.
+        """
+        count = 0
+        for row in self._read("NOT INDEXED ORDER BY key"):
+            count += 1
+            yield row
+        if count != self._count:
+            raise damaged(self.path, f"it holds {count} documents of {self._count}")
+        self._rows_intact = True
 
     def ids(self, compiled: Compiled) -> list[str]:
         """The ids of the documents that match a compiled filter, in the order they were added."""
-        return list(self._matching("id", compiled))
+        return [id for _, id in self._matching(compiled)]
 
-    def _matching(self, column: str, compiled: Compiled) -> Iterator[Any]:
+    def _matching(self, compiled: Compiled) -> Iterator[tuple[int, str]]:
+        if not self._rows_intact:
+            for _ in self.all_rows():  # a filter reads what it does not give back
+                pass
         condition, values = compiled
-        query = f"SELECT {column} FROM documents WHERE {condition} ORDER BY key"
-        return (value for (value,) in self._connection.execute(query, values))
+        query = f"SELECT key, id FROM documents NOT INDEXED WHERE {condition} ORDER BY key"
+        return iter(self._connection.execute(query, values))
 
     def allowed(self, compiled: Compiled | None, ids: Iterable[str] | None) -> Keys | None:
         """The keys of the documents that match a filter and have one of the ids; None means all."""
-        matching = None if compiled is None else np.fromiter(self._matching("key", compiled), dtype=np.int64)
+        matching = None
+        if compiled is not None:
+            matching = np.fromiter((key for key, _ in self._matching(compiled)), dtype=np.int64)
         if ids is None:
             return matching
         named = np.array(list(self.keys_of(ids).values()), dtype=np.int64)
         return named if matching is None else np.intersect1d(matching, named, assume_unique=True)
 
+    def _check_ids(self) -> None:
+        """Find out whether every document can be found by its id: SQLite keeps a tree of ids for that."""
+        if self._ids_intact:
+            return
+        (answer,) = self._connection.execute("PRAGMA integrity_check(1)").fetchone()
+        if answer != "ok":
+            raise damaged(self.path, answer)
+        (count,) = self._connection.execute("SELECT COUNT(*) FROM documents").fetchone()
+        if count != self._count:
+            raise damaged(self.path, f"it holds {count} documents of {self._count}")
+        self._ids_intact = True
 
-@contextmanager
-def explained(path: Path) -> Iterator[None]:
-    """Turn SQLite's errors into ours, which name the file."""
-    try:
-        yield
-    except sqlite3.DatabaseError as error:
-        # "malformed" and "not a database" have no class of their own; a full disk or a lock has one.
-        if type(error) is sqlite3.DatabaseError or "no such table" in str(error):
-            raise IndexDamagedError(f"{path} is damaged: {error}") from error
-        raise VectorIndexError(f"{path}: {error}") from error
+    # -- space -----------------------------------------------------------------------------------------
+
+    def give_back_space(self) -> None:
+        """Rewrite the file where most of it is free; outside of a transaction.
+
+        Raises:
+            VectorIndexError: If there is no room to do it.
+        """
+        with explained(self.path):
+            free, pages = (
+                self._connection.execute(f"PRAGMA {name}").fetchone()[0]
+                for name in ("freelist_count", "page_count")
+            )
+            if free > _SPARSE and 2 * free > pages:
+                self._connection.execute("VACUUM")
+                self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from youtu_st.errors import InputError
+from youtu_st.index import layout
 from youtu_st.index._faiss import faiss
 
 EXAMPLES = '"Flat" (exact), "HNSW32", "IVF1024,Flat", "IVF1024,PQ32", "OPQ32,IVF1024,PQ32,RFlat"'
@@ -18,6 +19,13 @@ _RANGE_SAMPLE = 1_000  # a scalar quantizer clips what lies beyond the values it
 _LEAST_NPROBE = 8
 _EF_SEARCH = 64
 _REFINE_FACTOR = 4
+# FAISS's parser recurses with the length of a string, and allocates what its numbers ask for.
+_LONGEST, _PARTS, _NESTED = 128, 8, 2
+_WORDS = re.compile(r"[A-Za-z0-9_,()+.-]*", re.ASCII)
+_LARGEST, _LARGEST_SUM, _LINKS, _BITS, _WIDER = 1 << 20, 1 << 21, 1 << 10, 16, 8
+_PARAMETER = re.compile(r"([A-Za-z_]{1,40})=([0-9]{1,8}(?:\.[0-9]{1,8})?)", re.ASCII)
+_FURTHEST = 1 << 24
+_MOST_REFINED = 1000  # FAISS reads no index that asks for more
 
 
 def build(factory: str, dimension: int) -> Any:
@@ -26,13 +34,13 @@ def build(factory: str, dimension: int) -> Any:
     Raises:
         InputError: If FAISS does not know the string, or what it names cannot rank by cosine or grow.
     """
-    if not isinstance(factory, str):
-        raise InputError(f"factory must be a FAISS factory string such as {EXAMPLES}, not {factory!r}")
+    _check_sane(factory)
     try:
         index = faiss.index_factory(dimension, factory, faiss.METRIC_INNER_PRODUCT)
-    except RuntimeError as error:
+        unknown = layout.unknown(faiss.serialize_index(index).tobytes())
+    except (RuntimeError, MemoryError) as error:
         raise _bad(factory, f"FAISS cannot build it for dimension {dimension}", error) from error
-    if isinstance(index, faiss.IndexIDMap):
+    if isinstance(index, faiss.IndexIDMap) or unknown == "IxMp":
         raise _bad(factory, "leave IDMap out: the index keeps its own keys")
     if index.metric_type != faiss.METRIC_INNER_PRODUCT:
         raise _bad(factory, "this kind of index does not rank by inner product")
@@ -40,11 +48,33 @@ def build(factory: str, dimension: int) -> Any:
         raise _bad(
             factory, "this kind of index takes all its vectors at once; HNSW32 is the graph that grows"
         )
+    if isinstance(core(index), faiss.IndexIVFAdditiveQuantizerFastScan):
+        raise _bad(factory, "FAISS cannot be told how far to search this kind of index; leave out fs")
     if any(_distorts(transform) for transform in _transforms(index)):
         raise _bad(factory, "whitening (PCAW, ITQ) changes angles, so its scores would not be cosines")
+    if any(transform.d_out > _WIDER * max(dimension, 128) for transform in _transforms(index)):
+        raise _bad(factory, f"it makes vectors of {dimension} numbers more than {_WIDER} times as long")
+    if unknown:
+        raise _bad(factory, f"a file with its {unknown!r} cannot be checked when it is opened")
     if index.is_trained:
         _try_out(index, factory, dimension)
     return index
+
+
+def _check_sane(factory: str) -> None:
+    if not isinstance(factory, str):
+        shown = repr(factory)[:60]
+        raise InputError(f"factory must be a FAISS factory string such as {EXAMPLES}, not {shown}")
+    if len(factory) > _LONGEST or not _WORDS.fullmatch(factory):
+        raise _bad(factory, f"it must be at most {_LONGEST} letters, digits and characters of _,()+.-")
+    if factory.count(",") > _PARTS or factory.count("(") > _NESTED:
+        raise _bad(factory, f"it has more than {_PARTS} commas, or {_NESTED} pairs of parentheses")
+    numbers = [int(number) for number in re.findall("[0-9]+", factory)]
+    if not all(1 <= number <= _LARGEST for number in numbers) or sum(numbers) > _LARGEST_SUM:
+        raise _bad(factory, f"its numbers must be 1 to {_LARGEST}, and at most {_LARGEST_SUM} together")
+    for what, pattern, most in (("links", "HNSW([0-9]+)", _LINKS), ("bits", "x([0-9]+)(?![0-9x])", _BITS)):
+        if any(int(number) > most for number in re.findall(pattern, factory)):
+            raise _bad(factory, f"it asks for more than {most} {what}")
 
 
 def _try_out(index: Any, factory: str, dimension: int) -> None:
@@ -59,9 +89,14 @@ def _try_out(index: Any, factory: str, dimension: int) -> None:
 
 
 def _bad(factory: str, reason: str, error: Exception | None = None) -> InputError:
-    # FAISS's own reason stands behind the signature and line of the function that failed.
-    detail = f" ({re.split(r'[.]cpp:[0-9]+: (?:Error: )?', str(error))[-1].strip()})" if error else ""
-    return InputError(f"factory string {factory!r} cannot be used: {reason}{detail}; examples: {EXAMPLES}")
+    shown = factory if len(factory) <= _LONGEST else f"{factory[:40]}…"
+    detail = f" ({said(error)})" if error else ""
+    return InputError(f"factory string {shown!r} cannot be used: {reason}{detail}; examples: {EXAMPLES}")
+
+
+def said(error: Exception) -> str:
+    """FAISS's own reason, in one line; the signature and line of the function that failed stand before it."""
+    return " ".join(re.split(r"[.]cpp:[0-9]+: (?:Error: )?", str(error))[-1].split())[:200]
 
 
 def _transforms(index: Any) -> list[Any]:
@@ -89,6 +124,16 @@ def inverted(index: Any) -> Any | None:
     """The inverted file inside an index, if there is one."""
     inner = core(index)
     return inner if isinstance(inner, faiss.IndexIVF) else None
+
+
+def keeps_whole_vectors(index: Any) -> bool:
+    """Whether ``reconstruct`` gives back the very float32 vectors that were added."""
+    index = faiss.downcast_index(index)
+    if isinstance(index, faiss.IndexRefine):
+        return keeps_whole_vectors(index.refine_index)
+    if isinstance(index, faiss.IndexHNSW):
+        return keeps_whole_vectors(index.storage)
+    return type(index) in (faiss.IndexFlat, faiss.IndexFlatIP, faiss.IndexIVFFlat)
 
 
 def training_minimum(index: Any, per_centroid: int = 1) -> int:
@@ -173,20 +218,32 @@ def tune(index: Any, search_parameters: str | None) -> None:
         inner.hnsw.efSearch = _EF_SEARCH
     if not search_parameters:
         return
+    shown = repr(search_parameters)[:80]
     try:
+        _check_parameters(search_parameters)
         faiss.ParameterSpace().set_index_parameters(index, search_parameters)
     except (RuntimeError, TypeError) as error:
         raise InputError(
             'search_parameters must be what FAISS takes for this index, such as "nprobe=64" for IVF, '
-            f'"efSearch=128" for HNSW, "k_factor_rf=8" for a refined index, not {search_parameters!r}'
+            f'"efSearch=128" for HNSW, "k_factor_rf=8" for a refined index, not {shown}'
         ) from error
+
+
+def _check_parameters(parameters: str) -> None:
+    # FAISS casts any number to what it needs, and copies a name of any length.
+    for parameter in re.split("[ ,]+", parameters[: 2 * _LONGEST]):
+        match = _PARAMETER.fullmatch(parameter)
+        most = _MOST_REFINED if parameter.startswith("k_factor") else _FURTHEST
+        least = 0 if parameter.startswith(("ht=", "max_codes=", "verbose=")) else 1
+        if not match or not least <= float(match[2]) <= most or len(parameters) > 2 * _LONGEST:
+            raise RuntimeError(parameter)
 
 
 def takes_selector(index: Any) -> bool:
     """Whether FAISS can confine a search of this index to some positions."""
-    return isinstance(
-        core(index), faiss.IndexFlat | faiss.IndexScalarQuantizer | faiss.IndexIVF | faiss.IndexHNSW
-    )
+    inner = core(index)
+    takes = faiss.IndexFlat | faiss.IndexScalarQuantizer | faiss.IndexIVF | faiss.IndexHNSW
+    return isinstance(inner, takes) and not isinstance(inner, faiss.IndexIVFAdditiveQuantizer)
 
 
 def search_parameters(index: Any, k: int, selector: Any, share: float, *, everything: bool) -> Any | None:

@@ -7,7 +7,9 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from youtu_st.errors import FilterError, did_you_mean
+import numpy as np
+
+from youtu_st.errors import FilterError, brief, did_you_mean, printable
 
 Filter = Mapping[str, Any]
 Compiled = tuple[str, list[Any]]
@@ -16,6 +18,8 @@ _COMPARISONS = {"$gt": ">", "$gte": ">=", "$lt": "<", "$lte": "<="}
 FIELD_OPERATORS = ("$eq", "$ne", "$in", "$nin", *_COMPARISONS, "$size", "$not")
 LOGICAL_OPERATORS = ("$and", "$or", "$not")
 _MAX_DEPTH = 20  # SQLite's own parser stops not far beyond
+_MAX_CONDITIONS = 900  # to SQLite, so many parts of one "and" are so many levels, and it takes 1,000
+_MAX_INTEGER = 1 << 63  # beyond, SQLite counts in floats, to which 2**64 and 2**64 + 1 are one number
 
 # json_each gives one row for a scalar, one for each element of a list, none where the path leads nowhere.
 _ELEMENTS = (
@@ -36,12 +40,33 @@ def compile_filter(filter: Filter | None) -> Compiled:
     Raises:
         FilterError: If the filter is malformed: the message names the part and what is allowed.
     """
-    return _all(filter or {}, depth=0)
+    filter = {} if filter is None else filter
+    _check_size(filter)
+    return _all(filter, depth=0)
+
+
+def _check_size(filter: Any) -> None:
+    """Count the conditions, however the parts share or hold one another, before any is compiled."""
+    level, conditions = [filter], 0
+    for _ in range(_MAX_DEPTH + 2):
+        below: list[Any] = []
+        for part in level:
+            if isinstance(part, Mapping):
+                conditions += max(len(part), 1)
+                below += part.values()
+            elif isinstance(part, list | tuple):
+                below += (item for item in part if isinstance(item, Mapping))
+            if conditions > _MAX_CONDITIONS:
+                raise FilterError(
+                    f"a filter must have at most {_MAX_CONDITIONS} conditions; to match one of many values, "
+                    'use {"field": {"$in": [...]}}'
+                )
+        level = below
 
 
 def _all(filter: Any, depth: int) -> Compiled:
     if not isinstance(filter, Mapping):
-        raise FilterError(f'a filter must be a dictionary such as {{"lang": "zh"}}, not {filter!r}')
+        raise FilterError(f'a filter must be a dictionary such as {{"lang": "zh"}}, not {brief(filter)}')
     _check_depth(depth)
     return _join(" AND ", [_part(name, value, depth) for name, value in filter.items()])
 
@@ -49,7 +74,7 @@ def _all(filter: Any, depth: int) -> Compiled:
 def _part(name: Any, value: Any, depth: int) -> Compiled:
     if name in ("$and", "$or"):
         if not isinstance(value, list | tuple) or not value:
-            raise FilterError(f"{name} must be a list of at least one filter, not {value!r}")
+            raise FilterError(f"{name} must be a list of at least one filter, not {brief(value)}")
         joiner = " AND " if name == "$and" else " OR "
         return _join(joiner, [_all(part, depth + 1) for part in value])
     if name == "$not":
@@ -59,7 +84,7 @@ def _part(name: Any, value: Any, depth: int) -> Compiled:
 
 def _path(name: Any) -> str:
     if not isinstance(name, str) or not name:
-        raise FilterError(f"a filter's keys must be names of metadata fields, not {name!r}")
+        raise FilterError(f"a filter's keys must be names of metadata fields, not {brief(name)}")
     if name.startswith("$"):
         raise FilterError(
             _unknown(name, LOGICAL_OPERATORS, "where a field's name or a logical operator belongs")
@@ -68,9 +93,13 @@ def _path(name: Any) -> str:
     if not all(parts) or any(c in '"\\' or c < " " or "\ud800" <= c <= "\udfff" for c in name):
         raise FilterError(
             'the name of a field must be names joined by single dots, such as "author.name", without quotes, '
-            f"backslashes or control characters, not {name!r}"
+            f"backslashes or control characters, not {brief(name)}"
         )
     return "$" + "".join(f'."{part}"' for part in parts)
+
+
+def _shown(path: str) -> str:
+    return printable(path[2:202])
 
 
 def _field(path: str, condition: Any, depth: int) -> Compiled:
@@ -78,7 +107,8 @@ def _field(path: str, condition: Any, depth: int) -> Compiled:
         return _equal(path, condition, "$eq")
     if not condition:
         raise FilterError(
-            f"the condition on {path[2:]} must not be empty; known operators: {', '.join(FIELD_OPERATORS)}"
+            f"the condition on {_shown(path)} must not be empty; known operators: "
+            f"{', '.join(FIELD_OPERATORS)}"
         )
     _check_depth(depth)
     return _join(" AND ", [_operator(path, name, value, depth) for name, value in condition.items()])
@@ -96,7 +126,9 @@ def _operator(path: str, name: Any, value: Any, depth: int) -> Compiled:
         "$not": lambda: _negate(_field(path, value, depth + 1)),
     }
     if name not in simple:
-        place = f'in the condition on {path[2:]} (a nested field is named with dots, such as "author.name")'
+        place = (
+            f'in the condition on {_shown(path)} (a nested field is named with dots, such as "author.name")'
+        )
         raise FilterError(_unknown(name, FIELD_OPERATORS, place))
     return simple[name]()
 
@@ -119,35 +151,52 @@ def _among(path: str, values: Sequence[Any]) -> Compiled:
 
 
 def _compare(path: str, operator: str, value: Any) -> Compiled:
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
-        raise FilterError(f"{operator} must be a number or a str, not {value!r}")
-    kinds = "('text')" if isinstance(value, str) else "('integer', 'real')"
+    bound = _scalar(value, operator)
+    if isinstance(bound, bool) or not isinstance(bound, int | float | str):
+        raise FilterError(f"{operator} must be a number or a str, not {brief(value)}")
+    kinds = "('text')" if isinstance(bound, str) else "('integer', 'real')"
     # The bound goes through SQLite's own JSON reader, so that both sides are read alike.
     condition = f"e.type IN {kinds} AND e.value {_COMPARISONS[operator]} json_extract(?, '$')"
-    return f"EXISTS ({_ELEMENTS} AND {condition})", [path, path, _dump(_scalar(value, operator))]
+    return f"EXISTS ({_ELEMENTS} AND {condition})", [path, path, _dump(bound)]
 
 
-def _size(path: str, count: Any) -> Compiled:
+def _size(path: str, value: Any) -> Compiled:
+    count = _plain(value)
     if isinstance(count, bool) or not isinstance(count, int) or count < 0:
-        raise FilterError(f"$size must be an int of at least 0, not {count!r}")
+        raise FilterError(f"$size must be an int of at least 0, not {brief(value)}")
     # A missing field's NULL would outlive a NOT.
     condition = "json_type(documents.metadata, ?) = 'array' AND json_array_length(documents.metadata, ?)"
-    return f"ifnull({condition} = json_extract(?, '$'), 0)", [path, path, _dump(count)]
+    return f"ifnull({condition} = json_extract(?, '$'), 0)", [path, path, _dump(min(count, _MAX_INTEGER - 1))]
 
 
 def _operands(value: Any, operator: str) -> list[Any]:
     if not isinstance(value, list | tuple | set | frozenset):
-        raise FilterError(f"{operator} must be a list of values, not {value!r}")
+        raise FilterError(f"{operator} must be a list of values, not {brief(value)}")
     return [_scalar(item, operator) for item in value]
 
 
 def _scalar(value: Any, operator: str) -> Any:
-    if value is not None and not isinstance(value, str | bool | int | float):
+    plain = _plain(value)
+    if plain is not None and not isinstance(plain, str | bool | int | float):
         hint = ": to match any of several values, use $in" if isinstance(value, list | tuple | set) else ""
-        raise FilterError(f"{operator} must be a str, a number, a bool or None, not {value!r}{hint}")
-    if isinstance(value, float) and not math.isfinite(value):
-        raise FilterError(f"{operator} must be a finite number, not {value!r}")
-    return value
+        raise FilterError(f"{operator} must be a str, a number, a bool or None, not {brief(value)}{hint}")
+    if isinstance(plain, float) and not math.isfinite(plain):
+        raise FilterError(f"{operator} must be a finite number, not {brief(value)}")
+    if isinstance(plain, int) and not -_MAX_INTEGER <= plain < _MAX_INTEGER:
+        raise FilterError(
+            f"{operator} must be an int of 64 bits, not {brief(value)}: store longer ones as str, or ask "
+            "with a float"
+        )
+    if isinstance(plain, str) and "\0" in plain:
+        raise FilterError(
+            f"{operator} must be a str without NUL, at which SQLite's texts end, not {brief(value)}"
+        )
+    return plain
+
+
+def _plain(value: Any) -> Any:
+    """A NumPy scalar, as a column of a table has them, as Python's."""
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def _dump(value: Any) -> str:
@@ -159,15 +208,19 @@ def _negate(compiled: Compiled) -> Compiled:
 
 
 def _join(joiner: str, parts: Sequence[Compiled]) -> Compiled:
+    if len(parts) == 1:
+        return parts[0]
     if not parts:
         return "(1)", []
-    return f"({joiner.join(sql for sql, _ in parts)})", [value for _, values in parts for value in values]
+    # The longest first: what is nested deepest comes before SQLite's parser has anything to remember,
+    # which remembers a hundred things and gives up.
+    ordered = sorted(parts, key=lambda part: len(part[0]), reverse=True)
+    return f"({joiner.join(sql for sql, _ in ordered)})", [value for _, values in ordered for value in values]
 
 
 def _unknown(name: Any, known: Sequence[str], place: str) -> str:
-    return (
-        f"unknown operator {name!r} {place}: {did_you_mean(name, known)}known operators: {', '.join(known)}"
-    )
+    meant = did_you_mean(name, known)
+    return f"unknown operator {brief(name)} {place}: {meant}known operators: {', '.join(known)}"
 
 
 def _check_depth(depth: int) -> None:

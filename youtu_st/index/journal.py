@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import os
-from io import FileIO
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
+from youtu_st.disk import Checksum, checksum
 from youtu_st.errors import IndexDamagedError
 from youtu_st.index import files
 from youtu_st.protocol import Vectors
 
 Keys = npt.NDArray[np.int64]
+Ranges = Sequence[tuple[int, int | None]]
+"""For each range where it ends, in bytes from the start of the file, and the checksum of its bytes."""
 
 _CHUNK = 16 << 20
 
@@ -25,48 +28,74 @@ class Journal:
         self.path = path
         # The document's key, then its vector, little-endian, no padding.
         self._record = np.dtype([("key", "<i8"), ("vector", "<f4", (dimension,))])
-        self._file: FileIO | None = None
 
     @property
     def record_bytes(self) -> int:
         """Bytes of one record."""
         return self._record.itemsize
 
-    def read(self, start: int, stop: int) -> tuple[Keys, Vectors]:
-        """The records between two byte positions.
+    def read(self, start: int, ranges: Ranges) -> tuple[Keys, Vectors]:
+        """The records from a byte position on, range by range.
 
         Returns:
             Keys ``(n,)`` and vectors ``(n, dimension)``.
 
         Raises:
             FileNotFoundError: If the file is gone.
-            IndexDamagedError: If it is shorter than ``stop``, or holds keys out of order.
+            IndexDamagedError: If it is shorter than the last range, holds keys out of order, or other bytes
+                than were written.
         """
+        stop = ranges[-1][0] if ranges else start
         count = (stop - start) // self.record_bytes
-        with self.path.open("rb") as file:
-            file.seek(start)
-            records = np.fromfile(file, dtype=self._record, count=count)
-        keys = np.ascontiguousarray(records["key"], dtype=np.int64)
-        if len(keys) < count or (count and (keys[0] < 1 or (np.diff(keys) <= 0).any())):
-            raise IndexDamagedError(
-                f"{self.path} is damaged: {count} vectors were committed to bytes {start} to {stop}, "
-                f"which hold {len(keys)} records; restore the file, or build the index again from the texts "
-                f"in documents.sqlite"
+        if not count:
+            return np.empty(0, dtype=np.int64), np.empty(
+                (0, self._record["vector"].shape[0]), dtype=np.float32
             )
+        with files.opened(self.path, os.O_RDONLY) as descriptor:
+            os.lseek(descriptor, start, os.SEEK_SET)
+            with open(descriptor, "rb", buffering=0, closefd=False) as file:
+                # Asked for first: a length that somebody made up must not be allocated.
+                held = (os.fstat(descriptor).st_size - start) // self.record_bytes
+                records = np.fromfile(file, dtype=self._record, count=max(0, min(count, held)))
+        keys = np.ascontiguousarray(records["key"], dtype=np.int64)
+        if len(keys) < count:
+            raise self._damaged(start, stop, f"which hold {len(keys)} records of {count}")
+        if keys[0] < 1 or (np.diff(keys) <= 0).any():
+            raise self._damaged(start, stop, "whose keys are out of order")
+        self._verify(records.view(np.uint8), start, ranges)
         return keys, np.ascontiguousarray(records["vector"], dtype=np.float32)
 
-    def append(self, start: int, keys: Keys, vectors: Vectors) -> int:
-        """Write records at the committed length ``start`` and make them durable.
+    def _verify(self, content: npt.NDArray[np.uint8], start: int, ranges: Ranges) -> None:
+        first = start
+        for stop, expected in ranges:
+            if expected is not None and checksum(content[first - start : stop - start].data) != expected:
+                raise self._damaged(first, stop, "which hold other bytes now")
+            first = stop
+
+    def _damaged(self, start: int, stop: int, how: str) -> IndexDamagedError:
+        return IndexDamagedError(
+            f"{self.path} is damaged: vectors were committed to bytes {start} to {stop}, {how}; "
+            f"youtu-st index check {self.path.parent} --repair makes them anew"
+        )
+
+    def append(self, start: int, keys: Keys, vectors: Vectors) -> Appended:
+        """Write records at the committed length ``start``; they count once a transaction has committed them.
 
         Returns:
-            The new length. It counts once the documents' transaction has committed it.
+            Where they end, their checksum, and what makes them durable, to be done before the commit.
 
         Raises:
             VectorIndexError: If the file cannot be written, for want of space for example.
+            IndexDamagedError: If it is shorter than ``start``, or no plain file.
         """
-        with files.writing(self.path):
-            file = self._open(start)
-            file.seek(start)
+        written = Checksum()
+        with files.writing(self.path), files.opened(self.path, os.O_RDWR) as descriptor:
+            size = os.fstat(descriptor).st_size
+            if size < start:
+                raise self._damaged(0, start, f"and it is {size} bytes long")
+            if size > start:
+                os.ftruncate(descriptor, start)
+            os.lseek(descriptor, start, os.SEEK_SET)
             step = max(1, _CHUNK // self.record_bytes)
             buffer = np.empty(min(step, len(keys)), dtype=self._record)
             for first in range(0, len(keys), step):
@@ -74,27 +103,32 @@ class Journal:
                 chunk["key"] = keys[first : first + step]
                 chunk["vector"] = vectors[first : first + step]
                 rest = chunk.view(np.uint8).data
+                written.update(rest)
                 while rest:  # a disk that fills up may take a part
-                    rest = rest[file.write(rest) :]
+                    rest = rest[os.write(descriptor, rest) :]
+            _begin_flushing(descriptor, start, len(keys) * self.record_bytes)
+        return start + len(keys) * self.record_bytes, written.value
+
+    def flush(self) -> None:
+        """Make what was appended durable.
+
+        Raises:
+            VectorIndexError: If the disk does not take it.
+        """
+        with files.writing(self.path), files.opened(self.path, os.O_RDWR) as descriptor:
             # fdatasync flushes a file's length too; it only skips times.
-            getattr(os, "fdatasync", os.fsync)(file.fileno())
-        return start + len(keys) * self.record_bytes
+            getattr(os, "fdatasync", os.fsync)(descriptor)
 
-    def _open(self, committed: int) -> FileIO:
-        if self._file is None:
-            file = self.path.open("r+b", buffering=0)
-            size = os.fstat(file.fileno()).st_size
-            if size < committed:
-                file.close()
-                raise IndexDamagedError(
-                    f"{self.path} is damaged: {size} bytes long, {committed} were committed"
-                )
-            file.truncate(committed)
-            self._file = file
-        return self._file
 
-    def close(self) -> None:
-        """Close the file that ``append`` opened."""
-        if self._file is not None:
-            self._file.close()
-            self._file = None
+Appended = tuple[int, int]
+"""Where appended records end, and their checksum."""
+
+
+def _begin_flushing(descriptor: int, start: int, length: int) -> None:
+    """Have the disk begin to write, while the documents are inserted.
+
+    To say that the pages are not needed is how a program without its own system call starts that. Nothing
+    more happens to them: those on their way to the disk stay in memory.
+    """
+    if hasattr(os, "posix_fadvise"):
+        os.posix_fadvise(descriptor, start, length, os.POSIX_FADV_DONTNEED)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -12,13 +13,16 @@ from typing import Any
 
 import numpy as np
 
+from youtu_st.disk import checksum
 from youtu_st.errors import IndexDamagedError, IndexMismatchError, IndexNotFoundError, VectorIndexError
 from youtu_st.index import files
 from youtu_st.probes import PROBE_COSINE, PROBE_TEXTS, encode_probes, lowest_cosine
 from youtu_st.protocol import TextEncoder, Vectors, fingerprint
 
 FORMAT = "youtu-st-index"
-VERSION = 1
+VERSION = 2
+
+_MOST_BYTES = 16 << 20
 
 _KINDS: dict[str, type] = {
     "model": str,
@@ -82,8 +86,13 @@ class Manifest:
             "query": _pack(self.query_probes),
             "document": _pack(self.document_probes),
         }
-        with files.replacing(directory / files.MANIFEST) as written:
-            written.write_bytes((json.dumps(content, ensure_ascii=False, indent=2) + "\n").encode())
+        content["checksum"] = _checksum(content)
+        path = directory / files.MANIFEST
+        with files.writing(path):
+            temporary = files.temporary(path)
+            temporary.unlink(missing_ok=True)
+            temporary.write_bytes((json.dumps(content, ensure_ascii=False, indent=2) + "\n").encode())
+            files.publish(path)
 
 
 def read_manifest(path: str | Path) -> Manifest:
@@ -96,14 +105,19 @@ def read_manifest(path: str | Path) -> Manifest:
     """
     file = Path(path) / files.MANIFEST
     try:
-        text = file.read_bytes().decode()
+        with files.opened(file, os.O_RDONLY) as descriptor, open(descriptor, "rb", closefd=False) as opened:
+            text = opened.read(_MOST_BYTES + 1).decode()
     except (FileNotFoundError, NotADirectoryError) as error:
         raise IndexNotFoundError(
             f"there is no index in {path}: it has no {files.MANIFEST}; make one with VectorIndex.create"
         ) from error
     except UnicodeDecodeError as error:
         raise IndexDamagedError(f"{file} is damaged: it is not UTF-8 text") from error
+    except OSError as error:
+        raise VectorIndexError(f"{file} cannot be read: {error}") from error
     try:
+        if len(text) > _MOST_BYTES:
+            raise ValueError(f"it has more than {_MOST_BYTES} bytes")
         content = json.loads(text)
         if not isinstance(content, dict) or content.get("format") != FORMAT:
             raise ValueError(f'"format" is not "{FORMAT}"')
@@ -115,12 +129,15 @@ def read_manifest(path: str | Path) -> Manifest:
         return _parse(content)
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         detail = f"{error} is missing" if isinstance(error, KeyError) else str(error)
-        raise IndexDamagedError(f"{file} is damaged: {detail}") from error
+        raise IndexDamagedError(
+            f"{file} is damaged: {detail}; youtu-st index check {file.parent} --repair makes it anew"
+        ) from error
 
 
 def _parse(content: dict[str, Any]) -> Manifest:
-    if content["metric"] != "cosine" or content["version"] != VERSION:
-        raise ValueError(f'"metric" {content["metric"]!r} or "version" {content["version"]!r} is unknown')
+    version = content["version"]
+    if content["metric"] != "cosine" or type(version) is not int or not 1 <= version <= VERSION:
+        raise ValueError(f'"metric" {content["metric"]!r} or "version" {version!r} is unknown')
     for name, kind in _KINDS.items():
         value = content[name]
         if not isinstance(value, kind) or isinstance(value, bool):
@@ -129,14 +146,20 @@ def _parse(content: dict[str, Any]) -> Manifest:
         if content[name] < least:
             raise ValueError(f'"{name}" is {content[name]}, less than {least}')
     probes = content["probes"]
+    if version > 1 and content.pop("checksum", None) != _checksum(content):
+        raise ValueError("it is not what was written")
     texts = tuple(str(text) for text in probes["texts"])
     shape = (len(texts), content["dimension"])
     return Manifest(
-        **{name: content[name] for name in _KINDS},
+        **{name: content[name] for name in ("version", *_KINDS)},
         probe_texts=texts,
         query_probes=_unpack(probes["query"], shape),
         document_probes=_unpack(probes["document"], shape),
     )
+
+
+def _checksum(content: Mapping[str, Any]) -> int:
+    return checksum(json.dumps(content, sort_keys=True).encode())
 
 
 def check_encoder(manifest: Manifest, encoder: TextEncoder, path: Path) -> None:

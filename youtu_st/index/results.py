@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from youtu_st.index.documents import Row
+from youtu_st.errors import IndexDamagedError
+from youtu_st.index.rows import Row
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +22,7 @@ class Document:
     @classmethod
     def of(cls, row: Row) -> Document:
         """From a row of the database."""
-        return cls(row.id, row.text, json.loads(row.metadata))
+        return cls(row.id, row.text, _metadata(row))
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,24 @@ class Hit:
     @classmethod
     def of(cls, row: Row, score: float) -> Hit:
         """From a row of the database."""
-        return cls(row.id, score, row.text, json.loads(row.metadata))
+        return cls(row.id, score, row.text, _metadata(row))
+
+
+def _metadata(row: Row) -> dict[str, Any]:
+    """Parsed, whatever somebody has written there.
+
+    Raises:
+        IndexDamagedError: If it is no JSON object.
+    """
+    try:
+        metadata = json.loads(row.metadata)
+    except (ValueError, RecursionError) as error:
+        raise IndexDamagedError(
+            f"the metadata of document {row.key} is no JSON: {str(error)[:200]}"
+        ) from error
+    if not isinstance(metadata, dict):
+        raise IndexDamagedError(f"the metadata of document {row.key} is no JSON object")
+    return metadata
 
 
 def is_record(key: str) -> bool:

@@ -11,12 +11,15 @@ import numpy.typing as npt
 
 from youtu_st.errors import InputError
 from youtu_st.index import inputs
-from youtu_st.index.directory import IndexDirectory, check_vacant, create_directory
+from youtu_st.index.creation import check_vacant, create_directory
+from youtu_st.index.directory import IndexDirectory
+from youtu_st.index.documents import DocumentStore
 from youtu_st.index.filters import Compiled, Filter, compile_filter
 from youtu_st.index.manifest import Manifest, check_encoder, check_probes, read_manifest
 from youtu_st.index.mmr import mmr
 from youtu_st.index.results import Document, Hit
-from youtu_st.index.vectors import VectorTable
+from youtu_st.index.rows import Rows
+from youtu_st.index.vectors import Found, VectorTable
 from youtu_st.inputs import check_count, check_share, check_texts, unit_rows
 from youtu_st.protocol import TextEncoder, Vectors
 
@@ -56,7 +59,7 @@ class VectorIndex:
         check_vacant(Path(path))
         manifest = Manifest.of(encoder, factory)
         create_directory(Path(path), manifest, table)
-        return cls(IndexDirectory(Path(path), manifest, None), encoder)
+        return cls(IndexDirectory(Path(path), manifest, None, created=True), encoder)
 
     @classmethod
     def open(
@@ -213,9 +216,12 @@ class VectorIndex:
         """Search for several queries at once: questions, or a matrix of shape ``(n, dimension)``."""
         k, confined = check_count("k", k), _confinement(filter, ids)
         vectors = self._query_vectors(queries, instruction)
-        with self._directory.reading() as (documents, table):
+
+        def find(documents: DocumentStore, table: VectorTable) -> tuple[Found, Rows]:
             found = table.search(vectors, k, documents.allowed(*confined))
-            rows = documents.rows({key for hits in found for _, key in hits})
+            return found, documents.rows(key for hits in found for _, key in hits)
+
+        found, rows = self._directory.read(find)
         return [[Hit.of(rows[key], score) for score, key in hits] for hits in found]
 
     def search_diverse(
@@ -249,11 +255,14 @@ class VectorIndex:
         k, fetch_k = check_count("k", k), check_count("fetch_k", fetch_k)
         share, confined = check_share("lambda_mult", lambda_mult), _confinement(filter, ids)
         vectors = self._query_vectors(inputs.alone(query), instruction)
-        with self._directory.reading() as (documents, table):
+
+        def find(documents: DocumentStore, table: VectorTable) -> tuple[list[tuple[float, int]], Rows]:
             (found,) = table.search(vectors, max(k, fetch_k), documents.allowed(*confined))
             candidates = table.reconstruct(np.array([key for _, key in found], dtype=np.int64))
             chosen = [found[i] for i in mmr(vectors[0], candidates, k=k, lambda_mult=share)]
-            rows = documents.rows([key for _, key in chosen])
+            return chosen, documents.rows(key for _, key in chosen)
+
+        chosen, rows = self._directory.read(find)
         return [Hit.of(rows[key], score) for score, key in chosen]
 
     def _query_vectors(self, queries: Any, instruction: str | Sequence[str] | None) -> Vectors:
@@ -275,16 +284,14 @@ class VectorIndex:
     def get(self, ids: Iterable[str]) -> list[Document | None]:
         """The documents of some ids, in their order; None where there is none."""
         wanted = inputs.check_ids(ids)
-        with self._directory.reading() as (documents, _):
-            keys = documents.keys_of(wanted)
-            rows = documents.rows(keys.values())
-        return [Document.of(rows[keys[id]]) if id in keys else None for id in wanted]
+        rows = self._directory.read(lambda documents, _: documents.rows_of(wanted))
+        found = {row.id: row for row in rows}
+        return [Document.of(found[id]) if id in found else None for id in wanted]
 
     def ids(self, filter: Filter | None = None) -> list[str]:
         """The ids of all documents that match, in the order they were added."""
         condition = compile_filter(filter)
-        with self._directory.reading() as (documents, _):
-            return documents.ids(condition)
+        return self._directory.read(lambda documents, _: documents.ids(condition))
 
     def vectors(self, ids: Iterable[str]) -> Vectors:
         """The stored vectors of some documents, shape ``(len(ids), dimension)``, float32.
@@ -295,18 +302,20 @@ class VectorIndex:
             InputError: If an id is not in the index.
         """
         wanted = inputs.check_ids(ids)
-        with self._directory.reading() as (documents, table):
+
+        def stored(documents: DocumentStore, table: VectorTable) -> Vectors:
             keys = documents.keys_of(wanted)
             if unknown := [id for id in wanted if id not in keys]:
                 raise InputError(f"there is no document with the id {unknown[0]!r}")
             return table.reconstruct(np.array([keys[id] for id in wanted], dtype=np.int64))
 
+        return self._directory.read(stored)
+
     def __contains__(self, id: object) -> bool:
         return isinstance(id, str) and self.get([id]) != [None]
 
     def __len__(self) -> int:
-        with self._directory.reading() as (_, table):
-            return table.alive_count
+        return self._directory.read(lambda _, table: table.alive_count)
 
 
 def _confinement(

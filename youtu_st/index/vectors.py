@@ -37,7 +37,7 @@ class VectorTable:
     def __init__(self, factory: str, dimension: int, search_parameters: str | None = None) -> None:
         self._target = recipes.build(factory, dimension)
         recipes.tune(self._target, search_parameters)
-        self._search_parameters = search_parameters
+        self._factory, self._search_parameters = factory, search_parameters
         self.dimension = dimension
         index = self._target if self._target.is_trained else faiss.IndexFlatIP(dimension)
         self._hold(index, np.empty(0, dtype=np.int64))
@@ -275,13 +275,13 @@ class VectorTable:
         self.index.add(vectors)
         self._hold(self.index, self.keys[self.alive])
 
-    def write(self, path: Path) -> None:
-        """Write a snapshot."""
-        write_snapshot(path, self.index, self.keys)
+    def write(self, path: Path) -> int:
+        """Write a snapshot; its checksum."""
+        return write_snapshot(path, self.index, self.keys)
 
-    def read(self, path: Path) -> None:
-        """Take over a snapshot."""
-        index, keys = read_snapshot(path, self.dimension)
+    def read(self, path: Path, expected: int | None = None) -> None:
+        """Take over a snapshot, which has to have that checksum, if there is one."""
+        index, keys = read_snapshot(path, self.dimension, self._factory, expected)
         recipes.mend(index)
         if self._target.is_trained or not isinstance(index, faiss.IndexFlat):
             self._target = index
