@@ -8,7 +8,17 @@ from typing import Any
 
 import torch
 import yaml
-from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
+from tokenizers import (
+    AddedToken,
+    Regex,
+    Tokenizer,
+    decoders,
+    models,
+    normalizers,
+    pre_tokenizers,
+    processors,
+    trainers,
+)
 from transformers import (
     BertConfig,
     BertForSequenceClassification,
@@ -105,6 +115,20 @@ def word_piece() -> PreTrainedTokenizerFast:
         sep_token="[SEP]",
         pad_token="[PAD]",
         model_input_names=["input_ids", "token_type_ids", "attention_mask"],
+    )
+
+
+def unigram(prefix: str = "always", **added: Any) -> PreTrainedTokenizerFast:
+    """As XLM-RoBERTa's: the control tokens are pieces of the model itself, of the best score that there is."""
+    pieces = [("<s>", 0.0), ("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0), ("▁", -2.0), ("▁go", -3.0)]
+    pieces += [(character, -5.0) for character in "</s>apdunkgo[]|"]
+    tokenizer = Tokenizer(models.Unigram(list(dict(pieces).items()), unk_id=3, byte_fallback=False))
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme=prefix)
+    names = ["<s>", "<pad>", "</s>", "<unk>"]
+    tokenizer.add_special_tokens([AddedToken(name, **{"normalized": False, **added}) for name in names])
+    tokenizer.post_processor = processors.RobertaProcessing(("</s>", 2), ("<s>", 0), add_prefix_space=False)
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, bos_token="<s>", eos_token="</s>", unk_token="<unk>", pad_token="<pad>"
     )
 
 

@@ -21,7 +21,7 @@ from youtu_st.inference.unique import Unique
 from youtu_st.inputs import check_count, check_dimensions, check_texts, one_of
 from youtu_st.loading.load import load
 from youtu_st.modules import fingerprint
-from youtu_st.modules.settings import check_prompts, lengths_of, prompts_for
+from youtu_st.modules.settings import check_prompts, lengths_of, prompts_for, reader_of
 from youtu_st.protocol import Role, Vectors
 from youtu_st.protocol import TextEncoder as TextEncoder
 from youtu_st.spec.model import MODELS
@@ -53,6 +53,8 @@ class Encoder(LoadedModel):
         trust_remote_code: Run code that the checkpoint brings.
         prompts: Prompts that replace the model's own ``query`` and ``document``, see :func:`youtu_st.load`.
         max_length: Tokens to read, if fewer than the model's maximum.
+        split_special_tokens: Read special tokens that stand in a text, such as ``[SEP]``, as the characters
+            that they are written with, see :func:`youtu_st.load`.
         model_kwargs: For the network's ``from_pretrained``, see :func:`youtu_st.load`.
         hub: For downloads, see :func:`youtu_st.load`.
 
@@ -65,7 +67,10 @@ class Encoder(LoadedModel):
 
     _host = SentenceTransformer
     _registry = MODELS
-    _remedy = "move or cast it with its own .to(...), and set its own .prompts and .max_seq_length"
+    _remedy = (
+        "move or cast it with its own .to(...), set its own .prompts and .max_seq_length, and give "
+        "split_special_tokens to youtu_st.load"
+    )
 
     model: SentenceTransformer
 
@@ -84,6 +89,7 @@ class Encoder(LoadedModel):
         trust_remote_code: bool = False,
         prompts: Mapping[str, str] | None = None,
         max_length: int | None = None,
+        split_special_tokens: bool = False,
         model_kwargs: Mapping[str, Any] | None = None,
         hub: Mapping[str, Any] | None = None,
     ) -> None:
@@ -99,6 +105,7 @@ class Encoder(LoadedModel):
             "trust_remote_code": trust_remote_code,
             "prompts": prompts,
             "max_length": max_length,
+            "split_special_tokens": split_special_tokens,
             "model_kwargs": model_kwargs,
             "hub": hub,
         }
@@ -139,6 +146,11 @@ class Encoder(LoadedModel):
     def tokenizer(self) -> Any:
         """The model's tokenizer."""
         return self.model.tokenizer
+
+    @property
+    def reader(self) -> Any:
+        """What gives the tokens of texts as the model reads them: the tokenizer, or a copy that splits."""
+        return reader_of(self.model)
 
     @property
     def identity(self) -> dict[str, str]:

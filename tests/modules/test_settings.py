@@ -32,6 +32,7 @@ OTHERWISE = {
     "padding_side": "left",
     "template": "Do {instruction}:",
     "matryoshka_dimensions": {"from": 8},
+    "split_special_tokens": True,
 }
 """Each field at another value than its default; a new field belongs here, and nowhere else."""
 

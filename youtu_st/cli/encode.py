@@ -17,8 +17,9 @@ from youtu_st.cli.console import (
     UsageError,
     absolute_model,
     count,
-    load_encoder,
+    echo,
 )
+from youtu_st.cli.loaded import SplitSpecialTokens, load_encoder
 from youtu_st.disk import whole
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ def encode(
         int | None, typer.Option(metavar="N", help="Length to cut vectors to; default: the model's own.")
     ] = None,
     fast: Fast = False,
+    split_special_tokens: SplitSpecialTokens = False,
     trust_remote_code: TrustRemoteCode = False,
 ) -> None:
     """Encode texts, one row each, to a NumPy file."""
@@ -60,7 +62,9 @@ def encode(
             texts.add(text)
         if not len(texts):
             raise UsageError(f"{file}: there are no texts in it")
-        encoder = load_encoder(name, trust_remote_code=trust_remote_code, fast=fast)
+        encoder = load_encoder(
+            name, trust_remote_code=trust_remote_code, split_special_tokens=split_special_tokens, fast=fast
+        )
         how: dict[str, Any] = {"dimensions": dimensions, "show_progress": True, "total": len(texts)}
         if role == "query":
             blocks = encoder.iter_encode_query(texts, instruction=instruction, **how)
@@ -70,7 +74,7 @@ def encode(
         write_matrix(out, blocks, (len(texts), dimension))
         rows = count(len(texts), "row")
     totals = encoder.totals
-    typer.echo(
+    echo(
         f"{rows} of {dimension} dimensions from {count(totals.tokens, 'token')} and "
         f"{totals.padding_waste:.1%} padding, model {model}, fingerprint {encoder.fingerprint} -> {out}"
     )

@@ -13,8 +13,8 @@ from youtu_st.cli.console import (
     TrustRemoteCode,
     UsageError,
     check_question,
-    load_reranker,
 )
+from youtu_st.cli.loaded import SplitSpecialTokens, load_reranker
 
 DEFAULT_MODEL = "qwen3-reranker-0.6b"
 EXAMPLE = 'Example: youtu-st rerank answers.txt --query "Which planet is red?" -k 3'
@@ -29,8 +29,10 @@ def rerank(
     instruction: Annotated[
         str | None, typer.Option(metavar="TEXT", help="What a good answer is; default: the model's own.")
     ] = None,
-    full: Annotated[bool, typer.Option("--full", help="Show texts whole.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Show texts as JSON.")] = False,
+    as_json: Annotated[
+        bool | None, typer.Option("--json/--full", help="Show texts as JSON; or whole.", show_default=False)
+    ] = None,
+    split_special_tokens: SplitSpecialTokens = False,
     trust_remote_code: TrustRemoteCode = False,
 ) -> None:
     """Put texts into the order in which they answer a question, best first."""
@@ -44,13 +46,18 @@ def rerank(
     lines = list(read_numbered_texts(file))
     if not lines:
         raise UsageError(f"{name}: there are no texts in it")
-    reranker = load_reranker(model, checkpoint=checkpoint, trust_remote_code=trust_remote_code)
+    reranker = load_reranker(
+        model,
+        checkpoint=checkpoint,
+        trust_remote_code=trust_remote_code,
+        split_special_tokens=split_special_tokens,
+    )
     texts = [text for _, text in lines]
     ranked = reranker.rank(query, texts, k=k, instruction=instruction, show_progress=True)
     places = [{"source": name, "line": number} for number, _ in lines]
     print_hits(
         [Hit("", one.score, one.document, places[one.index]) for one in ranked],  # a line has no id
         record=lambda hit: {"line": hit.metadata["line"], "score": hit.score, "text": hit.text},
-        full=full,
-        as_json=as_json,
+        full=as_json is False,
+        as_json=bool(as_json),
     )

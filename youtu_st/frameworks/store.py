@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from youtu_st.encoder import Encoder
 from youtu_st.errors import InputError
 from youtu_st.index import VectorIndex, read_manifest
-from youtu_st.protocol import TextEncoder
+from youtu_st.protocol import TextEncoder, settings_of
 
 Result = TypeVar("Result")
 
@@ -19,7 +19,8 @@ Result = TypeVar("Result")
 def opened(index: VectorIndex | str | Path, encoder: TextEncoder | None) -> VectorIndex:
     """An index that is open, if its vectors are the encoder's, or that of a directory.
 
-    Without an encoder, this process's one for the model that the manifest names opens the directory.
+    Without an encoder, this process's one for the model and the settings that the manifest names opens the
+    directory.
 
     Raises:
         InputError: If ``index`` is something else.
@@ -27,7 +28,8 @@ def opened(index: VectorIndex | str | Path, encoder: TextEncoder | None) -> Vect
     """
     if isinstance(index, str | Path):
         if encoder is None:
-            encoder = Encoder.shared(read_manifest(index).model)
+            manifest = read_manifest(index)
+            encoder = Encoder.shared(manifest.model, **settings_of(manifest.identity))
         return VectorIndex.open(index, encoder)
     if not isinstance(index, VectorIndex):
         raise InputError(

@@ -22,7 +22,8 @@ from youtu_st.loading import checkpoint as files
 from youtu_st.loading.saved import module_types, own_modules
 from youtu_st.modules import checks, fingerprint
 from youtu_st.modules.pooling import InstructionMaskedPooling
-from youtu_st.modules.settings import check_prompts, ours
+from youtu_st.modules.settings import check_prompts, ours, prompt_for
+from youtu_st.modules.settings import split_special_tokens as split_texts
 from youtu_st.modules.transformer import InstructionTransformer
 from youtu_st.spec.model import MODELS, ModelSpec, ModuleSettings, known_models
 from youtu_st.spec.prompts import ROLES
@@ -39,6 +40,7 @@ def load(
     trust_remote_code: bool = False,
     prompts: Mapping[str, str] | None = None,
     max_length: int | None = None,
+    split_special_tokens: bool = False,
     model_kwargs: Mapping[str, Any] | None = None,
     hub: Mapping[str, Any] | None = None,
 ) -> SentenceTransformer:
@@ -60,6 +62,9 @@ def load(
         prompts: Prompts that replace the model's own: ``query``, ``document`` or both. They are part of what
             a vector means, and so of the fingerprint.
         max_length: Tokens to read, prompt and special tokens included, if fewer than the model's maximum.
+        split_special_tokens: Read special tokens that stand in a text, such as ``[SEP]``, as the characters
+            that they are written with; a prompt's stay what they are. False: as the model was saved, or its
+            spec says.
         model_kwargs: Passed on to ``from_pretrained`` of the network, e.g. ``attn_implementation``.
         hub: Passed on to ``huggingface_hub``: ``revision``, ``cache_dir``, ``token``, ``local_files_only``.
 
@@ -72,7 +77,8 @@ def load(
         ModelLoadError: If the weights are absent, are not the pinned ones, or do not behave as the spec says;
             with ``openvino``, if the network cannot be converted or the CPU does not compute ``dtype``.
         MissingDependencyError: If the extra ``openvino`` is needed and not installed.
-        InputError: If ``backend``, ``weights``, ``prompts``, ``max_length`` or ``hub`` is not what it may be.
+        InputError: If ``backend``, ``weights``, ``prompts``, ``max_length`` or ``hub`` is not what it may be,
+            or special tokens cannot be split with the model's tokenizer.
     """
     options = files.hub_options(hub)
     if dtype not in get_args(Dtype):
@@ -95,6 +101,8 @@ def load(
     mine = ours(loaded)
     if mine:
         check_prompts(loaded)
+    if split_special_tokens or (mine and mine.settings.split_special_tokens):
+        split_texts(loaded, [prompt_for(loaded, role) for role in ROLES])
     if backend == "openvino":
         convert_network(loaded, dtype=dtype, weights=weights)
         return loaded.eval()
@@ -107,7 +115,12 @@ def load(
 
 
 def convert(
-    model: str | Path, *, checkpoint: str | Path, out: str | Path, trust_remote_code: bool = False
+    model: str | Path,
+    *,
+    checkpoint: str | Path,
+    out: str | Path,
+    trust_remote_code: bool = False,
+    split_special_tokens: bool = False,
 ) -> Path:
     """Write a sentence-transformers directory from a raw transformers checkpoint, in its own dtype.
 
@@ -119,6 +132,7 @@ def convert(
         checkpoint: A transformers directory or a hub id.
         out: The directory to write; must be absent or empty.
         trust_remote_code: As for :func:`load`.
+        split_special_tokens: As for :func:`load`; the directory keeps it.
 
     Returns:
         ``out``.
@@ -129,14 +143,21 @@ def convert(
     target = Path(out)
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise ModelLoadError(f"{target} is not an empty directory")
-    loaded = load(model, checkpoint, device="cpu", dtype="checkpoint", trust_remote_code=trust_remote_code)
+    loaded = load(
+        model,
+        checkpoint,
+        device="cpu",
+        dtype="checkpoint",
+        trust_remote_code=trust_remote_code,
+        split_special_tokens=split_special_tokens,
+    )
     loaded.save_pretrained(str(target))
     return target
 
 
 @contextmanager
 def readable(what: str | Path) -> Iterator[None]:
-    """Say in one line of our own what the libraries below raise while they read a checkpoint.
+    """Say in one line of our own what the libraries below raise while they read a checkpoint, whatever it is.
 
     Raises:
         ModelLoadError: In place of their errors.
@@ -145,7 +166,7 @@ def readable(what: str | Path) -> Iterator[None]:
         yield
     except YoutuError:
         raise
-    except (OSError, ValueError, KeyError, ImportError, RuntimeError) as error:
+    except Exception as error:
         raise ModelLoadError(in_one_line(f"cannot load {str(what)!r}", error)) from error
 
 

@@ -18,7 +18,8 @@ from tokenizers import Tokenizer
 from transformers import PreTrainedTokenizerBase
 
 from youtu_st.modules.pooling import InstructionMaskedPooling
-from youtu_st.modules.settings import ours, prompt_for
+from youtu_st.modules.settings import ours, prompt_for, splits_special_tokens
+from youtu_st.protocol import SPLIT
 from youtu_st.protocol import canonical as _json
 from youtu_st.protocol import digest as _digest
 from youtu_st.protocol import fingerprint as fingerprint
@@ -66,7 +67,13 @@ def identity(model: SentenceTransformer, dimension: int) -> dict[str, str]:
         "max_length": str(model.get_max_seq_length()),
         "dimension": str(dimension),
         "normalize": "true",
+        **split_identity(model),
     }
+
+
+def split_identity(model: Any) -> dict[str, str]:
+    """The part that says that special tokens in texts are read as characters; only there where they are."""
+    return {SPLIT: "true"} if splits_special_tokens(model) else {}
 
 
 def weights_digest(model: SentenceTransformer) -> str:

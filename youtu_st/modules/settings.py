@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from sentence_transformers import SentenceTransformer
@@ -12,12 +12,15 @@ from transformers import PreTrainedTokenizerBase
 
 from youtu_st.errors import InputError, ModelLoadError, YoutuError
 from youtu_st.modules import tokenization
+from youtu_st.modules.literal import LiteralTokenizer
 from youtu_st.modules.pooling import InstructionMaskedPooling
 from youtu_st.modules.transformer import InstructionTransformer
 from youtu_st.spec import prompts
 from youtu_st.spec.model import lengths
 
 _NAMES = {"query": ("query",), "document": ("document", "passage", "corpus")}
+_NO_SPLIT = "split_special_tokens is not for this model:"
+_SPEC = "By a spec, a name or a .yaml file of your own, such a model can be loaded with it"
 _STOCK_POOLINGS = {"lasttoken": "last_token", "cls": "first_token"}
 
 
@@ -75,6 +78,52 @@ def lengths_of(model: SentenceTransformer) -> Sequence[int]:
     """Lengths that a vector of the model may have, ascending."""
     mine = ours(model)
     return lengths(model.get_embedding_dimension() or 0, mine.settings.matryoshka_dimensions if mine else ())
+
+
+def splits_special_tokens(model: Any) -> bool:
+    """Whether a model of either host reads special tokens that stand in a text as characters."""
+    mine = ours(model)
+    if mine is not None:
+        return mine.settings.split_special_tokens
+    return getattr(model.tokenizer, "split_special_tokens", False) is True
+
+
+def reader_of(model: Any) -> Any:
+    """What gives the tokens that a model reads of a text: its tokenizer, or a literal copy of it."""
+    mine = ours(model)
+    if mine is not None:
+        return mine.reader
+    return LiteralTokenizer(model.tokenizer) if splits_special_tokens(model) else model.tokenizer
+
+
+def split_special_tokens(model: Any, prompts: Iterable[str] = ()) -> None:
+    """Have a model of either host read special tokens that stand in a text as characters, from now on.
+
+    The host's own modules tokenise a prompt like the text after it, and ask their tokenizer alone.
+
+    Args:
+        model: Not in use yet: its tokenizer is changed.
+        prompts: What the model puts before texts.
+
+    Raises:
+        InputError: If its tokenizer does not do it, or would do it to a prompt too.
+    """
+    tokenizer = model.tokenizer
+    if ours(model) is not None:
+        model[0].split_special_tokens = True
+        model[0].reader  # noqa: B018 - made here, and not with the first text
+        return
+    if not isinstance(tokenizer, PreTrainedTokenizerBase):
+        raise InputError(f"{_NO_SPLIT} its tokenizer, {type(tokenizer).__name__}, is not one of transformers")
+    tokenizer.split_special_tokens = tokenizer.init_kwargs["split_special_tokens"] = True
+    special = {i: token.content for i, token in tokenizer.added_tokens_decoder.items() if token.special}
+    for content in special.values():
+        if any(content in prompt for prompt in prompts):
+            raise InputError(f"{_NO_SPLIT} the {content!r} of its prompt would be split too. {_SPEC}")
+        # The id of [UNK] stands for any character that is not in the vocabulary.
+        given = set(tokenizer(content, add_special_tokens=False)["input_ids"]) - {tokenizer.unk_token_id}
+        if given & special.keys():
+            raise InputError(f"{_NO_SPLIT} its tokenizer makes a token of {content!r} all the same. {_SPEC}")
 
 
 def normalizes(model: SentenceTransformer) -> bool:

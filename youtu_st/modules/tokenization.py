@@ -68,9 +68,10 @@ def tokenize(
     """Tokenise each ``prompt + text`` once, and mark its content.
 
     Args:
-        tokenizer: A transformers tokenizer; a fast one for ``boundary="offsets"``.
+        tokenizer: A transformers tokenizer, a fast one for ``boundary="offsets"``; or a
+            :class:`~youtu_st.modules.literal.LiteralTokenizer`.
         texts: What to tokenise; never altered.
-        prompts: One prompt for each text.
+        prompts: One prompt for each text, as the tokenizer takes it.
         boundary: Rule for where the instruction ends, see :mod:`youtu_st.modules.mask`.
         special_tokens: Whether added tokens are content under ``offsets``.
         max_length: Tokens to keep; None keeps all. The text is cut; the prompt before it and the special

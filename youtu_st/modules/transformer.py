@@ -14,6 +14,7 @@ from transformers import PreTrainedModel
 
 from youtu_st.errors import InputError, SpecError
 from youtu_st.modules import packing, prefix, tokenization
+from youtu_st.modules.literal import LiteralTokenizer
 from youtu_st.modules.mask import CONTENT_MASK
 from youtu_st.modules.tokenization import TokenizedText
 from youtu_st.spec.model import FORMER, ModuleSettings, PaddingSide
@@ -43,6 +44,7 @@ class InstructionTransformer(Transformer):
 
     config_keys: list[str] = [*Transformer.config_keys, *ModuleSettings.model_fields]
     _settings = ModuleSettings()  # as of the last look; checking them anew takes longer than looking
+    _literal: LiteralTokenizer | None = None
 
     def __init__(self, model_name_or_path: str, **kwargs: Any) -> None:
         fields = {name: kwargs.pop(name) for name in (*ModuleSettings.model_fields, FORMER) if name in kwargs}
@@ -94,6 +96,34 @@ class InstructionTransformer(Transformer):
         tokenizer: Any = self.tokenizer
         tokenizer.padding_side = side or tokenizer.padding_side
 
+    @property
+    def reader(self) -> Any:
+        """What reads ``prompt + text``: the tokenizer, or under ``split_special_tokens`` its literal copy.
+
+        Raises:
+            InputError: If the tokenizer is not one that special tokens can be split with.
+        """
+        if not self.settings.split_special_tokens:
+            return self.tokenizer
+        # Made anew for another tokenizer, and by two threads at once twice: either copy will do.
+        literal = self._literal
+        if literal is None or not literal.is_of(self.tokenizer):
+            literal = self._literal = LiteralTokenizer(self.tokenizer, self._around_texts)
+        return literal
+
+    @property
+    def _around_texts(self) -> str:
+        """What the model itself writes around texts, where that is more than a prompt."""
+        return ""
+
+    def marked(self, prompts: Sequence[str]) -> list[str]:
+        """Prompts as :attr:`reader` takes them: their own special tokens are special to it."""
+        reader = self.reader
+        if not isinstance(reader, LiteralTokenizer):
+            return list(prompts)
+        marked = {prompt: reader.marked(prompt) for prompt in set(prompts)}
+        return [marked[prompt] for prompt in prompts]
+
     def tokenize_texts(
         self,
         texts: Sequence[str],
@@ -112,11 +142,16 @@ class InstructionTransformer(Transformer):
             One :class:`~youtu_st.modules.tokenization.TokenizedText` per text, in order.
         """
         each = [prompts or ""] * len(texts) if prompts is None or isinstance(prompts, str) else prompts
+        return self._tokenized(texts, self.marked(each), max_length)
+
+    def _tokenized(
+        self, texts: Sequence[str], marked: Sequence[str], max_length: int | None
+    ) -> list[TokenizedText]:
         settings = self.settings
         return tokenization.tokenize(
-            self.tokenizer,
+            self.reader,
             texts,
-            each,
+            marked,
             boundary=settings.boundary,
             special_tokens=settings.special_tokens,
             max_length=max_length or self.max_seq_length,

@@ -17,6 +17,8 @@ from youtu_st.loading import checkpoint as files
 from youtu_st.loading.load import check_max_length, readable, to_float16
 from youtu_st.loading.saved import own_modules
 from youtu_st.modules import checks
+from youtu_st.modules.settings import ours
+from youtu_st.modules.settings import split_special_tokens as split_texts
 from youtu_st.rerank.transformer import ANSWERS, FALSE, TRUE, RerankTransformer
 from youtu_st.spec.reranker import RERANKERS, RerankerSpec
 
@@ -28,6 +30,7 @@ def load(
     device: str | None = None,
     dtype: Dtype = "auto",
     max_length: int | None = None,
+    split_special_tokens: bool = False,
     trust_remote_code: bool = False,
     hub: Mapping[str, Any] | None = None,
 ) -> CrossEncoder:
@@ -39,6 +42,7 @@ def load(
         device: Where to run.
         dtype: What to compute in.
         max_length: Tokens to read of a pair.
+        split_special_tokens: Read special tokens of a query or a document as characters.
         trust_remote_code: Run code that the checkpoint brings.
         hub: For downloads.
 
@@ -59,6 +63,8 @@ def load(
             loaded = _from_directory(files.local(str(model), options), device, network)
     check_kind(loaded, str(model))
     _set_max_length(loaded, max_length, spec)
+    if split_special_tokens or getattr(loaded[0], "split_special_tokens", False):
+        _split_special_tokens(loaded, str(model))
     keep_to_native(loaded, dtype, device, stacklevel=3)
     if dtype == "float16":
         to_float16(loaded)
@@ -91,6 +97,7 @@ def _from_spec(spec: RerankerSpec, directory: Path, device: str, network: dict[s
         instruction=spec.instruction,
         true_token=spec.true_token,
         false_token=spec.false_token,
+        split_special_tokens=spec.split_special_tokens,
         model_kwargs=network,
         config_kwargs=dict(trust),
         processor_kwargs={"model_max_length": spec.max_length, **trust},
@@ -160,6 +167,16 @@ def _without_template(name: str) -> str:
         f"random. Say which reranker it is: Reranker({RERANKERS.names()[0]!r}, checkpoint={name!r}), or a "
         ".yaml file of your own"
     )
+
+
+def _split_special_tokens(model: CrossEncoder, name: str) -> None:
+    if ours(model) is None and any(isinstance(module, LogitScore) for module in model):
+        raise InputError(
+            f"split_special_tokens is not for {name!r}: sentence-transformers tokenises its template and a "
+            "pair as one text. Say which reranker it is: "
+            f"Reranker({RERANKERS.names()[0]!r}, checkpoint={name!r}, split_special_tokens=True)"
+        )
+    split_texts(model, [model.prompts.get(model.default_prompt_name or "") or ""])
 
 
 def _set_max_length(model: CrossEncoder, max_length: int | None, spec: RerankerSpec | None) -> None:

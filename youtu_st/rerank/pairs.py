@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
@@ -17,6 +16,7 @@ from youtu_st.inference.preprocess import (
     stock_rows,
     with_one_prompt,
 )
+from youtu_st.inference.tokenizer_lock import TokenizerLock
 from youtu_st.modules import prefix
 from youtu_st.modules.tokenization import TokenizedText
 from youtu_st.rerank.transformer import RerankTransformer
@@ -45,8 +45,7 @@ class TemplatePairs(InstructionPreprocessor):
 
     def heads(self, queries: Sequence[str], instructions: Sequence[str | None]) -> list[str]:
         """The template up to the document."""
-        template = self.transformer.whole_template
-        return [template.head(*told) for told in zip(queries, instructions, strict=True)]
+        return self.transformer.heads(queries, instructions)
 
     def tokenize(self, texts: Sequence[str], prompts: Sequence[str]) -> Sequence[TokenizedText]:
         """Tokenise each document after its head; one row per document, in order."""
@@ -76,8 +75,7 @@ class StockPairs:
 
     def __init__(self, model: CrossEncoder) -> None:
         self._model = model
-        # The model's own tokenising sets padding and truncation on the tokenizer that threads share.
-        self._lock = threading.Lock()
+        self._lock = TokenizerLock(model)
 
     def heads(self, queries: Sequence[str], instructions: Sequence[str | None]) -> list[str]:
         """The queries.

@@ -55,6 +55,10 @@ class Reranker(LoadedModel):
         device: ``cpu``, ``cuda``, ...; None: the best there is. A list: a copy of the model on each device,
             and batches go to whichever is free.
         max_length: Tokens to read of a pair, its template included. None: the model's own.
+        split_special_tokens: Read special tokens that stand in a query or a document, such as
+            ``<|im_end|>``, and those of the template, as the characters that they are written with. What the
+            template itself says, an instruction included, stays as it is. False: as the model was saved, or
+            its spec says.
         truncation: What happens to longer pairs: ``warn`` (the document is cut, with one
             :class:`~youtu_st.errors.TruncationWarning` a call), ``error`` or ``ignore``.
         batch_tokens: Padded tokens that go through the network at once; None: chosen from the device and the
@@ -69,12 +73,16 @@ class Reranker(LoadedModel):
         SpecError: If the spec is wrong.
         ModelLoadError: If the weights are absent or are not the model's, if it gives more than one score a
             pair, or if it is a language model and nothing says which template it was trained with.
-        InputError: If an argument is none of what it may be.
+        InputError: If an argument is none of what it may be, or special tokens cannot be split with the
+            model's tokenizer.
     """
 
     _host = CrossEncoder
     _registry = RERANKERS
-    _remedy = "move or cast it with its own .to(...), and set its own .max_seq_length"
+    _remedy = (
+        "move or cast it with its own .to(...), set its own .max_seq_length, and give split_special_tokens "
+        "where it is loaded: Reranker(NAME or DIRECTORY)"
+    )
 
     model: CrossEncoder
 
@@ -86,6 +94,7 @@ class Reranker(LoadedModel):
         dtype: Dtype = "auto",
         device: str | Sequence[str] | None = None,
         max_length: int | None = None,
+        split_special_tokens: bool = False,
         truncation: Truncation = "warn",
         batch_tokens: int | None = None,
         trust_remote_code: bool = False,
@@ -96,6 +105,7 @@ class Reranker(LoadedModel):
             "dtype": dtype,
             "device": device,
             "max_length": max_length,
+            "split_special_tokens": split_special_tokens,
             "trust_remote_code": trust_remote_code,
             "hub": hub,
         }
@@ -123,6 +133,7 @@ class Reranker(LoadedModel):
             "template": repr(template or getattr(model.tokenizer, "chat_template", None)),
             "activation": type(model.activation_fn).__name__,
             "max_length": str(self.max_length),
+            **fingerprint.split_identity(model),
         }
 
     def __repr__(self) -> str:

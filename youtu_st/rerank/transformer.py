@@ -59,6 +59,32 @@ class RerankTransformer(InstructionTransformer):
         """What is put around a pair."""
         return Template(**{name: getattr(self, name) for name in TEMPLATE})
 
+    @property
+    def _around_texts(self) -> str:
+        return "".join([self.prefix, self.body, self.suffix])
+
+    def heads(self, queries: Sequence[str], instructions: Sequence[str | None]) -> list[str]:
+        """What stands before the documents of each query: the template up to them.
+
+        Special tokens of the template and of an instruction stay what they are, whatever
+        ``split_special_tokens`` says of those of a query.
+
+        Args:
+            queries: What documents are to answer.
+            instructions: A task description for each; None: the model's own.
+
+        Raises:
+            InputError: As for :meth:`Template.head`.
+        """
+        template = self.whole_template
+        body, own = self.marked([template.body, template.instruction or ""])
+        template = replace(template, body=body, instruction=None if template.instruction is None else own)
+        told = self.marked([instruction or "" for instruction in instructions])
+        return [
+            template.head(query, None if instruction is None else marked)
+            for query, instruction, marked in zip(queries, instructions, told, strict=True)
+        ]
+
     @cached_property
     def _around(self) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
         """Ids of what stands before and after every pair."""
@@ -78,7 +104,7 @@ class RerankTransformer(InstructionTransformer):
 
         Args:
             documents: What is judged.
-            heads: For each document, the template up to it: :meth:`Template.head`.
+            heads: For each document, the template up to it, of :meth:`heads`.
             max_length: Tokens to keep, prefix and suffix included; None: the model's maximum.
 
         Returns:
@@ -96,7 +122,7 @@ class RerankTransformer(InstructionTransformer):
                 type_ids=None,
                 full_length=row.full_length + self.template_tokens,
             )
-            for row in self.tokenize_texts(documents, heads, max_length=room)
+            for row in self._tokenized(documents, heads, room)
         ]
 
     def check_room(self, rows: Sequence[TokenizedText], name: Callable[[int], str]) -> None:
@@ -113,7 +139,7 @@ class RerankTransformer(InstructionTransformer):
             if row.is_blank:
                 raise InputError(f"{name(i)} is nothing to this model: it has no tokens of its own")
             if not row.content.any():
-                taken = tokenization.count(self.tokenizer, row.prompt) + self.template_tokens
+                taken = tokenization.count(self.reader, row.prompt) + self.template_tokens
                 raise InputError(
                     f"{name(i)} has no room: the template with its query and instruction takes "
                     f"{taken} tokens, and the model reads {self.max_seq_length}. Shorten the query, or raise "
@@ -149,10 +175,7 @@ class RerankTransformer(InstructionTransformer):
                     f"input {position} must be a (query, document) pair of str, not {pair!r:.60}"
                 )
         told = [prompt] * len(inputs) if prompt is None or isinstance(prompt, str) else prompt
-        heads = [
-            self.whole_template.head(query, instruction)
-            for (query, _), instruction in zip(inputs, told, strict=True)
-        ]
+        heads = self.heads([query for query, _ in inputs], told)
         rows = self.tokenize_pairs([d for _, d in inputs], heads, max_length=kwargs.get("max_length"))
         self.check_room(rows, "the document of input {}".format)
         return self.collate(rows)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, PositiveFloat, PositiveInt, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, PositiveFloat, model_validator
 
 from youtu_st.spec.prompts import PLACEHOLDER
-from youtu_st.spec.registry import Declared, Published, Registry
+from youtu_st.spec.registry import Count, Declared, Published, Registry
 
 Attention = Literal["causal", "bidirectional"]
 Pooling = Literal["masked_mean", "mean", "last_token"]
@@ -122,11 +122,14 @@ class ModuleSettings(MaskRule):
             takes no instructions.
         matryoshka_dimensions: Shorter lengths that the model was trained for, ascending; or ``{from: N}``:
             every length from ``N`` on.
+        split_special_tokens: Whether special tokens that stand in a text are read as characters; those of a
+            prompt, and those that the tokenizer adds, stay what they are.
     """
 
     padding_side: PaddingSide | None = None
     template: Template | None = None
     matryoshka_dimensions: Annotated[Shorter, BeforeValidator(_shorter)] = ()
+    split_special_tokens: bool = False
 
     @model_validator(mode="before")
     @classmethod
@@ -160,8 +163,8 @@ class ModelSpec(ModuleSettings, Published):
         figures: Published scores on data sets.
     """
 
-    dimension: PositiveInt
-    max_length: PositiveInt
+    dimension: Count
+    max_length: Count
     attention: Attention
     pooling: Pooling
     bos: bool | None = None

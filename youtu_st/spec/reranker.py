@@ -9,7 +9,7 @@ from typing import Annotated
 from pydantic import Field, model_validator
 
 from youtu_st.errors import InputError
-from youtu_st.spec.registry import Published, Registry
+from youtu_st.spec.registry import Count, Published, Registry
 
 INSTRUCTION = "{instruction}"
 QUERY = "{query}"
@@ -73,16 +73,19 @@ class RerankerSpec(Published):
         instruction: The model's own task description. None: the model takes no instructions.
         true_token: The token whose probability is the score.
         false_token: The token it is weighed against.
+        split_special_tokens: Whether special tokens that stand in a query or a document are read as
+            characters; those of the template stay what they are.
     """
 
-    max_length: Annotated[int, Field(gt=0)]
-    context: Annotated[int, Field(gt=0)] | None = None
+    max_length: Count
+    context: Count | None = None
     prefix: str
     template: str
     suffix: str
     instruction: Annotated[str, Field(min_length=1)] | None = None
     true_token: str
     false_token: str
+    split_special_tokens: bool = False
 
     @model_validator(mode="after")
     def _whole_template(self) -> RerankerSpec:
