@@ -90,9 +90,9 @@ def answer(question: dict[str, Any]) -> dict[str, Any]:
 
     try:
         if "find" in question:
-            from youtu_st.loading.checkpoint import local
+            from youtu_st.loading.checkpoint import download
 
-            return {"directory": str(local(question["find"], question["hub"]))}
+            return {"directory": str(download(question["find"], question["hub"]))}
         if "score" in question:
             from youtu_st.rerank import Reranker
 

@@ -7,18 +7,21 @@ import os
 import sys
 import traceback
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from itertools import takewhile
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 import youtu_st
 from youtu_st.cli import encode, index, models, rerank, verify
-from youtu_st.cli.console import say
-from youtu_st.errors import YoutuError
+from youtu_st.cli.console import echo, one_line, say
+from youtu_st.errors import YoutuError, brief, printable
 
 OK, FAULT, MISTAKE, INTERRUPTED = 0, 1, 2, 130
+LONGEST_NAME = 4096
+"""Characters of a file's name that are shown: longer ones are no system's."""
 
 app = typer.Typer(
     name="youtu-st",
@@ -38,7 +41,7 @@ app.add_typer(index.app, name="index")
 
 def _version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"youtu-st {youtu_st.__version__}")
+        echo(f"youtu-st {youtu_st.__version__}")
         raise typer.Exit
 
 
@@ -60,7 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     arguments = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
     debug = "--debug" in takewhile(lambda argument: argument.startswith("-"), arguments)
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), _printable_logs():
         _show_warnings_as_lines()
         try:
             code = app(arguments, prog_name="youtu-st", standalone_mode=False)
@@ -81,7 +84,7 @@ def _report(error: BaseException, debug: bool) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAULT
     if debug:
-        traceback.print_exception(error)
+        print(printable("".join(traceback.format_exception(error)), whole=True), file=sys.stderr, end="")
     code, message = MISTAKE, str(error)
     if isinstance(error, KeyboardInterrupt | typer.Abort):
         code, message = INTERRUPTED, "interrupted"
@@ -90,13 +93,41 @@ def _report(error: BaseException, debug: bool) -> int:
         hint = f". See: {context.command_path} --help" if context else ""
         message = error.format_message().rstrip(".") + hint
     elif isinstance(error, OSError) and not isinstance(error, YoutuError):
-        name = f"{error.filename}: " if error.filename else ""
+        name = f"{_short(error.filename)}: " if error.filename else ""
         message = name + (error.strerror or str(error)).lower()
     elif not isinstance(error, YoutuError):
         hint = "" if debug else " (a fault of the program: 'youtu-st --debug ...' shows where)"
         code, message = FAULT, f"unexpected {type(error).__name__}: {str(error)[:300]}{hint}"
     say("error", message)
     return code
+
+
+def _short(name: object) -> str:
+    return str(name) if len(str(name)) <= LONGEST_NAME else brief(str(name))
+
+
+class _PrintableRecord(logging.LogRecord):
+    """A record of any library, whoever handles it."""
+
+    def __init__(self, *arguments: Any, **further: Any) -> None:
+        super().__init__(*arguments, **further)
+        if self.exc_info and self.exc_info[0]:
+            self.exc_text = printable("".join(traceback.format_exception(*self.exc_info)), whole=True)
+
+    def getMessage(self) -> str:
+        """The message in one line."""
+        return printable(one_line(super().getMessage()))
+
+
+@contextmanager
+def _printable_logs() -> Iterator[None]:
+    """Logs of libraries reach standard error by handlers of their own: what these are handed is made fit."""
+    before = logging.getLogRecordFactory()
+    logging.setLogRecordFactory(_PrintableRecord)
+    try:
+        yield
+    finally:
+        logging.setLogRecordFactory(before)
 
 
 def _show_warnings_as_lines() -> None:

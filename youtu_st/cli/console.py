@@ -1,4 +1,8 @@
-"""What the commands share: options, a line for an error, JSON, tables, models with a sign of life."""
+"""What the commands share: options, all that is shown, models with a sign of life.
+
+Whatever a command shows goes through :func:`youtu_st.errors.printable`, in one of these: :func:`echo`,
+:func:`say`, :func:`print_json`, and :func:`cell` for what rich lays out.
+"""
 
 from __future__ import annotations
 
@@ -8,17 +12,17 @@ import logging
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from youtu_st.errors import YoutuError
+from youtu_st.errors import YoutuError, printable
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.status import Status
     from rich.table import Table
+    from rich.text import Text
 
     from youtu_st.encoder import Encoder
     from youtu_st.rerank import Reranker
@@ -49,7 +53,12 @@ class UsageError(YoutuError, ValueError):
 
 def say(kind: str, message: object) -> None:
     """Write one line to standard error."""
-    print(f"youtu-st: {kind}: {one_line(str(message))}", file=sys.stderr, flush=True)
+    print(f"youtu-st: {printable(f'{kind}: {one_line(str(message))}')}", file=sys.stderr, flush=True)
+
+
+def echo(line: object = "") -> None:
+    """Write one line to standard output."""
+    typer.echo(printable(str(line)))
 
 
 def one_line(message: str) -> str:
@@ -64,8 +73,19 @@ def count(number: int, noun: str) -> str:
 
 
 def print_json(value: Any) -> None:
-    """Write a value to standard output as JSON, for people and programs alike."""
-    typer.echo(json.dumps(value, ensure_ascii=False, indent=2))
+    """Write a value to standard output as JSON, for people and programs alike.
+
+    JSON has escapes of its own for what a terminal may not be sent, so that a program reads the value itself.
+    """
+    text = json.dumps(value, ensure_ascii=False, indent=2)
+    typer.echo(printable(text, whole=True, escape=lambda character: json.dumps(character)[1:-1]))
+
+
+def cell(text: object, style: str = "", *, whole: bool = False) -> Text:
+    """A text for rich to lay out: what looks like its markup is not, and the rest is :func:`printable`."""
+    from rich.text import Text
+
+    return Text(printable(str(text), whole=whole), style=style)
 
 
 def wide_console() -> Console:
@@ -83,21 +103,34 @@ def plain_table(titles: Sequence[str], *, right: Sequence[str] = (), wrap: bool 
     made = Table(box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0))
     for title in titles:
         if title in right:
-            made.add_column(title, justify="right", no_wrap=True)
+            made.add_column(cell(title), justify="right", no_wrap=True)
         else:
-            made.add_column(title, no_wrap=not wrap, overflow="fold" if wrap else "ellipsis")
+            made.add_column(cell(title), no_wrap=not wrap, overflow="fold" if wrap else "ellipsis")
     return made
 
 
-def status(message: str) -> Status:
-    """A spinner on the terminal while something takes long; where standard error is none, nothing."""
-    from rich.console import Console
+class Spinner:
+    """A line on the terminal that turns while something takes long."""
 
-    return Console(stderr=True).status(message)
+    def __init__(self, shown: Status) -> None:
+        self._shown = shown
+
+    def update(self, message: str) -> None:
+        """Say what is done now."""
+        self._shown.update(cell(one_line(message)))
 
 
 @contextmanager
-def loading(message: str) -> Iterator[Status]:
+def status(message: str) -> Iterator[Spinner]:
+    """A spinner while something takes long; where standard error is no terminal, nothing."""
+    from rich.console import Console
+
+    with Console(stderr=True).status(cell(one_line(message))) as shown:
+        yield Spinner(shown)
+
+
+@contextmanager
+def loading(message: str) -> Iterator[Spinner]:
     """A spinner over importing the libraries, quietly, and over what is then done with them.
 
     The garbage collector rests during the import, which takes longer than all that most commands do with the
@@ -175,11 +208,10 @@ def absolute_model(model: str) -> str:
         SpecError: If it is a spec's file with a mistake in it.
     """
     from youtu_st.spec.model import MODELS, load_spec
-    from youtu_st.spec.registry import is_hub_id, is_yaml
+    from youtu_st.spec.registry import expanded, is_directory, is_hub_id, is_yaml
 
-    path = Path(model).expanduser()
     if is_yaml(model):
-        load_spec(path)
-    elif not path.is_dir():
+        load_spec(expanded(model))
+    elif not is_directory(model):
         return model if is_hub_id(model) else load_spec(model).name
     return MODELS.canonical_name(model)

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from youtu_st.cli.console import count, plain_table, wide_console
+from youtu_st.cli.console import cell, count, plain_table, wide_console
 
 if TYPE_CHECKING:
     from youtu_st.verification import Comparison, Examination, Finding
@@ -28,14 +28,14 @@ def print_examination(examination: Examination, *, tokens: bool) -> None:
     """Print the checks, the published figures, sample texts token by token, and the faults last."""
     console = wide_console()
     subject = examination.subject
-    console.print(Text(_about(subject), style="dim"), soft_wrap=True)
+    console.print(cell(_about(subject), "dim"), soft_wrap=True)
     console.print()
     console.print(_findings(examination.findings, wide=console.width >= NARROW))
     if examination.scores:
         console.print()
         console.print(_scores(examination.scores))
         for source in dict.fromkeys(score.source for score in examination.scores):
-            console.print(Text(f"published: {source}", style="dim"), soft_wrap=True)
+            console.print(cell(f"published: {source}", "dim"), soft_wrap=True)
     if tokens and examination.samples:
         console.print()
         _print_samples(console, examination.samples)
@@ -46,7 +46,7 @@ def print_examination(examination: Examination, *, tokens: bool) -> None:
 def print_comparison(comparison: Comparison, name: str, url: str) -> None:
     """Print the cosine of each text, then the lowest, the mean, and what it looks like."""
     console = wide_console()
-    console.print(Text(f"{name} here, beside {url}", style="dim"), soft_wrap=True)
+    console.print(cell(f"{name} here, beside {url}", "dim"), soft_wrap=True)
     console.print()
     table = plain_table(("role", "cosine", "length", "text"), right=("cosine", "length"))
     lengths: Iterable[float | None] = comparison.lengths or [None] * len(comparison.texts)
@@ -55,14 +55,14 @@ def print_comparison(comparison: Comparison, name: str, url: str) -> None:
     ):
         style = "" if cosine >= comparison.threshold else STYLES["off"]
         shown = "-" if length is None else f"{length:.3f}"
-        table.add_row(role, Text(f"{cosine:.6f}", style=style), shown, _short(text, console.width - 32))
+        table.add_row(cell(role), cell(f"{cosine:.6f}", style), shown, _short(text, console.width - 32))
     console.print(table)
     console.print()
     figures = f"minimum {comparison.minimum:.6f}, mean {comparison.mean:.6f}: "
     verdict = ("the same vectors", STYLES["ok"]) if comparison.agrees else ("other vectors", STYLES["off"])
     console.print(Text.assemble(figures, verdict))
     for hint in comparison.hints:
-        console.print(Text(hint))
+        console.print(cell(hint))
 
 
 def _about(subject: Subject) -> str:
@@ -78,10 +78,10 @@ def _findings(findings: Sequence[Finding], *, wide: bool) -> Table:
     table = plain_table(("check", "", "found", "expected") if wide else ("check", "", "found"))
     for finding in findings:
         cells = (
-            Text(finding.check, style="bold"),
-            Text(finding.state, style=STYLES[finding.state]),
-            Text(finding.found, style="dim" if finding.state == "skipped" else ""),
-            Text(finding.expected, style="dim"),
+            cell(finding.check, "bold"),
+            cell(finding.state, STYLES[finding.state]),
+            cell(finding.found, "dim" if finding.state == "skipped" else ""),
+            cell(finding.expected, "dim"),
         )
         table.add_row(*cells[: len(table.columns)])
     return table
@@ -91,7 +91,7 @@ def _scores(scores: Sequence[Score]) -> Table:
     numbers = ("found", "published", "difference")
     table = plain_table(("score", *numbers), right=numbers)
     for score in scores:
-        difference = Text(f"{score.difference:+.5f}", style=STYLES["ok" if score.agrees else "off"])
+        difference = cell(f"{score.difference:+.5f}", STYLES["ok" if score.agrees else "off"])
         table.add_row(_short(score.what, 60), f"{score.found:.4f}", f"{score.published:.4f}", difference)
     return table
 
@@ -119,9 +119,8 @@ def _sample(sample: Sample) -> Table:
     table = plain_table((f"{sample.role}, token", "characters", "enters"))
     for token in sample.tokens:
         span = f"{token.start}-{token.end}" if token.end > token.start else "added"
-        enters = Text("content", style="green") if token.content else Text("-", style="dim")
-        shown = Text(token.token, style="" if token.content else "dim")
-        table.add_row(shown, Text(span, style="dim"), enters)
+        enters = cell("content", "green") if token.content else cell("-", "dim")
+        table.add_row(cell(token.token, "" if token.content else "dim"), cell(span, "dim"), enters)
     return table
 
 
@@ -139,7 +138,7 @@ def _print_verdict(console: Console, examination: Examination) -> None:
         console.print(Text.assemble((f"{len(faults)} of {of} off", STYLES["off"]), tail))
     for finding in faults:
         console.print()
-        console.print(Text(finding.check, style="bold"))
+        console.print(cell(finding.check, "bold"))
         for what, text in (("found", finding.found), ("expected", finding.expected), ("", finding.remedy)):
             if text:
                 _print_part(console, what, text)
@@ -148,14 +147,14 @@ def _print_verdict(console: Console, examination: Examination) -> None:
 def _print_part(console: Console, what: str, text: str) -> None:
     """A part of a fault: wrapped on a terminal, else one line."""
     indent = f"  {what:<10}"
-    lines = Text(text).wrap(console, max(console.width - len(indent), 20))
-    for number, line in enumerate(lines if sys.stdout.isatty() else [Text(text)]):
+    lines = cell(text).wrap(console, max(console.width - len(indent), 20))
+    for number, line in enumerate(lines if sys.stdout.isatty() else [cell(text)]):
         line.rstrip()
-        head = Text(indent if number == 0 else " " * len(indent), style="dim")
+        head = cell(indent if number == 0 else " " * len(indent), "dim")
         console.print(head + line, soft_wrap=True)
 
 
-def _short(text: str, width: int) -> str:
+def _short(text: str, width: int) -> Text:
     """The beginning of a text, line breaks written out."""
-    line = text.replace("\n", "\\n")
-    return line if len(line) <= width else line[: width - 2] + " …"
+    line = cell(text).plain
+    return Text(line if len(line) <= width else line[: width - 2] + " …")

@@ -9,7 +9,7 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from youtu_st.cli.console import one_line, print_json
+from youtu_st.cli.console import cell, one_line, print_json
 from youtu_st.index import Hit
 
 LINES = 6
@@ -52,19 +52,19 @@ def place(hit: Hit) -> str:
 
 def _head(rank: int, hit: Hit) -> Text:
     head = Text.assemble(
-        (f"{rank:>2}", "bold"), "  ", (f"{hit.score:.4f}", "cyan"), "  ", (place(hit), "bold")
+        (f"{rank:>2}", "bold"), "  ", (f"{hit.score:.4f}", "cyan"), "  ", cell(place(hit), "bold")
     )
     title = hit.metadata.get("title")
-    return head.append(f"  {one_line(str(title))}", style="dim") if title else head
+    return head.append_text(cell(f"  {one_line(str(title))}", "dim")) if title else head
 
 
 def _body(console: Console, text: str, width: int, full: bool) -> list[Text]:
     """The lines of a text, wrapped; unless it is wanted whole, its first ones, without blank ones."""
     if full:
-        return list(Text(text).wrap(console, width))
+        return list(cell(text, whole=True).wrap(console, width))
     cut = Text(" …", style="dim")
     dense = re.sub(r"\n\s*\n", "\n", LINE_BREAK_IN_PROSE.sub(" ", text))
-    lines = list(Text(dense).wrap(console, width - len(cut)))
+    lines = list(cell(dense, whole=True).wrap(console, width - len(cut)))
     if len(lines) > LINES:
         lines[LINES - 1].rstrip()
         lines[LINES - 1].append_text(cut)

@@ -13,11 +13,14 @@ from youtu_st.cli.console import (
     TrustRemoteCode,
     UsageError,
     absolute_model,
+    cell,
+    echo,
     loading,
     plain_table,
     print_json,
     wide_console,
 )
+from youtu_st.cli.loaded import SplitSpecialTokens
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -50,7 +53,7 @@ def models(
         (s.name, s.dimension, s.max_length, s.attention, s.pooling, s.license, s.hub_id) for s in encoders
     ]
     _print_table(ENCODERS, rows)
-    typer.echo()
+    echo()
     _print_table(RERANKERS, [(s.name, s.max_length, s.license, s.hub_id) for s in rerankers])
 
 
@@ -71,7 +74,7 @@ def _filled(titles: Sequence[str], rows: Sequence[Sequence[object]]) -> Table:
     made = plain_table(titles, right=("dimension", "max length"), wrap=False)
     made.columns[0].style = "bold"
     for row in rows:
-        made.add_row(*(f"{cell:,}" if isinstance(cell, int) else str(cell) for cell in row))
+        made.add_row(*(cell(f"{value:,}" if isinstance(value, int) else value) for value in row))
     return made
 
 
@@ -81,6 +84,7 @@ def convert(
         str, typer.Option(metavar="DIR", help="The raw checkpoint: a directory or a hub id.")
     ],
     out: Annotated[Path, typer.Option(metavar="DIR", help="Where to write; absent or empty.")],
+    split_special_tokens: SplitSpecialTokens = False,
     trust_remote_code: TrustRemoteCode = False,
 ) -> None:
     """Turn a raw checkpoint into a sentence-transformers directory."""
@@ -90,5 +94,11 @@ def convert(
     with loading(f"converting {checkpoint} ..."):
         from youtu_st.loading.load import convert as write
 
-        write(name, checkpoint=checkpoint, out=out, trust_remote_code=trust_remote_code)
-    typer.echo(f"{name} -> {out}")
+        write(
+            name,
+            checkpoint=checkpoint,
+            out=out,
+            trust_remote_code=trust_remote_code,
+            split_special_tokens=split_special_tokens,
+        )
+    echo(f"{name} -> {out}")

@@ -6,14 +6,15 @@ import csv
 import json
 import math
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
 
 from youtu_st.corpus.sources import SourceFile, find_files
-from youtu_st.errors import InputError, require
+from youtu_st.errors import InputError, in_one_line, printable, require
 from youtu_st.inputs import check_unicode
+from youtu_st.spec.reading import open_plain
 
 STANDARD_INPUT = "-"
 LINE_SUFFIXES = (".csv", ".jsonl", ".txt")
@@ -24,7 +25,9 @@ ID_FIELDS = ("id", "_id")
 RESERVED = ("source", "line", "position")
 """Metadata that says where a passage is from; a record's own fields of these names become ``record_...``."""
 
-_LONGEST_FIELD = 2**31 - 1
+_LONGEST = 64 << 20
+"""Of a line in bytes, and of a field of a table in characters: more is no text, and would fill the memory."""
+_MOST_NAMES = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +71,10 @@ def read_file(file: SourceFile) -> Iterator[SourceDocument]:
         InputError: As for :func:`read_documents`.
         MissingDependencyError: If it is a PDF and ``pypdf`` is not installed.
     """
-    return _READERS[file.suffix](file)
+    try:
+        yield from _READERS[file.suffix](file)
+    except OSError as error:
+        raise InputError(f"{file.path}: cannot be read: {(error.strerror or str(error)).lower()}") from error
 
 
 def read_texts(file: str | Path) -> Iterator[str]:
@@ -98,7 +104,7 @@ def read_numbered_texts(file: str | Path) -> Iterator[tuple[int, str]]:
         known = ", ".join(LINE_SUFFIXES)
         raise InputError(f"{path}: cannot read files of this kind; known: {known}, and - for lines")
     if suffix == ".txt":
-        with path.open("rb") as stream:
+        with open_plain(path) as stream:
             yield from _texts(path, enumerate(_lines(stream, path), start=1))
     else:
         yield from _texts(path, ((record.line, record.text) for record in _records(path)))
@@ -107,7 +113,11 @@ def read_numbered_texts(file: str | Path) -> Iterator[tuple[int, str]]:
 def _lines(stream: BinaryIO, name: str | Path) -> Iterator[str]:
     """UTF-8, with or without a byte order mark; lines end in a line feed."""
     start = 0
-    for raw in stream:
+    while raw := stream.readline(_LONGEST + 1):
+        if len(raw) > _LONGEST:
+            raise InputError(
+                f"{name}: a line of more than {_LONGEST >> 20} MiB at byte {start}: that is no text"
+            )
         try:
             line = raw.decode("utf-8")
         except UnicodeDecodeError as error:
@@ -126,7 +136,7 @@ def _records(path: Path) -> Iterator[_Record]:
     A row's text is its field ``text``, or else ``content``; a line of a ``.jsonl`` may be a string too.
     """
     read = _json_records if path.suffix.lower() == ".jsonl" else _csv_records
-    with path.open("rb") as stream:
+    with open_plain(path) as stream:
         yield from read(path, _lines(stream, path))
 
 
@@ -141,15 +151,18 @@ def _json_records(path: Path, lines: Iterable[str]) -> Iterator[_Record]:
         where = f"{path}, line {line}"
         try:
             value = json.loads(text, parse_constant=not_a_number)
+            if not isinstance(value, Mapping | str):
+                raise InputError(f"{where}: must be an object with a field 'text', or a string")
+            record = _record(where, line, {"text": value} if isinstance(value, str) else value)
+        except InputError:
+            raise
         except (ValueError, RecursionError) as error:
-            raise InputError(f"{where}: not valid JSON: {error}") from error
-        if not isinstance(value, Mapping | str):
-            raise InputError(f"{where}: must be an object with a field 'text', or a string")
-        yield _record(where, line, {"text": value} if isinstance(value, str) else value)
+            raise InputError(in_one_line(f"{where}: not valid JSON", error)) from error
+        yield record
 
 
 def _csv_records(path: Path, lines: Iterable[str]) -> Iterator[_Record]:
-    csv.field_size_limit(_LONGEST_FIELD)  # 128 KB by default, and a text may be longer
+    csv.field_size_limit(_LONGEST)  # 128 KB by default, and a text may be longer
     rows = csv.reader(lines, strict=True)  # strict: an open quote must not swallow the rest of the file
     header: list[str] | None = None
     line = 1
@@ -158,9 +171,7 @@ def _csv_records(path: Path, lines: Iterable[str]) -> Iterator[_Record]:
             if row and header is None:
                 header = row
                 if not set(TEXT_FIELDS) & set(header):
-                    raise InputError(
-                        f"{path}: no column 'text' or 'content'; its columns: {', '.join(header)}"
-                    )
+                    raise InputError(f"{path}: no column 'text' or 'content'; its columns: {_listed(header)}")
             elif row and header is not None:
                 where = f"{path}, line {line}"
                 if len(row) != len(header):
@@ -174,12 +185,21 @@ def _csv_records(path: Path, lines: Iterable[str]) -> Iterator[_Record]:
 def _record(where: str, line: int, values: Mapping[str, Any]) -> _Record:
     name = next((name for name in TEXT_FIELDS if name in values), None)
     if name is None:
-        raise InputError(f"{where}: no field 'text' or 'content'; its fields: {', '.join(values) or 'none'}")
+        raise InputError(
+            f"{where}: no field 'text' or 'content'; its fields: {_listed(list(values)) or 'none'}"
+        )
     text = values[name]
     if not isinstance(text, str):
         raise InputError(f"{where}: field {name!r} must be a string, not {type(text).__name__}")
     check_unicode(f"{where}:", json.dumps(values, ensure_ascii=False))
     return _Record(line, text, {key: value for key, value in values.items() if key != name})
+
+
+def _listed(names: Sequence[str]) -> str:
+    """The first of some names, the beginning of each."""
+    more = len(names) - _MOST_NAMES
+    shown = ", ".join(printable(name[:50]) for name in names[:_MOST_NAMES])
+    return f"{shown} and {more:,} more" if more > 0 else shown
 
 
 def _texts(name: str | Path, lines: Iterable[tuple[int, str]]) -> Iterator[tuple[int, str]]:
@@ -190,7 +210,7 @@ def _texts(name: str | Path, lines: Iterable[tuple[int, str]]) -> Iterator[tuple
 
 
 def _read_text(file: SourceFile) -> Iterator[SourceDocument]:
-    with file.path.open("rb") as stream:
+    with open_plain(file.path) as stream:
         text = "".join(_lines(stream, file.path))
     yield SourceDocument(text.replace("\r", "\n"), file.source)
 
@@ -227,26 +247,24 @@ def _is_plain(value: Any) -> bool:
 def _read_pdf(file: SourceFile) -> Iterator[SourceDocument]:
     pypdf = require("pypdf", "pdf")
     number = 0
-    # The parser meets broken files of every kind, and raises errors of every kind.
-    try:
-        pages = iter(pypdf.PdfReader(file.path).pages)
-    except Exception as error:
-        raise _unreadable(f"{file.path}", error) from error
-    while True:
-        number += 1
+    with open_plain(file.path) as stream:
+        # The parser meets broken files of every kind, and raises errors of every kind.
         try:
-            text = next(pages).extract_text()
-        except StopIteration:
-            return
+            pages = iter(pypdf.PdfReader(stream).pages)
         except Exception as error:
-            raise _unreadable(f"{file.path}, page {number}", error) from error
-        # Fonts may map glyphs to half a surrogate pair.
-        text = text.encode("utf-8", "replace").decode("utf-8")
-        yield SourceDocument(text, file.source, {"page": number})
-
-
-def _unreadable(where: str, error: Exception) -> InputError:
-    return InputError(f"{where}: not a readable PDF: {' '.join(str(error).split()) or type(error).__name__}")
+            raise InputError(in_one_line(f"{file.path}: not a readable PDF", error)) from error
+        while True:
+            number += 1
+            try:
+                text = next(pages).extract_text()
+            except StopIteration:
+                return
+            except Exception as error:
+                what = f"{file.path}, page {number}: not a readable PDF"
+                raise InputError(in_one_line(what, error)) from error
+            # Fonts may map glyphs to half a surrogate pair.
+            text = text.encode("utf-8", "replace").decode("utf-8")
+            yield SourceDocument(text, file.source, {"page": number})
 
 
 _READERS: dict[str, Callable[[SourceFile], Iterator[SourceDocument]]] = {

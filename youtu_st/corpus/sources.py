@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from youtu_st.errors import InputError
+from youtu_st.errors import InputError, brief
+from youtu_st.spec.reading import open_plain
 
 SUFFIXES = (".csv", ".jsonl", ".md", ".pdf", ".txt")
 """Kinds of files that can be read; upper case is fine."""
@@ -57,7 +59,8 @@ def find_files(paths: Iterable[str | Path]) -> Found:
         paths: Files and folders.
 
     Raises:
-        InputError: If a path does not exist, or a file that was named is of an unknown kind.
+        InputError: If a path does not exist, a file that was named is of an unknown kind, or the name of one
+            that was found is not valid Unicode, which an index could not hold.
         OSError: If a folder cannot be listed.
     """
     files: dict[str, SourceFile] = {}
@@ -65,22 +68,44 @@ def find_files(paths: Iterable[str | Path]) -> Found:
     folders: list[dict[str, Any]] = []
     named: list[str] = []
     for path in map(Path, paths):
-        if path.is_dir():
+        if os.path.isdir(path):
             folders.append(_below(path.as_posix()))
             for found in _walk(path):
                 if found.suffix in SUFFIXES and found.path.is_file():
                     files.setdefault(found.source, found)
                 else:
                     skipped += 1
-        elif path.is_file():
+        elif os.path.isfile(path):
             file = SourceFile(path, path.as_posix())
             if file.suffix not in SUFFIXES:
                 raise InputError(f"{path}: cannot read files of this kind; known: {', '.join(SUFFIXES)}")
             named.append(file.source)
             files.setdefault(file.source, file)
         else:
-            raise InputError(f"{path}: no such file or folder")
+            raise InputError(f"{path}: {_absence(path)}")
+    for source in files:
+        if not source.isascii():
+            _check_name(source)
     return Found(tuple(files.values()), skipped, ({"source": {"$in": named}}, *folders))
+
+
+def _check_name(source: str) -> None:
+    try:
+        source.encode()
+    except UnicodeEncodeError as error:
+        raise InputError(
+            f"{brief(source)}: no index can hold a name that is not UTF-8: rename the file"
+        ) from error
+
+
+def _absence(path: Path) -> str:
+    """Why something that was named is neither a file nor a folder."""
+    try:
+        open_plain(path).close()
+    except OSError as error:
+        if error.errno not in (errno.ENOENT, errno.ENOTDIR):
+            return (error.strerror or str(error)).lower()
+    return "no such file or folder"
 
 
 def _walk(folder: Path) -> Iterator[SourceFile]:

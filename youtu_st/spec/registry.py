@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -12,16 +13,23 @@ from typing import Annotated, Any, Generic, TypeVar, get_args
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from youtu_st.errors import SpecError, UnknownModelError, did_you_mean
+from youtu_st.errors import SpecError, UnknownModelError, brief, did_you_mean, in_one_line, printable
+from youtu_st.spec.reading import MOST_BYTES, parse_yaml, read_bounded
 
 
 class Declared(BaseModel):
     """Frozen, and strict about names and types, so that a typing slip is an error and not a default."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
 Declaration = TypeVar("Declaration", bound=Declared)
+_MOST_MISTAKES = 12
+"""Of a file that are named: one of another kind has nothing but mistakes."""
+
+
+Count = Annotated[int, Field(gt=0, lt=1 << 31)]
+"""How many of something: libraries below count in 32 or 64 bits, and YAML in any number of them."""
 
 
 class Package(Declared):
@@ -111,25 +119,36 @@ class Registry(Generic[Spec]):
         if is_yaml(model) or str(model) in self.names():
             return self.load(model)
         name = str(model)
-        is_directory = Path(model).expanduser().is_dir()
-        spec = None if is_directory else self.by_hub_id(name)
-        if spec is None and (checkpoint is not None or not (is_directory or is_hub_id(name))):
+        is_there = is_directory(model)
+        spec = None if is_there else self.by_hub_id(name)
+        if spec is None and (checkpoint is not None or not (is_there or is_hub_id(name))):
             raise UnknownModelError(self.unknown(name))
         return spec
 
     def unknown(self, name: str) -> str:
         """One line: the name, what is near it, and what there is."""
-        by_hub_id = f" Did you mean '{self.owner}/{name}'?" if "-" in name and "/" not in name else ""
+        is_short = "-" in name and "/" not in name and len(name) < 100
+        by_hub_id = f" Did you mean {f'{self.owner}/{name}'!r}?" if is_short else ""
         return (
-            f"unknown {self.noun} {name!r}.{hint(name, self.names()) or by_hub_id} "
+            f"unknown {self.noun} {brief(name)}.{hint(name, self.names()) or by_hub_id} "
             f"Known names: {', '.join(self.names())}; "
             "a directory, a hub id (owner/name) or a .yaml file work too"
         )
 
     def canonical_name(self, model: str | Path) -> str:
         """What stands for a model from any working directory: a name or hub id as it is, a whole path."""
-        name, path = str(model), Path(model).expanduser()
-        return name if name in self.names() or not path.exists() else str(path.resolve())
+        name, path = str(model), expanded(model)
+        return name if name in self.names() or not os.path.exists(path) else str(path.resolve())
+
+
+def expanded(path: str | Path) -> Path:
+    """A path, with a home directory for its ``~``; as it is where there is none."""
+    return Path(os.path.expanduser(path))  # Path.expanduser raises for a user that there is not
+
+
+def is_directory(path: str | Path) -> bool:
+    """Whether there is such a directory; what no path may look like is none."""
+    return os.path.isdir(expanded(path))  # Path.is_dir raises for a name that is too long
 
 
 def is_hub_id(name: str) -> bool:
@@ -157,7 +176,9 @@ def is_yaml(name: object) -> bool:
 def hint(name: str, known: Iterable[str]) -> str:
     """Which of the known names may have been meant, without regard to case; empty if none."""
     lowered = {one.lower(): one for one in known}
-    close = [repr(lowered[match]) for match in difflib.get_close_matches(name.lower(), lowered, cutoff=0.4)]
+    # Beyond that, a name is no slip of the pen, and comparing takes long.
+    matches = difflib.get_close_matches(name[:200].lower(), lowered, cutoff=0.4)
+    close = [repr(lowered[match]) for match in matches]
     return f" Did you mean {' or '.join(close)}?" if close else ""
 
 
@@ -181,10 +202,11 @@ def read(path: Path, kind: type[Declaration]) -> Declaration:
 @lru_cache(maxsize=64)
 def _parse(path: Path, modified: int, kind: type[Any]) -> Any:
     """Cached by the file's time of change, so that an edited file is read again."""
+    content = read_bounded(path, MOST_BYTES)
     try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise SpecError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
+        data = parse_yaml(content.decode())
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+        raise SpecError(in_one_line(f"{path}: not valid YAML", error)) from error
     if not isinstance(data, Mapping):
         raise SpecError(f"{path}: a spec is a mapping of fields, not {type(data).__name__}")
     # From JSON-like data: lists become tuples, everything else stays strict.
@@ -205,7 +227,11 @@ def validated(kind: type[Declaration], fields: Mapping[str, Any], where: object)
     try:
         return kind.model_validate(fields)
     except ValidationError as error:
-        raise SpecError(f"{where}: {'; '.join(_explain(part, kind) for part in error.errors())}") from error
+        problems = error.errors(include_url=False, include_context=False)
+        told = [_explain(part, kind) for part in problems[:_MOST_MISTAKES]]
+        if len(problems) > len(told):
+            told.append(f"and {len(problems) - len(told):,} more mistakes")
+        raise SpecError(f"{where}: {'; '.join(told)}") from error
 
 
 def _tuples(value: Any) -> Any:
@@ -216,16 +242,16 @@ def _tuples(value: Any) -> Any:
 
 def _explain(problem: Any, kind: type[Declared]) -> str:
     """One problem as ``field 'x': what is wrong (what is allowed)``."""
-    where = ".".join(str(part) for part in problem["loc"])
+    where = printable(".".join(str(part)[:100] for part in problem["loc"]))
     if problem["type"] == "extra_forbidden":
         allowed = sorted(_part(kind, problem["loc"][:-1]).model_fields)
         meant = did_you_mean(problem["loc"][-1], allowed)
         return f"unknown field {where!r} ({meant}allowed: {', '.join(allowed)})"
     if problem["type"] == "missing":
         return f"missing field {where!r}"
-    message = problem["msg"].removeprefix("Value error, ")
+    message = problem["msg"].removeprefix("Value error, ")[:300]
     field = f"field {where!r}: " if where else ""
-    return f"{field}{message[0].lower()}{message[1:]}, got {problem['input']!r}"[:500]
+    return f"{field}{message[0].lower()}{message[1:]}, got {brief(problem['input'])}"
 
 
 def _part(kind: type[Declared], location: tuple[Any, ...]) -> type[Declared]:

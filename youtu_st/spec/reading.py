@@ -1,0 +1,133 @@
+"""Files that somebody else wrote: opened only where they are files, read only as far as they may go."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Hashable
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import yaml
+
+from youtu_st.errors import brief
+
+MOST_BYTES = 1 << 18
+"""Of a YAML file; those that are shipped have 7 KB at most."""
+MOST_VALUES = 20_000
+"""In a YAML file, each alias counted as all that it stands for."""
+MOST_LEVELS = 30
+
+_KINDS = {
+    stat.S_IFDIR: "a folder",
+    stat.S_IFIFO: "a pipe",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
+# A pipe that takes the file's place in between is not waited for.
+_READ = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
+
+
+def open_plain(path: str | Path) -> BinaryIO:
+    """Open a file for reading, if that is what it is: a pipe or a device may never begin, or never end.
+
+    Raises:
+        OSError: If there is none, it is something else, or it may not be read.
+    """
+    if "\0" in str(path):
+        raise OSError(errno.EINVAL, "no file's name holds a NUL character", str(path))
+    _check_plain(path, os.stat(path))
+    descriptor = os.open(path, _READ)
+    try:
+        _check_plain(path, os.fstat(descriptor))
+        return os.fdopen(descriptor, "rb")
+    except BaseException:
+        os.close(descriptor)
+        raise
+
+
+def read_bounded(path: str | Path, most: int) -> bytes:
+    """All of a file.
+
+    Raises:
+        OSError: As for :func:`open_plain`, or if it has more than ``most`` bytes.
+    """
+    with open_plain(path) as file:
+        content = file.read(most + 1)
+    if len(content) > most:
+        raise OSError(errno.EFBIG, f"it has more than {most:,} bytes", str(path))
+    return content
+
+
+def _check_plain(path: str | Path, facts: os.stat_result) -> None:
+    kind = stat.S_IFMT(facts.st_mode)
+    if kind != stat.S_IFREG:
+        raise OSError(errno.EINVAL, f"it is {_KINDS.get(kind, 'no file')}, and must be a file", str(path))
+
+
+def parse_yaml(text: str) -> Any:
+    """The value that a YAML document stands for: of bounded size, and every key of a mapping there once.
+
+    Raises:
+        yaml.YAMLError: Saying where.
+    """
+    return yaml.load(text, Loader=_Loader)  # a kind of SafeLoader
+
+
+class _Loader(yaml.SafeLoader):
+    """Knows plain values only, and counts them as they are put together, before any are made."""
+
+    def __init__(self, stream: str) -> None:
+        super().__init__(stream)
+        self._levels = self._values = 0
+        self._sizes: dict[int, int] = {}
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        """As the host does, within the limits."""
+        event: Any = self.peek_event()  # type: ignore[no-untyped-call]  # untyped in the host
+        mark: Any = event.start_mark
+        before = self._values
+        self._levels += 1
+        if self._levels > MOST_LEVELS:
+            raise yaml.MarkedYAMLError(problem=f"more than {MOST_LEVELS} levels", problem_mark=mark)
+        node = super().compose_node(parent, index)
+        self._levels -= 1
+        if not isinstance(event, yaml.AliasEvent):
+            self._values += 1
+            self._sizes[id(node)] = self._values - before
+        elif id(node) in self._sizes:
+            self._values += self._sizes[id(node)]
+        else:
+            raise yaml.MarkedYAMLError(problem="a value holds itself", problem_mark=mark)
+        if self._values > MOST_VALUES:
+            raise yaml.MarkedYAMLError(problem=f"more than {MOST_VALUES:,} values", problem_mark=mark)
+        return node
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        """As the host does; its errors for a date of no calendar, or 5,000 digits, do not say where."""
+        try:
+            return super().construct_object(node, deep)
+        except yaml.YAMLError:
+            raise
+        except Exception as error:
+            kind = node.tag.rpartition(":")[2]
+            mark: Any = node.start_mark
+            raise yaml.MarkedYAMLError(
+                problem=f"{brief(node.value)} is not of type {kind}", problem_mark=mark
+            ) from error
+
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
+        """As the host does; it would take the last of several values for one key, without a word."""
+        node = super().compose_mapping_node(anchor)
+        seen: set[Hashable] = set()
+        for key, _ in node.value:
+            name = (key.tag, key.value) if isinstance(key, yaml.ScalarNode) else id(key)
+            if name in seen:
+                mark: Any = key.start_mark
+                raise yaml.MarkedYAMLError(
+                    problem=f"the key {str(key.value)[:100]!r} is there twice", problem_mark=mark
+                )
+            seen.add(name)
+        return node
