@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import xxhash
 
 
@@ -84,6 +85,13 @@ def checksum(content: Any) -> int:
     It finds what disks and careless hands do to bytes, and is no defence against who wants to deceive.
     """
     return _signed(xxhash.xxh3_64_intdigest(content))
+
+
+def checksums(contents: Iterable[bytes]) -> list[int]:
+    """:func:`checksum` of each; of many small ones in half the time."""
+    found = np.fromiter(map(xxhash.xxh3_64_intdigest, contents), dtype=np.uint64)
+    signed: list[int] = found.view(np.int64).tolist()
+    return signed
 
 
 class Checksum:

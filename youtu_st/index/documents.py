@@ -16,7 +16,7 @@ from youtu_st.index import schema
 from youtu_st.index.files import DOCUMENTS
 from youtu_st.index.filters import Compiled
 from youtu_st.index.journal import Keys
-from youtu_st.index.rows import Row, Rows, read_rows, row_checksum
+from youtu_st.index.rows import Row, Rows, read_rows, row_checksums
 from youtu_st.index.schema import damaged, explained
 from youtu_st.index.state import Change, State
 
@@ -152,7 +152,9 @@ class DocumentStore:
 
     def insert(self, keys: Keys, ids: Sequence[str], texts: Sequence[str], metadata: Sequence[str]) -> None:
         """Insert documents; their ids must be new."""
-        rows = [(*row, row_checksum(*row)) for row in zip(keys.tolist(), ids, texts, metadata, strict=True)]
+        numbers = keys.tolist()
+        stored = row_checksums(numbers, ids, texts, metadata)
+        rows = zip(numbers, ids, texts, metadata, stored, strict=True)
         self._connection.executemany("INSERT INTO documents VALUES (?, ?, ?, ?, ?)", rows)
 
     def remove(self, keys: Iterable[int]) -> None:

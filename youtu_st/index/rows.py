@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from youtu_st.disk import checksum
+from youtu_st.disk import checksum, checksums
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +26,14 @@ Rows = dict[int, Row]
 def row_checksum(key: int, id: str, text: str, metadata: str) -> int:
     """What stands beside a document. Neither an id nor JSON holds a NUL: no two are written alike."""
     return checksum(f"{key}\0{id}\0{metadata}\0{text}".encode())
+
+
+def row_checksums(
+    keys: Iterable[int], ids: Iterable[str], texts: Iterable[str], metadata: Iterable[str]
+) -> list[int]:
+    """:func:`row_checksum` of each."""
+    rows = zip(keys, ids, texts, metadata, strict=True)
+    return checksums([f"{key}\0{id}\0{data}\0{text}".encode() for key, id, text, data in rows])
 
 
 def read_rows(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -39,7 +39,10 @@ class State:
     @property
     def checksum(self) -> int:
         """Stored beside the values, so that none of them changes unseen."""
-        return checksum(repr(asdict(self)).encode())
+        return checksum(
+            f"{self.commit} {self.generation} {self.journal_bytes} {self.next_key} {self.documents} "
+            f"{self.changes} {self.snapshot}".encode()
+        )
 
     @classmethod
     def verified(cls, values: Mapping[str, int]) -> State:
