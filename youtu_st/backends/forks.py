@@ -79,52 +79,33 @@ def _give_bars_a_lock(bar: Any, lock: Any) -> None:
 class Lock:
     """A lock that a forked child finds free, although another thread of the parent held it.
 
+    Taken by ``with lock.now:``. That is a lock of the interpreter's own, so that no interrupt falls between
+    its being taken and the block that gives it back.
+
     What it guards should be whole at every moment; where it cannot be, :attr:`torn` says that it may not be.
-    A thread that forks while it holds the lock goes on holding it in the child. Like ``threading.Lock`` it
-    can be neither copied nor pickled.
+    Like ``threading.Lock`` it can be neither copied nor pickled.
 
     Attributes:
-        torn: Whether another thread of the parent held it when this process was forked: the work of that
-            thread is half done here. Who has mended what is guarded sets it back.
+        torn: Whether the parent held it when this process was forked: the work of another thread is half done
+            here. Who has mended what is guarded sets it back.
     """
 
     def __init__(self) -> None:
         self.torn = False
         self._known = False
-        self._owner: int | None = None
-        self._depth = 0
-        self._lock = self._new()
+        self._lock = threading.Lock()
 
-    @staticmethod
-    def _new() -> Any:
-        return threading.Lock()
-
-    def __enter__(self) -> None:
+    @property
+    def now(self) -> threading.Lock:
+        """The lock of this process."""
         if not self._known:  # not before: a lock of a module would do it on import
             after_fork(self._renew)
             self._known = True
-        self._lock.acquire()
-        self._owner = threading.get_ident()
-        self._depth += 1
-
-    def __exit__(self, *error: object) -> None:
-        self._depth -= 1
-        if not self._depth:
-            self._owner = None
-        self._lock.release()
+        return self._lock
 
     def __reduce__(self) -> str | tuple[Any, ...]:
         raise TypeError(f"cannot pickle '{type(self).__name__}' object")
 
     def _renew(self) -> None:
-        if self._owner != threading.get_ident():  # that of the thread that forked: the only one here
-            self.torn = self.torn or self._owner is not None
-            self._owner, self._depth, self._lock = None, 0, self._new()
-
-
-class RLock(Lock):
-    """A :class:`Lock` that the thread that holds it may take again."""
-
-    @staticmethod
-    def _new() -> Any:
-        return threading.RLock()
+        self.torn = self.torn or self._lock.locked()
+        self._lock = threading.Lock()

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
 import sys
-import threading
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -14,13 +14,14 @@ import torch
 from torch import Tensor
 from transformers.modeling_outputs import BaseModelOutput
 
+from youtu_st.backends.forks import Lock, after_fork
 from youtu_st.errors import ModelLoadError, require
 
 GRAPH = "model.xml"
 DTYPES = {torch.float32: "f32", torch.bfloat16: "bf16", torch.float16: "f16"}
 _CAPABILITIES = {torch.bfloat16: "BF16", torch.float16: "FP16"}
 _TELEMETRY = "openvino_telemetry"
-_importing = threading.Lock()
+_importing = Lock()
 
 
 def package(name: str) -> ModuleType:
@@ -29,7 +30,7 @@ def package(name: str) -> ModuleType:
     Raises:
         MissingDependencyError: If it is not installed.
     """
-    with _importing:
+    with _importing.now:
         if name in sys.modules or _TELEMETRY in sys.modules:  # the program around us has made its own choice
             return require(name, "openvino")
         # Neither has a setting to ask, but both report nothing where that package is absent. None is what
@@ -84,7 +85,8 @@ class Graph:
         self.directory = directory
         self._compiled: dict[torch.dtype, Any] = {}
         # One call at a time: more would only share the same cores, and need more memory.
-        self._lock = threading.Lock()
+        self._lock = Lock()
+        after_fork(self._let_go)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Graph:
         return self
@@ -92,16 +94,26 @@ class Graph:
     def __reduce__(self) -> tuple[Any, ...]:
         return Graph, (self.directory,)
 
+    def _let_go(self) -> None:
+        """Keep a forked child from ever ending what was compiled before: it would wait for its threads.
+
+        Those are the parent's. OpenVINO has no way to say so, and a reference too many is all that is left.
+        """
+        for compiled in self._compiled.values():
+            ctypes.pythonapi.Py_IncRef(ctypes.py_object(compiled))
+
     def compile(self, dtype: torch.dtype) -> Any:
         """The network, compiled for a dtype; at most once.
 
         Raises:
             ModelLoadError: If OpenVINO does not compute that dtype natively here, or cannot read the graph.
         """
-        with self._lock:
+        with self._lock.now:
             return self._compile(dtype)
 
     def _compile(self, dtype: torch.dtype) -> Any:
+        if self._lock.torn:  # a thread of the parent was running it at the fork: here it is busy for good
+            self._compiled, self._lock.torn = {}, False
         if dtype not in self._compiled:
             dtype_for(str(dtype).removeprefix("torch."))
             # Left alone, it takes bfloat16 where the CPU has it, and int8 activations beside int8 weights.
@@ -127,7 +139,7 @@ class Graph:
                 the network does not read is left out.
             dtype: What to compute in.
         """
-        with self._lock:
+        with self._lock.now:
             compiled = self._compile(dtype)
             names = [port.get_any_name() for port in compiled.inputs]
             return torch.from_numpy(compiled({name: features[name].numpy() for name in names})[0])

@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
 
-    from youtu_st.encoder import Encoder
-    from youtu_st.rerank import Reranker
 
 DEFAULT_MODEL = "minilm"
 WIDE = 200
@@ -155,27 +153,6 @@ def loading(message: str) -> Iterator[Spinner]:
                 gc.freeze()
                 gc.enable()
         yield spinner
-
-
-def load_encoder(name: str, *, trust_remote_code: bool, fast: bool = False) -> Encoder:
-    """Load an encoder, quietly, by what :func:`absolute_model` gives; say which way is the fastest."""
-    with loading(f"loading {name} ...") as spinner:
-        from youtu_st.backends.fastest import fastest
-        from youtu_st.encoder import Encoder
-
-        if not fast:
-            return Encoder(name, trust_remote_code=trust_remote_code)
-        encoder, choice = fastest(Encoder, name, {"trust_remote_code": trust_remote_code}, spinner.update)
-    say("fast", choice)
-    return encoder
-
-
-def load_reranker(model: str, *, checkpoint: str | None = None, trust_remote_code: bool) -> Reranker:
-    """Load a reranker, quietly."""
-    with loading(f"loading {model} ..."):
-        from youtu_st.rerank import Reranker
-
-        return Reranker(model, checkpoint=checkpoint, trust_remote_code=trust_remote_code)
 
 
 def check_question(what: str, question: str, *, k: int | None, reranker: str | None) -> None:

@@ -12,12 +12,12 @@ from typing import TypeVar
 
 import numpy as np
 
+from youtu_st.backends.resting import rest_around_forks
 from youtu_st.disk import checksum
 from youtu_st.errors import IndexDamagedError, IndexWarning, VectorIndexError
 from youtu_st.index import creation, files
 from youtu_st.index.documents import DocumentStore
 from youtu_st.index.folding import Sizes
-from youtu_st.index.forking import rest_around_forks
 from youtu_st.index.inputs import Batch
 from youtu_st.index.journal import Journal, Keys
 from youtu_st.index.manifest import VERSION, Manifest
@@ -83,7 +83,7 @@ class IndexDirectory:
                 "damaged or gone",
             )
 
-    # -- forks, see youtu_st.index.forking ---------------------------------------------------------------
+    # -- forks, see youtu_st.backends.resting ---------------------------------------------------------------
 
     def before_fork(self) -> None:
         """Wait for other threads, and close the connection: the next call opens it again."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
+
+from youtu_st.backends.forks import Lock
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +90,7 @@ class Counter:
     """Totals that many threads add to."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = Lock()
         self._totals = Totals()
 
     @property
@@ -99,6 +100,6 @@ class Counter:
 
     def add(self, **counts: int) -> None:
         """Add to some of the counts, by their names."""
-        with self._lock:
+        with self._lock.now:
             now = asdict(self._totals)
             self._totals = Totals(**{**now, **{name: now[name] + more for name, more in counts.items()}})

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from queue import SimpleQueue
 from typing import TypeVar
 
+from youtu_st.backends.forks import after_fork
 from youtu_st.inference.network import Model, Network
 
 T = TypeVar("T")
@@ -24,9 +25,15 @@ class DevicePool:
 
     def __init__(self, model: Model, others: Sequence[str] = ()) -> None:
         self.networks = [Network(model), *(Network(copy.deepcopy(model).to(device)) for device in others)]
-        self._free: SimpleQueue[Network] = SimpleQueue()
         # An accelerator computes one batch while the next is laid out; a CPU would only share its cores.
-        for network in self.networks * (1 if model.device.type == "cpu" else 2):
+        self._at_once = 1 if model.device.type == "cpu" else 2
+        self._begin()
+        after_fork(self._begin)
+
+    def _begin(self) -> None:
+        """Also in a forked child, which has neither the threads nor a network that one of them had taken."""
+        self._free: SimpleQueue[Network] = SimpleQueue()
+        for network in self.networks * self._at_once:
             self._free.put(network)
         self._threads: ThreadPoolExecutor | None = None
         if self._free.qsize() > 1:

@@ -10,6 +10,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
+from youtu_st.backends.forks import Lock, after_fork
 from youtu_st.protocol import Vectors
 
 K = TypeVar("K", bound=Hashable)
@@ -39,7 +40,12 @@ class DynamicBatcher(Generic[K]):
     def __init__(self, encode: Callable[[K, list[str]], Vectors], *, most: int = MOST_TEXTS) -> None:
         self._encode = encode
         self._most = most
-        self._lock = threading.Lock()
+        self._lock = Lock()
+        self._begin()
+        after_fork(self._begin)
+
+    def _begin(self) -> None:
+        """Also in a forked child: the thread and what waits for it are the parent's."""
         self._waiting: deque[_Request[K]] = deque()
         self._running = False
 
@@ -52,7 +58,7 @@ class DynamicBatcher(Generic[K]):
         if len(texts) > self._most:
             return await asyncio.to_thread(self._encode, key, list(texts))
         request = _Request(key, list(texts))
-        with self._lock:
+        with self._lock.now:
             self._waiting.append(request)
             start, self._running = not self._running, True
         if start:
@@ -65,7 +71,7 @@ class DynamicBatcher(Generic[K]):
 
     def _take(self) -> list[_Request[K]]:
         """The oldest request, and those after it that can share its batch; none: the thread ends."""
-        with self._lock:
+        with self._lock.now:
             if not self._waiting:
                 self._running = False
                 return []

@@ -15,6 +15,8 @@ import numpy.typing as npt
 import torch
 from sentence_transformers.util import batch_to_device
 
+from youtu_st.backends.forks import Lock
+from youtu_st.backends.resting import rest_around_forks
 from youtu_st.protocol import Role, Scores, Vectors
 
 Features = dict[str, Any]
@@ -70,6 +72,9 @@ class ScoreOutput:
 
 Output = VectorOutput | ScoreOutput
 
+_LONGEST_BATCH = 60.0
+"""Seconds that a fork waits for one."""
+
 
 class Network:
     """Runs one model, one batch at a time, and never hands out a broken row without a second look.
@@ -81,7 +86,24 @@ class Network:
     def __init__(self, model: Model) -> None:
         self.model = model
         # One call at a time: more would only share the same cores, and need more memory.
-        self._lock = threading.Lock()
+        self._lock = Lock()
+        self._rests: threading.Lock | None = None
+        rest_around_forks(self)
+
+    def before_fork(self) -> None:
+        """Wait for the batch that is under way: a child finds no lock of torch's that its thread held."""
+        lock = self._lock.now
+        # Not for ever: the thread that forks may be the one that computes.
+        self._rests = lock if lock.acquire(timeout=_LONGEST_BATCH) else None
+
+    def after_fork_in_parent(self) -> None:
+        """Let other threads go on."""
+        if self._rests is not None:
+            self._rests.release()
+
+    def after_fork_in_child(self) -> None:
+        """The lock is another here."""
+        self._rests = None
 
     @property
     def device(self) -> torch.device:
@@ -117,7 +139,7 @@ class Network:
         Raises:
             MemoryError: If the device has too little memory for the batch.
         """
-        with self._lock:
+        with self._lock.now:
             rows = within_memory(partial(_run, output, self.model, features))
             bad = np.flatnonzero(~output.sound(rows))
             if len(bad):

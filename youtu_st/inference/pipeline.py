@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -11,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from youtu_st.backends.forks import Lock
 from youtu_st.errors import NonFiniteError, OutOfMemoryError
 from youtu_st.inference import batches
 from youtu_st.inference.batches import Counter
@@ -45,7 +45,7 @@ class Pipeline:
         self.pool = pool
         self.batch_tokens = batch_tokens
         self.counter = Counter()
-        self._lock = threading.Lock()
+        self._lock = Lock()
 
     def run(
         self,
@@ -164,7 +164,7 @@ class Pipeline:
         return texts
 
     def _halve(self, padded_tokens: int, reason: str) -> None:
-        with self._lock:
+        with self._lock.now:
             smaller = max(padded_tokens // 2, 1)
             if smaller < self.batch_tokens:
                 log.warning(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -37,13 +38,22 @@ def prefetch(items: Iterable[T], prepare: Callable[[T], R]) -> Iterator[R]:
     if following is None:
         yield first()
         return
+    process = os.getpid()
+
+    def begin(do: Callable[[], R]) -> Callable[[], R]:
+        # A caller may fork between two items: then the thread is the parent's, and the child does it itself.
+        if os.getpid() != process:
+            return do
+        begun = thread.submit(do)
+        return lambda: begun.result() if os.getpid() == process else do()
+
     with ThreadPoolExecutor(1, thread_name_prefix="youtu-st-prefetch") as thread:
-        current = thread.submit(first)
+        current = begin(first)
         while following is not None:
-            upcoming = thread.submit(following)
-            yield current.result()
+            upcoming = begin(following)
+            yield current()
             current, following = upcoming, take()
-        yield current.result()
+        yield current()
 
 
 def _fail(error: Exception) -> NoReturn:

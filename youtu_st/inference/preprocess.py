@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -11,6 +10,7 @@ from sentence_transformers import SentenceTransformer
 from transformers import PreTrainedTokenizerBase
 
 from youtu_st.errors import InputError
+from youtu_st.inference.tokenizer_lock import TokenizerLock
 from youtu_st.modules import tokenization
 from youtu_st.modules.settings import ours
 from youtu_st.modules.tokenization import TokenizedText
@@ -140,8 +140,7 @@ class StockPreprocessor:
 
     def __init__(self, model: SentenceTransformer) -> None:
         self._model = model
-        # The model's own tokenising sets padding and truncation on the tokenizer that threads share.
-        self._lock = threading.Lock()
+        self._lock = TokenizerLock(model)
 
     def tokenize(self, texts: Sequence[str], prompts: Sequence[str]) -> Sequence[StockRow]:
         """Count the tokens of each text after its prompt; one row per text, in order."""
@@ -150,8 +149,8 @@ class StockPreprocessor:
         if not isinstance(tokenizer, PreTrainedTokenizerBase) or limit is None:
             return stock_rows(texts, prompts, [len(text) for text in texts], None)
         whole = [prompt + text for text, prompt in zip(texts, prompts, strict=True)]
-        with self._lock:
-            lengths = tokenization.counts(tokenizer, whole)
+        with self._lock.now:
+            lengths = tokenization.counts(self._model.tokenizer, whole)  # which may be another by now
         return stock_rows(texts, prompts, lengths, limit)
 
     def check(self, rows: Sequence[StockRow], name: Callable[[int], str]) -> None:
@@ -163,7 +162,7 @@ class StockPreprocessor:
 
     def collate(self, rows: Sequence[StockRow], role: str) -> dict[str, Any]:
         """One padded batch."""
-        with self._lock:
+        with self._lock.now:
             return self._model.preprocess(
                 [row.text for row in rows], prompt=rows[0].prompt or None, task=role
             )

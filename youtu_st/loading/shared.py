@@ -40,9 +40,9 @@ class OnePerProcess(ABC):
         given.apply_defaults()
         rest = tuple((name, str(value)) for name, value in list(given.arguments.items())[1:])
         name, objects = (cls, key, rest), _kept if keep else _loose
-        with _lock:
+        with _lock.now:
             making = _making.setdefault(name, Lock())
-        with making:
+        with making.now:
             made: S | None = objects.get(name)
             if made is None:
                 made = objects[name] = cls(**arguments)

@@ -111,6 +111,6 @@ class StockPairs:
         """What the model's own ``predict`` makes of pairs, after its default prompt where it has one."""
         prompt = self._model.prompts.get(self._model.default_prompt_name or "")
         settings = {"processing_kwargs": {"text": how}} if how else {}
-        with self._lock:
+        with self._lock.now:
             features: dict[str, Any] = self._model.preprocess(pairs, prompt=prompt, **settings)
         return features

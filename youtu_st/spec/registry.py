@@ -13,7 +13,7 @@ from typing import Annotated, Any, Generic, TypeVar, get_args
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from youtu_st.errors import SpecError, UnknownModelError, brief, did_you_mean, in_one_line, printable
+from youtu_st.errors import SpecError, UnknownModelError, brief, did_you_mean, in_one_line
 from youtu_st.spec.reading import MOST_BYTES, parse_yaml, read_bounded
 
 
@@ -242,7 +242,7 @@ def _tuples(value: Any) -> Any:
 
 def _explain(problem: Any, kind: type[Declared]) -> str:
     """One problem as ``field 'x': what is wrong (what is allowed)``."""
-    where = printable(".".join(str(part)[:100] for part in problem["loc"]))
+    where = ".".join(str(part)[:100] for part in problem["loc"])
     if problem["type"] == "extra_forbidden":
         allowed = sorted(_part(kind, problem["loc"][:-1]).model_fields)
         meant = did_you_mean(problem["loc"][-1], allowed)

@@ -1,7 +1,8 @@
-"""Before a process forks, its open indexes rest and let go of SQLite.
+"""Before a process forks, what must not be forked in the middle of its work comes to rest.
 
 SQLite's state of a file belongs to a process: a connection that both use, and even one that the child opens
-beside it, sees locks that only the parent has, and the log of one of them is deleted under the other.
+beside it, sees locks that only the parent has, and the log of one of them is deleted under the other. And the
+libraries under torch have locks inside that no child finds free, if another thread was computing at the fork.
 """
 
 from __future__ import annotations
