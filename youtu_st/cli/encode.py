@@ -20,7 +20,6 @@ from youtu_st.cli.console import (
     echo,
 )
 from youtu_st.cli.loaded import SplitSpecialTokens, load_encoder
-from youtu_st.disk import whole
 
 if TYPE_CHECKING:
     from youtu_st.protocol import Vectors
@@ -83,6 +82,8 @@ def encode(
 def write_matrix(out: Path, blocks: Iterable[Vectors], shape: tuple[int, int]) -> None:
     """Write blocks of rows, together of that shape, to a ``.npy`` file that is whole or not there at all."""
     from numpy.lib.format import open_memmap
+
+    from youtu_st.disk import whole  # brings NumPy, which --help does without
 
     with whole(out) as written:
         matrix = open_memmap(written, mode="w+", dtype="<f4", shape=shape)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import csv
+from io import TextIOWrapper
 from pathlib import Path
 
 import numpy.typing as npt
 
 from youtu_st.errors import InputError
 from youtu_st.protocol import TextEncoder
+from youtu_st.spec.reading import open_plain
 
 
 def cosine_spearman(encoder: TextEncoder, path: Path) -> float:
@@ -22,7 +24,7 @@ def cosine_spearman(encoder: TextEncoder, path: Path) -> float:
         InputError: If it cannot be read.
     """
     try:
-        with path.open(encoding="utf-8", newline="") as file:
+        with TextIOWrapper(open_plain(path), encoding="utf-8", newline="") as file:
             rows = list(csv.reader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
         gold = [float(row[4]) for row in rows]
         pairs = [[row[side] for row in rows] for side in (5, 6)]

@@ -10,7 +10,7 @@ from typing import Any, get_args
 
 import torch
 from sentence_transformers import SentenceTransformer
-from sentence_transformers.base.modules import Normalize
+from sentence_transformers.base.modules import Normalize, Transformer
 
 from youtu_st.backends import Backend, Weights
 from youtu_st.backends.conversion import convert_network
@@ -95,6 +95,8 @@ def load(
         loaded = build(spec, directory, device, network, trust_remote_code)
         if spec is not None:
             _check_assembled(loaded, spec, directory)
+        elif isinstance(loaded[0], Transformer):
+            checks.check_weights(loaded[0], directory)
     _set_prompts(loaded, prompts or {})
     if max_length is not None:
         loaded.max_seq_length = check_max_length(max_length, loaded.get_max_seq_length())
