@@ -140,21 +140,21 @@ def test_a_damaged_database_is_an_error_that_names_it(path: Path, encoder: TinyE
 
 
 def test_a_write_that_fails_changes_nothing(path: Path, encoder: TinyEncoder) -> None:
-    """Another program holds the database: the transaction cannot begin, and nothing of it stays."""
-    other = sqlite3.connect(path / "documents.sqlite", isolation_level=None)
+    """The vectors cannot be written, inside the transaction: it is undone, and the next one is whole."""
+    journal, aside = path / "journal-1.f32", path.with_name("aside")
     with VectorIndex.open(path, encoder) as index:
         index.add(["first"], ["first"])
-        other.execute("BEGIN IMMEDIATE")
-        with pytest.raises(VectorIndexError, match="documents.sqlite: database is locked"):
-            index.add(["x", "y", "z"], ["5", "bad", "z"])
-        with pytest.raises(VectorIndexError, match="documents.sqlite: database is locked"):
-            index.delete(["5"])
-        other.execute("ROLLBACK")
+        journal.rename(aside)
+        journal.mkdir()
+        for _ in range(2):
+            with pytest.raises(VectorIndexError, match=r"journal-1\.f32 is not a plain file"):
+                index.add(["x", "y", "z"], ["5", "bad", "z"])
         assert index.ids() == [*IDS, "first"]
         assert index.get(["5"])[0].text == "text 5"  # type: ignore[union-attr]
+        journal.rmdir()
+        aside.rename(journal)
         index.add(["after"], ["after"])
         assert index.search("after", k=1)[0].id == "after"
-    other.close()
     with VectorIndex.open(path, encoder) as index:
         assert index.ids() == [*IDS, "first", "after"]
         assert [hits[0].id for hits in index.search_many([*TEXTS, "after"], k=1)] == [*IDS, "after"]
