@@ -122,13 +122,16 @@ def test_every_call_gets_its_own_rows(calls, most):
     assert [row[:, 0].tolist() for row in rows] == expected
 
 
-def test_the_thread_ends_with_the_work():
-    batcher = DynamicBatcher(lambda key, texts: numbers(texts))
-    asyncio.run(batcher("k", ["1"]))
-    for thread in threading.enumerate():
-        if thread.name == "youtu-st-dynamic-batcher":
-            thread.join(10)
-            assert not thread.is_alive()
+def test_one_thread_that_ends_with_the_batcher():
+    seen = []
+    batcher = DynamicBatcher(lambda key, texts: seen.append(threading.current_thread()) or numbers(texts))
+    for key in "abc":
+        asyncio.run(batcher(key, ["1"]))
+    assert len(set(seen)) == 1
+    assert seen[0].is_alive()
+    del batcher
+    seen[0].join(10)
+    assert not seen[0].is_alive()
 
 
 async def test_rows_are_the_encoders_as_floats(encoder):

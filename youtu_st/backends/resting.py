@@ -2,18 +2,29 @@
 
 SQLite's state of a file belongs to a process: a connection that both use, and even one that the child opens
 beside it, sees locks that only the parent has, and the log of one of them is deleted under the other. And the
-libraries under torch have locks inside that no child finds free, if another thread was computing at the fork.
+libraries under torch have locks inside that no child finds free, if another thread was computing at the fork,
+or had computed and was about to end.
 """
 
 from __future__ import annotations
 
 import os
 import threading
+import time
 import weakref
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Protocol
 
 from youtu_st.backends.forks import after_fork
+
+LONGEST_WAIT = 60.0
+"""Seconds that a fork waits for a batch or a load. Not for ever: the thread that forks may be the one that
+does it."""
+
+_LONGEST_END = 1.0
+_TASKS = Path("/proc/self/task")
 
 
 class Resting(Protocol):
@@ -33,31 +44,79 @@ _objects: weakref.WeakSet[Resting] = weakref.WeakSet()
 _resting: list[Resting] = []
 _first = threading.Lock()  # never released: who gets it is the first
 _fork = threading.RLock()  # two threads that fork at the same moment would wait for each other's objects
+_whole = threading.RLock()
+_keeps_whole = False
+_computed: set[int] = set()
 
 
 def rest_around_forks(resting: Resting) -> None:
     """Have an object told, as long as it lives; it is held weakly."""
     _objects.add(resting)
     after_fork(resting.after_fork_in_child)
+    _register()
+
+
+@contextmanager
+def whole_at_forks() -> Iterator[None]:
+    """A block that one thread at a time is in, and that no other thread's fork falls into.
+
+    For what uses locks of other libraries for longer, or leaves something half done that a child would find:
+    loading a model imports modules, and sets defaults of transformers and torch while it does.
+    """
+    _register()
+    with _whole:
+        this_thread_computes()
+        yield
+
+
+def this_thread_computes() -> None:
+    """Have forks wait until this thread is gone, once it has begun to end.
+
+    MKL, under torch, gives the memory of a thread that ends to the others, and takes a lock for that.
+    """
+    _computed.add(threading.get_native_id())
+
+
+def _register() -> None:
     if hasattr(os, "register_at_fork") and _first.acquire(blocking=False):
         os.register_at_fork(before=_before, after_in_parent=_in_parent, after_in_child=_in_child)
 
 
 def _before() -> None:
+    global _keeps_whole
     _fork.acquire()
     for resting in list(_objects):
         with suppress(Exception):  # nobody hears of it here, and the others still have to be told
             resting.before_fork()
             _resting.append(resting)
+    # The last: a thread that loads may be one that an object waits for.
+    _keeps_whole = _whole.acquire(timeout=LONGEST_WAIT)
+    _wait_for_ends()
+
+
+def _wait_for_ends() -> None:
+    """Of threads that have computed, and that only the system still knows.
+
+    When this returns, and until the fork, no other thread has the interpreter's lock, which it needs to end.
+    """
+    end = time.monotonic() + _LONGEST_END
+    while _computed and _TASKS.is_dir() and time.monotonic() < end:
+        _computed.intersection_update([int(name) for name in os.listdir(_TASKS)])
+        if _computed <= {thread.native_id for thread in threading.enumerate()}:
+            return
+        time.sleep(0.0005)
 
 
 def _in_parent() -> None:
+    if _keeps_whole:
+        _whole.release()
     while _resting:
         _resting.pop().after_fork_in_parent()
     _fork.release()
 
 
 def _in_child() -> None:
-    global _fork
-    _fork = threading.RLock()
+    global _fork, _whole
+    _fork, _whole = threading.RLock(), threading.RLock()
     _resting.clear()
+    _computed.clear()

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections import deque
 from collections.abc import Callable, Hashable, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
@@ -29,7 +28,7 @@ class DynamicBatcher(Generic[K]):
     """Puts calls that wait at the same moment into one call of ``encode``.
 
     Nothing waits for company: the first call starts at once, and those that come while it runs go together
-    in the next. The thread that does it lives as long as there is work.
+    in the next. One thread does it, as long as this object lives.
 
     Args:
         encode: ``encode(key, texts)`` gives one row per text. Only calls of equal keys share a batch.
@@ -48,6 +47,9 @@ class DynamicBatcher(Generic[K]):
         """Also in a forked child: the thread and what waits for it are the parent's."""
         self._waiting: deque[_Request[K]] = deque()
         self._running = False
+        # It does not end between batches: a thread that has computed takes a lock of torch's as it ends, and
+        # a child that is forked at that moment never finds it free.
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="youtu-st-dynamic-batcher")
 
     async def __call__(self, key: K, texts: Sequence[str]) -> Vectors:
         """The rows of some texts, without blocking the event loop.
@@ -62,7 +64,7 @@ class DynamicBatcher(Generic[K]):
             self._waiting.append(request)
             start, self._running = not self._running, True
         if start:
-            threading.Thread(target=self._work, name="youtu-st-dynamic-batcher").start()
+            self._thread.submit(self._work)
         return await asyncio.wrap_future(request.answer)
 
     def _work(self) -> None:

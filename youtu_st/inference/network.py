@@ -16,7 +16,7 @@ import torch
 from sentence_transformers.util import batch_to_device
 
 from youtu_st.backends.forks import Lock
-from youtu_st.backends.resting import rest_around_forks
+from youtu_st.backends.resting import LONGEST_WAIT, rest_around_forks, this_thread_computes
 from youtu_st.protocol import Role, Scores, Vectors
 
 Features = dict[str, Any]
@@ -72,9 +72,6 @@ class ScoreOutput:
 
 Output = VectorOutput | ScoreOutput
 
-_LONGEST_BATCH = 60.0
-"""Seconds that a fork waits for one."""
-
 
 class Network:
     """Runs one model, one batch at a time, and never hands out a broken row without a second look.
@@ -93,8 +90,7 @@ class Network:
     def before_fork(self) -> None:
         """Wait for the batch that is under way: a child finds no lock of torch's that its thread held."""
         lock = self._lock.now
-        # Not for ever: the thread that forks may be the one that computes.
-        self._rests = lock if lock.acquire(timeout=_LONGEST_BATCH) else None
+        self._rests = lock if lock.acquire(timeout=LONGEST_WAIT) else None
 
     def after_fork_in_parent(self) -> None:
         """Let other threads go on."""
@@ -140,6 +136,7 @@ class Network:
             MemoryError: If the device has too little memory for the batch.
         """
         with self._lock.now:
+            this_thread_computes()
             rows = within_memory(partial(_run, output, self.model, features))
             bad = np.flatnonzero(~output.sound(rows))
             if len(bad):

@@ -16,6 +16,7 @@ from youtu_st.backends import Backend, Weights
 from youtu_st.backends.conversion import convert_network
 from youtu_st.backends.device import Dtype, available, dtype_to_load, keep_to_native
 from youtu_st.backends.openvino import dtype_for
+from youtu_st.backends.resting import whole_at_forks
 from youtu_st.errors import InputError, ModelLoadError, YoutuError, in_one_line
 from youtu_st.inputs import check_count, one_of
 from youtu_st.loading import checkpoint as files
@@ -92,28 +93,30 @@ def load(
         spec, directory = find(model, checkpoint, options)
         if spec is not None:
             files.verify(spec, directory)
-        loaded = build(spec, directory, device, network, trust_remote_code)
-        if spec is not None:
-            _check_assembled(loaded, spec, directory)
-        elif isinstance(loaded[0], Transformer):
-            checks.check_weights(loaded[0], directory)
-    _set_prompts(loaded, prompts or {})
-    if max_length is not None:
-        loaded.max_seq_length = check_max_length(max_length, loaded.get_max_seq_length())
-    mine = ours(loaded)
-    if mine:
-        check_prompts(loaded)
-    if split_special_tokens or (mine and mine.settings.split_special_tokens):
-        split_texts(loaded, [prompt_for(loaded, role) for role in ROLES])
-    if backend == "openvino":
-        convert_network(loaded, dtype=dtype, weights=weights)
+    with whole_at_forks():
+        with readable(checkpoint or model):
+            loaded = build(spec, directory, device, network, trust_remote_code)
+            if spec is not None:
+                _check_assembled(loaded, spec, directory)
+            elif isinstance(loaded[0], Transformer):
+                checks.check_weights(loaded[0], directory)
+        _set_prompts(loaded, prompts or {})
+        if max_length is not None:
+            loaded.max_seq_length = check_max_length(max_length, loaded.get_max_seq_length())
+        mine = ours(loaded)
+        if mine:
+            check_prompts(loaded)
+        if split_special_tokens or (mine and mine.settings.split_special_tokens):
+            split_texts(loaded, [prompt_for(loaded, role) for role in ROLES])
+        if backend == "openvino":
+            convert_network(loaded, dtype=dtype, weights=weights)
+            return loaded.eval()
+        keep_to_native(loaded, dtype, device, stacklevel=2)
+        if mine:
+            checks.check_attention(mine)
+        if dtype == "float16":
+            to_float16(loaded)
         return loaded.eval()
-    keep_to_native(loaded, dtype, device, stacklevel=2)
-    if mine:
-        checks.check_attention(mine)
-    if dtype == "float16":
-        to_float16(loaded)
-    return loaded.eval()
 
 
 def convert(

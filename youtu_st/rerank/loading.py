@@ -12,6 +12,7 @@ from sentence_transformers import CrossEncoder
 from sentence_transformers.cross_encoder.modules import LogitScore
 
 from youtu_st.backends.device import Dtype, available, dtype_to_load, keep_to_native
+from youtu_st.backends.resting import whole_at_forks
 from youtu_st.errors import InputError, ModelLoadError
 from youtu_st.loading import checkpoint as files
 from youtu_st.loading.load import check_max_length, readable, to_float16
@@ -57,18 +58,26 @@ def load(
     network = {"dtype": dtype_to_load(dtype, device), "trust_remote_code": trust_remote_code}
     spec = RERANKERS.resolve(model, checkpoint)
     with readable(checkpoint or model):
-        if spec is not None:
-            loaded = _from_spec(spec, files.directory_for(spec, checkpoint, options), device, network)
-        else:
-            loaded = _from_directory(files.local(str(model), options), device, network)
-    check_kind(loaded, str(model))
-    _set_max_length(loaded, max_length, spec)
-    if split_special_tokens or getattr(loaded[0], "split_special_tokens", False):
-        _split_special_tokens(loaded, str(model))
-    keep_to_native(loaded, dtype, device, stacklevel=3)
-    if dtype == "float16":
-        to_float16(loaded)
-    return loaded.eval()
+        directory = (
+            files.local(str(model), options)
+            if spec is None
+            else files.directory_for(spec, checkpoint, options)
+        )
+    with whole_at_forks():
+        with readable(checkpoint or model):
+            loaded = (
+                _from_directory(directory, device, network)
+                if spec is None
+                else _from_spec(spec, directory, device, network)
+            )
+        check_kind(loaded, str(model))
+        _set_max_length(loaded, max_length, spec)
+        if split_special_tokens or getattr(loaded[0], "split_special_tokens", False):
+            _split_special_tokens(loaded, str(model))
+        keep_to_native(loaded, dtype, device, stacklevel=3)
+        if dtype == "float16":
+            to_float16(loaded)
+        return loaded.eval()
 
 
 def check_kind(model: CrossEncoder, name: str) -> None:
