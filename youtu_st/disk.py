@@ -1,16 +1,34 @@
-"""Where files are kept that can be made again, how one is written whole or not at all, and its checksum."""
+"""Where files are kept that can be made again, how one is written whole or not at all, and read with care.
+
+What is read may have been damaged, or written by somebody else: it is opened only where it is a plain file,
+read only as far as it may go, and compared with a checksum where it has one.
+"""
 
 from __future__ import annotations
 
+import errno
+import json
 import os
 import secrets
-from collections.abc import Iterable, Iterator
+import stat
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import xxhash
+
+_PART = 1 << 22
+_KINDS = {
+    stat.S_IFDIR: "a folder",
+    stat.S_IFIFO: "a pipe",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
+# A pipe that takes the file's place in between is not waited for.
+_READ = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
 
 
 def cache_directory() -> Path:
@@ -79,6 +97,43 @@ def _flush(path: Path) -> None:
         os.close(descriptor)
 
 
+def open_plain(path: str | Path) -> BinaryIO:
+    """Open a file for reading, if that is what it is: a pipe or a device may never begin, or never end.
+
+    Raises:
+        OSError: If there is none, it is something else, or it may not be read.
+    """
+    if "\0" in str(path):
+        raise OSError(errno.EINVAL, "no file's name holds a NUL character", str(path))
+    _check_plain(path, os.stat(path))
+    descriptor = os.open(path, _READ)
+    try:
+        _check_plain(path, os.fstat(descriptor))
+        return os.fdopen(descriptor, "rb")
+    except BaseException:
+        os.close(descriptor)
+        raise
+
+
+def read_bounded(path: str | Path, most: int) -> bytes:
+    """All of a file.
+
+    Raises:
+        OSError: As for :func:`open_plain`, or if it has more than ``most`` bytes.
+    """
+    with open_plain(path) as file:
+        content = file.read(most + 1)
+    if len(content) > most:
+        raise OSError(errno.EFBIG, f"it has more than {most:,} bytes", str(path))
+    return content
+
+
+def _check_plain(path: str | Path, facts: os.stat_result) -> None:
+    kind = stat.S_IFMT(facts.st_mode)
+    if kind != stat.S_IFREG:
+        raise OSError(errno.EINVAL, f"it is {_KINDS.get(kind, 'no file')}, and must be a file", str(path))
+
+
 def checksum(content: Any) -> int:
     """64 bits of xxHash3 over the bytes of a buffer, as the signed int that a database keeps.
 
@@ -108,6 +163,50 @@ class Checksum:
     def value(self) -> int:
         """The checksum of all parts so far."""
         return _signed(self._state.intdigest())
+
+
+def file_checksum(path: Path) -> int:
+    """:func:`checksum` of a file of any size, read in parts.
+
+    Raises:
+        OSError: As for :func:`open_plain`.
+    """
+    found, part = Checksum(), memoryview(bytearray(_PART))
+    with open_plain(path) as file:
+        while count := file.readinto(part):  # type: ignore[attr-defined]  # a file that is read has it
+            found.update(part[:count])
+    return found.value
+
+
+def sealed(content: Mapping[str, Any]) -> bytes:
+    """JSON text of some values and, under ``checksum``, one over all of them."""
+    text = json.dumps({**content, "checksum": _of_values(content)}, ensure_ascii=False, indent=2)
+    return (text + "\n").encode()
+
+
+def is_sealed(content: Mapping[str, Any]) -> bool:
+    """Whether values that were read from JSON are those that :func:`sealed` wrote."""
+    rest = {name: value for name, value in content.items() if name != "checksum"}
+    return content.get("checksum") == _of_values(rest)
+
+
+def unsealed(text: bytes) -> dict[str, Any]:
+    """The values in what :func:`sealed` wrote.
+
+    Raises:
+        ValueError: If it is anything else.
+    """
+    try:
+        content = json.loads(text)
+    except RecursionError:
+        content = None
+    if not isinstance(content, dict) or not is_sealed(content):
+        raise ValueError("it is not what was written")
+    return content
+
+
+def _of_values(content: Mapping[str, Any]) -> int:
+    return checksum(json.dumps(content, sort_keys=True).encode())
 
 
 def _signed(value: int) -> int:

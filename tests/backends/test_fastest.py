@@ -5,8 +5,10 @@ from __future__ import annotations
 import importlib.util
 import itertools
 import json
+import os
 import shutil
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import numpy as np
@@ -15,6 +17,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 import youtu_st
+from youtu_st import disk
 from youtu_st.backends import fastest as ways_to_run
 from youtu_st.backends import trials
 from youtu_st.backends.fastest import FastChoice, best
@@ -258,6 +261,13 @@ def test_another_checkpoint_in_the_same_place_is_measured_again(tiny: Path, tmp_
     assert load_fastest(place, {"device": "cpu"})[1].remembered
 
 
+def sealed(text: str, **changes: Any) -> str:
+    """The same with other values, and with their checksum."""
+    content = {**json.loads(text), **changes}
+    del content["checksum"]
+    return disk.sealed(content).decode()
+
+
 @pytest.mark.usefixtures("two_ways")
 @pytest.mark.parametrize(
     "damage",
@@ -269,10 +279,24 @@ def test_another_checkpoint_in_the_same_place_is_measured_again(tiny: Path, tmp_
         lambda text: text.replace('"dtype"', '"kind"'),
         lambda text: text.replace('"format": 1', '"format": 2'),
         lambda text: text.replace('"torch"', '"abacus"'),
-        lambda text: json.dumps(json.loads(text) | {"trials": []}),
-        lambda text: json.dumps(json.loads(text) | {"backend": "openvino"}),
+        lambda text: sealed(text, trials=[]),
+        lambda text: sealed(text, backend="openvino"),
+        lambda text: sealed(text, format=2),
+        lambda text: json.dumps({k: v for k, v in json.loads(text).items() if k != "checksum"}),
     ],
-    ids=["cut", "list", "null", "no trials", "no dtype", "format", "backend", "empty", "not among them"],
+    ids=[
+        "cut",
+        "list",
+        "null",
+        "no trials",
+        "no dtype",
+        "format",
+        "backend",
+        "empty",
+        "not among them",
+        "newer",
+        "older",
+    ],
 )
 def test_a_damaged_file_is_measured_again(tiny: Path, cache: Path, damage: Any) -> None:
     choice = FastChoice(
@@ -290,6 +314,27 @@ def test_a_damaged_file_is_measured_again(tiny: Path, cache: Path, damage: Any) 
     ways_to_run._write(file, choice, encoder)
     assert ways_to_run._read(file) is not None
     assert [path.name for path in file.parent.iterdir()] == [file.name]
+
+
+@pytest.mark.usefixtures("two_ways")
+def test_no_flip_or_cut_is_read(tiny: Path, cache: Path) -> None:
+    choice = FastChoice(
+        "torch", "bfloat16", (Trial("torch", "float32", 1.0, 1.0), Trial("torch", "bfloat16", 2.0, 1.0))
+    )
+    file, random = ways_to_run._file(tiny, {"device": "cpu"}, "cpu"), Random(3)
+    ways_to_run._write(file, choice, youtu_st.Encoder(tiny, device="cpu"))
+    good, content = ways_to_run._read(file), file.read_bytes()
+    for _ in range(120):
+        at = random.randrange(len(content))
+        flipped = bytes([content[at] ^ 1 << random.randrange(8)])
+        file.write_bytes(random.choice([content[:at] + flipped + content[at + 1 :], content[:at]]))
+        found = ways_to_run._read(file)
+        assert found is None or (found == good and json.loads(file.read_bytes()) == json.loads(content))
+    file.unlink()
+    os.mkfifo(file)
+    assert ways_to_run._read(file) is None
+    ways_to_run._write(file, choice, youtu_st.Encoder(tiny, device="cpu"))
+    assert ways_to_run._read(file) == good
 
 
 @pytest.mark.usefixtures("two_ways")

@@ -16,6 +16,7 @@ import weakref
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import checkpoints
@@ -30,6 +31,7 @@ from sentence_transformers.sentence_transformer.modules import Transformer as St
 from transformers import AutoModel
 
 import youtu_st
+from youtu_st import disk
 from youtu_st.disk import cache_directory
 from youtu_st.errors import InputError, MissingDependencyError, ModelLoadError, NonFiniteError
 from youtu_st.loading.load import load
@@ -38,6 +40,7 @@ from youtu_st.modules import fingerprint
 if importlib.util.find_spec("openvino") is None:  # importing it here would start its telemetry
     pytest.skip("the extra openvino is not installed", allow_module_level=True)
 
+from youtu_st.backends import conversion
 from youtu_st.backends.conversion import convert_network
 from youtu_st.backends.openvino import OpenVINONetwork, package
 
@@ -231,16 +234,53 @@ def other_json(entry: Path) -> None:
     (entry / "entry.json").write_text("[1]")
 
 
+def old(entry: Path) -> None:
+    """As an earlier release wrote it, which knew the size of the weights only."""
+    said = json.loads((entry / "entry.json").read_text())
+    del said["checksum"]
+    (entry / "entry.json").write_text(json.dumps(said))
+
+
 def agreeing_junk(entry: Path) -> None:
     """A graph that OpenVINO cannot read, with an entry that says it is whole."""
-    from youtu_st.backends import conversion
-
     scramble(entry)
     said = json.loads((entry / "entry.json").read_text())
-    (entry / "entry.json").write_text(json.dumps({**said, "files": conversion._files(entry)}))
+    said["files"]["model.xml"] = disk.file_checksum(entry / "model.xml")
+    (entry / "entry.json").write_bytes(disk.sealed(without(said, "checksum")))
 
 
-@pytest.mark.parametrize("damage", [cut, scramble, no_json, other_json, agreeing_junk])
+def folder(entry: Path) -> None:
+    (entry / "model.bin").unlink()
+    (entry / "model.bin").mkdir()
+
+
+def pipe(entry: Path) -> None:
+    (entry / "entry.json").unlink()
+    os.mkfifo(entry / "entry.json")
+
+
+def nested(entry: Path) -> None:
+    (entry / "entry.json").write_text("[" * 50_000)
+
+
+def a_file(entry: Path) -> None:
+    shutil.rmtree(entry)
+    entry.write_text("")
+
+
+def a_dead_link(entry: Path) -> None:
+    shutil.rmtree(entry)
+    entry.symlink_to(entry / "nowhere")
+
+
+def without(content: dict[str, Any], name: str) -> dict[str, Any]:
+    return {key: value for key, value in content.items() if key != name}
+
+
+DAMAGES = [cut, scramble, no_json, other_json, old, agreeing_junk, folder, pipe, nested, a_file, a_dead_link]
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
 def test_a_damaged_graph_is_made_again(
     damage: Callable[[Path], None], own_cache: Path, tiny: Path, on_openvino: SentenceTransformer
 ) -> None:
@@ -254,6 +294,26 @@ def test_a_damaged_graph_is_made_again(
     assert sorted(path.suffix for path in own_cache.iterdir()) == ["", ".lock"]
     weights = [(directory / "model.bin").read_bytes() for directory in (entry, good)]
     assert hash(weights[0]) == hash(weights[1])
+
+
+def test_no_flip_or_cut_is_read(own_cache: Path, tiny: Path, on_openvino: SentenceTransformer) -> None:
+    """Sixty of each file, and a block of zeros, which keeps the size: what is damaged is never run."""
+    good = on_openvino[0].model.graph.directory
+    entry, random = own_cache / good.name, Random(5)
+    for name in ("model.bin", "model.xml", "entry.json"):
+        content = (good / name).read_bytes()
+        for turn in range(60):
+            shutil.copytree(good, entry, dirs_exist_ok=True)
+            at = random.randrange(len(content))
+            flipped = bytes([content[at] ^ 1 << random.randrange(8)])
+            zeroed = bytes(min(64, len(content) - at))
+            changed = (content[:at] + flipped + content[at + 1 :], content[:at])[turn % 2]
+            if turn % 3 == 2:
+                changed = content[:at] + zeroed + content[at + len(zeroed) :]
+            (entry / name).write_bytes(changed)
+            kept = conversion._kept(entry, torch.float32)
+            # What JSON says may be the same in other bytes.
+            assert kept is None or changed == content or json.loads(changed) == json.loads(content)
 
 
 LOADS = """

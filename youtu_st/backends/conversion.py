@@ -25,6 +25,7 @@ from torch import Tensor
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
+from youtu_st import disk
 from youtu_st.backends import Weights
 from youtu_st.backends.openvino import GRAPH, Graph, OpenVINONetwork, dtype_for, package
 from youtu_st.disk import beside, cache_directory, replace, write_whole
@@ -32,7 +33,7 @@ from youtu_st.errors import ModelLoadError, YoutuError
 from youtu_st.modules import checks, fingerprint
 from youtu_st.modules.transformer import InstructionTransformer
 
-FORMAT = 1
+FORMAT = 2
 """Of what is written here; another number makes every older entry of the cache a stranger."""
 
 TOLERANCE = 1e-3
@@ -41,6 +42,7 @@ TOLERANCE = 1e-3
 _BIN = "model.bin"
 _ATTENTION = "youtu-st-converted"
 _ENTRY = "entry.json"
+_MOST_BYTES = 1 << 16
 _TEXT = {"method": "forward", "method_output_name": "last_hidden_state"}
 # What a configuration says of its own file rather than of the network.
 _NOISE = {
@@ -148,24 +150,22 @@ def _checksum(tensor: Tensor) -> int:
 def _kept(directory: Path, dtype: torch.dtype) -> Graph | None:
     """The graph in a directory of the cache, compiled; None where there is none that works."""
     try:
-        entry = json.loads((directory / _ENTRY).read_text(encoding="utf-8"))
-        found = {"format": FORMAT, "files": _files(directory)}
-        if {**entry, **found} != entry:
+        entry = disk.unsealed(disk.read_bounded(directory / _ENTRY, _MOST_BYTES))
+        if entry["files"] != _files(directory):
             raise ValueError("its files are not those that were written")
         graph = Graph(directory)
         graph.compile(dtype)
     except (FileNotFoundError, NotADirectoryError):
         return None
-    except (OSError, ValueError, TypeError, ModelLoadError) as error:
+    except (OSError, ValueError, LookupError, ModelLoadError) as error:
         log.warning("%s is damaged and is made again: %s", directory, error)
         return None
     return graph
 
 
-def _files(directory: Path) -> dict[str, list[int]]:
-    """Size and checksum of the graph, and the size of its weights."""
-    graph = (directory / GRAPH).read_bytes()
-    return {GRAPH: [len(graph), zlib.crc32(graph)], _BIN: [(directory / _BIN).stat().st_size]}
+def _files(directory: Path) -> dict[str, int]:
+    """The checksums of the graph and of its weights, every byte of them."""
+    return {name: disk.file_checksum(directory / name) for name in (GRAPH, _BIN)}
 
 
 def _make(transformer: Any, target: Path, weights: Weights | None) -> None:
@@ -197,11 +197,19 @@ def _make(transformer: Any, target: Path, weights: Weights | None) -> None:
             "largest_difference": difference,
             **_versions(),
         }
-        write_whole(scratch / _ENTRY, json.dumps(entry, indent=2).encode())
-        shutil.rmtree(target, ignore_errors=True)
+        write_whole(scratch / _ENTRY, disk.sealed(entry))
+        _remove(target)
         replace(scratch, target)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _remove(path: Path) -> None:
+    """Whatever it is; a link to elsewhere, without what is there."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 class _Hidden(torch.nn.Module):

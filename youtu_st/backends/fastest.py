@@ -15,10 +15,10 @@ from typing import Any, TypeVar, get_args
 import torch
 from sentence_transformers import SentenceTransformer
 
+from youtu_st import disk
 from youtu_st.backends import Backend
 from youtu_st.backends.device import Dtype, available, split_devices
 from youtu_st.backends.trials import Progress, Trial, candidates, run_trials
-from youtu_st.disk import cache_directory, write_whole
 from youtu_st.errors import InputError
 from youtu_st.protocol import TextEncoder
 from youtu_st.spec.model import MODELS
@@ -29,6 +29,7 @@ MIN_COSINE = 0.9995
 Made = TypeVar("Made", bound=TextEncoder)
 
 _FORMAT = 1
+_MOST_BYTES = 1 << 16
 _CHOSEN = ("backend", "dtype", "weights")
 _PACKAGES = ("openvino", "sentence-transformers", "torch", "transformers", "youtu-st")
 log = logging.getLogger("youtu_st")
@@ -144,7 +145,7 @@ def _file(model: str | Path, settings: Mapping[str, Any], device: str) -> Path:
     """Where the choice for a model, settings, this machine and these releases is kept."""
     parts = [MODELS.canonical_name(model), settings, device, _processor(device), _versions()]
     digest = hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
-    return cache_directory() / "fast" / f"{digest[:16]}.json"
+    return disk.cache_directory() / "fast" / f"{digest[:16]}.json"
 
 
 def _processor(device: str) -> str:
@@ -168,7 +169,7 @@ def _versions() -> dict[str, str]:
 def _read(file: Path) -> tuple[FastChoice, str] | None:
     """A remembered choice and the fingerprint that it is for; None where there is none that can be read."""
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
+        content = disk.unsealed(disk.read_bounded(file, _MOST_BYTES))
         trials = tuple(Trial(**trial) for trial in content["trials"])
         choice = FastChoice(content["backend"], content["dtype"], trials, remembered=True)
         known = choice.backend in get_args(Backend) and choice.dtype in get_args(Dtype)
@@ -189,6 +190,6 @@ def _write(file: Path, choice: FastChoice, encoder: TextEncoder) -> None:
     content |= {name: value for name, value in asdict(choice).items() if name != "remembered"}
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(file, (json.dumps(content, indent=2, ensure_ascii=False) + "\n").encode())
+        disk.write_whole(file, disk.sealed(content))
     except OSError as error:
         log.warning("the fastest way to run %s cannot be remembered: %s", encoder.model_name, error)

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
 
 from youtu_st.corpus.sources import SourceFile, find_files
+from youtu_st.disk import open_plain
 from youtu_st.errors import InputError, in_one_line, printable, require
 from youtu_st.inputs import check_unicode
-from youtu_st.spec.reading import open_plain
 
 STANDARD_INPUT = "-"
 LINE_SUFFIXES = (".csv", ".jsonl", ".txt")

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from youtu_st.disk import open_plain
 from youtu_st.errors import InputError, brief
-from youtu_st.spec.reading import open_plain
 
 SUFFIXES = (".csv", ".jsonl", ".md", ".pdf", ".txt")
 """Kinds of files that can be read; upper case is fine."""

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy.typing as npt
 
+from youtu_st.disk import open_plain
 from youtu_st.errors import InputError
 from youtu_st.protocol import TextEncoder
-from youtu_st.spec.reading import open_plain
 
 
 def cosine_spearman(encoder: TextEncoder, path: Path) -> float:

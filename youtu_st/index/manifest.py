@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from youtu_st.disk import checksum
+from youtu_st import disk
 from youtu_st.errors import IndexDamagedError, IndexMismatchError, IndexNotFoundError, VectorIndexError
 from youtu_st.index import files
 from youtu_st.probes import PROBE_COSINE, PROBE_TEXTS, encode_probes, lowest_cosine
@@ -86,12 +86,11 @@ class Manifest:
             "query": _pack(self.query_probes),
             "document": _pack(self.document_probes),
         }
-        content["checksum"] = _checksum(content)
         path = directory / files.MANIFEST
         with files.writing(path):
             temporary = files.temporary(path)
             temporary.unlink(missing_ok=True)
-            temporary.write_bytes((json.dumps(content, ensure_ascii=False, indent=2) + "\n").encode())
+            temporary.write_bytes(disk.sealed(content))
             files.publish(path)
 
 
@@ -146,7 +145,7 @@ def _parse(content: dict[str, Any]) -> Manifest:
         if content[name] < least:
             raise ValueError(f'"{name}" is {content[name]}, less than {least}')
     probes = content["probes"]
-    if version > 1 and content.pop("checksum", None) != _checksum(content):
+    if version > 1 and not disk.is_sealed(content):
         raise ValueError("it is not what was written")
     texts = tuple(str(text) for text in probes["texts"])
     shape = (len(texts), content["dimension"])
@@ -156,10 +155,6 @@ def _parse(content: dict[str, Any]) -> Manifest:
         query_probes=_unpack(probes["query"], shape),
         document_probes=_unpack(probes["document"], shape),
     )
-
-
-def _checksum(content: Mapping[str, Any]) -> int:
-    return checksum(json.dumps(content, sort_keys=True).encode())
 
 
 def check_encoder(manifest: Manifest, encoder: TextEncoder, path: Path) -> None:

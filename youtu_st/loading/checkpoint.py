@@ -11,11 +11,11 @@ from typing import Any
 
 from huggingface_hub import HfApi, constants, errors, snapshot_download
 
+from youtu_st.disk import open_plain
 from youtu_st.errors import ModelLoadError, brief, printable
 from youtu_st.inputs import one_of
 from youtu_st.loading.contents import check_contents
 from youtu_st.spec.model import ModelSpec
-from youtu_st.spec.reading import open_plain
 from youtu_st.spec.registry import Published, expanded, is_directory, is_hub_id
 
 WEIGHTS = "model.safetensors"

@@ -11,8 +11,8 @@ from typing import Any
 
 from safetensors import safe_open
 
+from youtu_st.disk import open_plain, read_bounded
 from youtu_st.errors import ModelLoadError, brief, in_one_line, printable
-from youtu_st.spec.reading import open_plain, read_bounded
 
 MODULES = "modules.json"
 _MOST_BYTES = 32 << 20

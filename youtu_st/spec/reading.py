@@ -1,13 +1,9 @@
-"""Files that somebody else wrote: opened only where they are files, read only as far as they may go."""
+"""YAML that somebody else wrote: plain values, and no more of them than a spec needs."""
 
 from __future__ import annotations
 
-import errno
-import os
-import stat
 from collections.abc import Hashable
-from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import yaml
 
@@ -18,53 +14,6 @@ MOST_BYTES = 1 << 18
 MOST_VALUES = 20_000
 """In a YAML file, each alias counted as all that it stands for."""
 MOST_LEVELS = 30
-
-_KINDS = {
-    stat.S_IFDIR: "a folder",
-    stat.S_IFIFO: "a pipe",
-    stat.S_IFSOCK: "a socket",
-    stat.S_IFCHR: "a device",
-    stat.S_IFBLK: "a device",
-}
-# A pipe that takes the file's place in between is not waited for.
-_READ = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
-
-
-def open_plain(path: str | Path) -> BinaryIO:
-    """Open a file for reading, if that is what it is: a pipe or a device may never begin, or never end.
-
-    Raises:
-        OSError: If there is none, it is something else, or it may not be read.
-    """
-    if "\0" in str(path):
-        raise OSError(errno.EINVAL, "no file's name holds a NUL character", str(path))
-    _check_plain(path, os.stat(path))
-    descriptor = os.open(path, _READ)
-    try:
-        _check_plain(path, os.fstat(descriptor))
-        return os.fdopen(descriptor, "rb")
-    except BaseException:
-        os.close(descriptor)
-        raise
-
-
-def read_bounded(path: str | Path, most: int) -> bytes:
-    """All of a file.
-
-    Raises:
-        OSError: As for :func:`open_plain`, or if it has more than ``most`` bytes.
-    """
-    with open_plain(path) as file:
-        content = file.read(most + 1)
-    if len(content) > most:
-        raise OSError(errno.EFBIG, f"it has more than {most:,} bytes", str(path))
-    return content
-
-
-def _check_plain(path: str | Path, facts: os.stat_result) -> None:
-    kind = stat.S_IFMT(facts.st_mode)
-    if kind != stat.S_IFREG:
-        raise OSError(errno.EINVAL, f"it is {_KINDS.get(kind, 'no file')}, and must be a file", str(path))
 
 
 def parse_yaml(text: str) -> Any:

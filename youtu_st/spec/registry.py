@@ -13,8 +13,9 @@ from typing import Annotated, Any, Generic, TypeVar, get_args
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from youtu_st.disk import read_bounded
 from youtu_st.errors import SpecError, UnknownModelError, brief, did_you_mean, in_one_line
-from youtu_st.spec.reading import MOST_BYTES, parse_yaml, read_bounded
+from youtu_st.spec.reading import MOST_BYTES, parse_yaml
 
 
 class Declared(BaseModel):
