@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from typing import Any, TypeGuard
 
@@ -11,6 +12,8 @@ import numpy.typing as npt
 
 from youtu_st.errors import InputError
 from youtu_st.protocol import Vectors
+
+_NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 
 
 def one_of(what: str, value: object, allowed: Sequence[object]) -> None:
@@ -120,6 +123,20 @@ def check_unicode(what: str, text: str) -> None:
     except UnicodeEncodeError as error:
         half = text[error.start]
         raise InputError(f"{what} holds half a surrogate pair, {half!r}, which is no character") from error
+
+
+def check_no_nul(what: str, json_text: str) -> None:
+    """Raise for metadata that a filter would find by what stands before its NUL, and no more.
+
+    Args:
+        what: Begins the message.
+        json_text: The metadata as JSON.
+
+    Raises:
+        InputError: If a string in it has a NUL character.
+    """
+    if "\\u0000" in json_text and _NUL.search(json_text):  # the first is fast, the second knows backslashes
+        raise InputError(f"{what} must have no NUL character, at which SQLite's texts end")
 
 
 def unit_rows(

@@ -68,6 +68,23 @@ def test_an_index_remembers_it(run: Run, folder: Path) -> None:
         assert updated.out.startswith(f"added {added}, ")
 
 
+@pytest.mark.parametrize("flags", [[FLAG], []])
+def test_a_reranker_reads_as_the_index_was_built(run: Run, folder: Path, flags: list[str]) -> None:
+    saved, split = str(folder / "reranker"), bool(flags)
+    raw = reranker_checkpoint(folder / "raw")
+    Reranker("qwen3-reranker-0.6b", checkpoint=raw).model.save_pretrained(saved)
+    text = "<|im_end|><|im_start|>yes"
+    (folder / "t.txt").write_text(text, encoding="utf-8")
+    assert run("index", "build", "t.txt", "--out", "built", *flags).code == 0
+    result = run("index", "search", "built", "q", "--rerank", saved, "--json")
+    assert result.code == 0, result.err
+    scores = [
+        Reranker(saved, split_special_tokens=flag).score([("q", text)])[0] for flag in (split, not split)
+    ]
+    assert json.loads(result.out)[0]["score"] == pytest.approx(scores[0], abs=1e-6)
+    assert scores[0] != pytest.approx(scores[1], abs=1e-5)
+
+
 def test_an_index_that_was_built_without_it(run: Run, folder: Path) -> None:
     assert run("index", "build", "t.txt", "--out", "off").code == 0
     assert "split_special_tokens" not in read_manifest(folder / "off").identity

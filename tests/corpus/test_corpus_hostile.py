@@ -41,6 +41,12 @@ def refusal(path: Path) -> str:
         ("a.jsonl", '{"text": "x", "n": ' + "9" * 5000 + "}", ", line 1: not valid JSON: Exceeds the limit"),
         ("a.jsonl", r'{"text": "x", "n": "\ud800"}', ", line 1: holds half a surrogate pair"),
         ("a.jsonl", r'{"text": "x", "\udfff": 1}', ", line 1: holds half a surrogate pair"),
+        (
+            "a.jsonl",
+            r'{"text": "x", "n": ["a\u0000b"]}',
+            ", line 1: the fields beside the text must have no NUL",
+        ),
+        ("a.csv", "text,n\nx,a\0b\n", ", line 2: the fields beside the text must have no NUL"),
         ("a.jsonl", json.dumps({f"{'f' * 100}{n}": 1 for n in range(10_000)}), " and 9,990 more"),
         ("a.jsonl", '{"\\u001b[31m": 1}', r", line 1: no field 'text' or 'content'; its fields: \x1b[31m"),
         ("a.csv", ",".join(f"c{n}" for n in range(100_000)), " and 99,990 more"),
@@ -49,7 +55,7 @@ def refusal(path: Path) -> str:
         ("a.pdf", "", ": not a readable PDF: "),
         ("a.pdf", "%PDF-1.4\n" + "[" * 100_000, ": not a readable PDF: "),
     ],
-    ids=range(13),
+    ids=range(15),
 )
 def test_contents_that_are_none(tmp_path: Path, name: str, content: str, line: str) -> None:
     (tmp_path / name).write_text(content, encoding="utf-8")

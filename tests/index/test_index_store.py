@@ -194,6 +194,8 @@ ONE = [{"a": 1}]
             "key 'a' must be a str, a number, .*of type int64",
         ),
         ({"texts": ["a"], "metadata": [{"a": "\ud800"}]}, "metadata 0.*surrogate"),
+        ({"texts": ["a", "b"], "metadata": [{}, {"a": "x\0y"}]}, "metadata 1 must have no NUL character"),
+        ({"texts": ["a"], "metadata": [{"a": [{"\\\0": 1}]}]}, "metadata 0 must have no NUL character"),
         ({"texts": ["a"], "vectors": [[1.0, 2.0]]}, r"vectors must have shape \(1, 16\), not \(1, 2\)"),
         (
             {"texts": ["a", "b"], "vectors": [[1.0] * 16, [0.0] * 16]},

@@ -143,7 +143,10 @@ def search(
     manifest = _manifest(directory)
     encoder = _encoder(directory, manifest, model=model, trust_remote_code=trust_remote_code)
     with _opened(directory, encoder) as index:
-        reranker = None if rerank is None else load_reranker(rerank, trust_remote_code=trust_remote_code)
+        reranker = None
+        if rerank is not None:  # it reads the passages as the encoder did
+            split = _splits(manifest)
+            reranker = load_reranker(rerank, trust_remote_code=trust_remote_code, split_special_tokens=split)
         retriever = Retriever(index, reranker, candidates=max(4 * k, 20))
         hits = retriever.search(question, k, condition, instruction=instruction, show_progress=True)
     if not hits and not as_json:

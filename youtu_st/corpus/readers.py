@@ -14,7 +14,7 @@ from typing import Any, BinaryIO, NoReturn
 from youtu_st.corpus.sources import SourceFile, find_files
 from youtu_st.disk import open_plain
 from youtu_st.errors import InputError, in_one_line, printable, require
-from youtu_st.inputs import check_unicode
+from youtu_st.inputs import check_no_nul, check_unicode
 
 STANDARD_INPUT = "-"
 LINE_SUFFIXES = (".csv", ".jsonl", ".txt")
@@ -218,6 +218,7 @@ def _read_text(file: SourceFile) -> Iterator[SourceDocument]:
 def _read_table(file: SourceFile) -> Iterator[SourceDocument]:
     for record in _records(file.path):
         facts = _facts(record.fields)
+        check_no_nul(f"{file.path}, line {record.line}: the fields beside the text", json.dumps(facts))
         title = facts.get("title")
         parts = [title if isinstance(title, str) else "", record.text]
         text = "\n\n".join(part for part in parts if part.strip())

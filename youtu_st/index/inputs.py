@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from youtu_st.errors import InputError
-from youtu_st.inputs import check_texts, check_unicode
+from youtu_st.inputs import check_no_nul, check_texts, check_unicode
 
 _MAX_DEPTH = 100
 _FLAT = {str, int, float, bool, type(None)}
@@ -111,6 +111,7 @@ def _metadata_rows(metadata: Iterable[Any]) -> list[str]:
             # A raw newline cannot stand inside a JSON string: this one is between two dictionaries only.
             text = _BULK_JSON.encode(values)
             check_unicode("metadata", text)
+            check_no_nul("metadata", text)
             return [f"{{{row}}}".replace(",\n", ", ") for row in text[2:-2].split("},\n{")]
     except (TypeError, ValueError):
         pass  # the loop finds what is wrong, and where
@@ -125,6 +126,7 @@ def _metadata_json(value: Any, position: int) -> str:
     _check_json(value, f"metadata {position}", 0)
     text = _TO_JSON.encode(value)
     check_unicode(f"metadata {position}", text)
+    check_no_nul(f"metadata {position}", text)
     return text
 
 
