@@ -144,6 +144,23 @@ def test_nothing_is_kept_alive(make):
     assert in_child(lambda: True)
 
 
+def test_the_end_of_a_process_is_quiet():
+    """Whatever order the interpreter takes things apart in; a ``WeakMethod`` said ten times that it was none."""
+    script = """
+from youtu_st.backends.forks import after_fork
+class Held:
+    def __init__(self):
+        self.me = self
+        after_fork(self.forked)
+    def forked(self):
+        pass
+held = [Held() for _ in range(10)]
+keep = lambda: held
+"""
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert (run.stdout, run.stderr) == ("", "")
+
+
 def test_python_is_told_once_and_not_on_import():
     script = """
 import os, sys

@@ -19,7 +19,7 @@ from collections.abc import Callable
 from typing import Any
 
 _PARALLEL_TOKENIZERS = "TOKENIZERS_PARALLELISM"
-_methods: dict[int, weakref.WeakMethod[Callable[[], Any]]] = {}
+_told: weakref.WeakValueDictionary[tuple[int, Callable[..., Any]], Any] = weakref.WeakValueDictionary()
 # Never released: who gets it is the first, also among threads that ask at the same moment.
 _first = threading.Lock()
 
@@ -34,22 +34,18 @@ def after_fork(method: Callable[[], Any]) -> None:
         method: A bound method; its object is held weakly, and when it is gone nothing is called. It must take
             no lock that another thread may have held.
     """
-    held = weakref.WeakMethod(method, _forget)
-    _methods[id(held)] = held
+    bound: Any = method
+    _told[id(bound.__self__), bound.__func__] = bound.__self__
     if hasattr(os, "register_at_fork") and _first.acquire(blocking=False):
         os.register_at_fork(after_in_child=_in_child)
 
 
-def _forget(held: weakref.ref[Any]) -> None:
-    _methods.pop(id(held), None)
-
-
 def _in_child() -> None:
-    methods = [method for held in list(_methods.values()) if (method := held()) is not None]
+    methods = [(function, held) for (_, function), held in _told.items()]
     if methods:
         _compute_in_one_thread()
-    for method in methods:
-        method()
+    for function, held in methods:
+        function(held)
 
 
 def _compute_in_one_thread() -> None:
