@@ -83,6 +83,12 @@ def check_ids(ids: Iterable[str], *, new: bool = False) -> list[str]:
     checked = listed(ids)
     if not isinstance(checked, list):
         raise InputError(f"ids must be a list of str, not {ids!r}: pass [id] for a single one")
+    try:  # the usual case at C speed; the loop is for finding the position
+        together = "".join(checked)
+        if not new or (all(checked) and together.isascii() and "\0" not in together):
+            return checked
+    except TypeError:
+        pass
     for position, id in enumerate(checked):
         if not isinstance(id, str):
             raise InputError(f"id {position} must be a str, not {id!r} of type {type(id).__name__}")
