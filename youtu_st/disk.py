@@ -11,6 +11,7 @@ import json
 import os
 import secrets
 import stat
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -165,16 +166,16 @@ class Checksum:
         return _signed(self._state.intdigest())
 
 
-def file_checksum(path: Path) -> int:
-    """:func:`checksum` of a file of any size, read in parts.
+def file_checksum(file: BinaryIO, length: int | None = None) -> int:
+    """:func:`checksum` of what is left of an open file, or of so many bytes, read in parts.
 
     Raises:
-        OSError: As for :func:`open_plain`.
+        OSError: If it cannot be read.
     """
-    found, part = Checksum(), memoryview(bytearray(_PART))
-    with open_plain(path) as file:
-        while count := file.readinto(part):  # type: ignore[attr-defined]  # a file that is read has it
-            found.update(part[:count])
+    found, left = Checksum(), sys.maxsize if length is None else length
+    while left and (part := file.read(min(left, _PART))):
+        found.update(part)
+        left -= len(part)
     return found.value
 
 

@@ -35,13 +35,23 @@ class Result:
     err: str
 
 
-def spawn_on_a_terminal(*arguments: object, cwd: Path, **environment: str) -> tuple[int, str]:
-    """The installed command with standard error on a terminal: the exit code, and all that it showed there."""
+def spawn_on_a_terminal(
+    *arguments: object, cwd: Path, whole: bool = False, **environment: str
+) -> tuple[int, str]:
+    """The installed command on a terminal: the exit code, and all that was sent there, byte for byte.
+
+    Args:
+        *arguments: Of the command.
+        cwd: Where it runs.
+        whole: All three streams are on the terminal; otherwise standard error alone.
+        **environment: Further variables.
+    """
     primary, secondary = pty.openpty()
     process = subprocess.Popen(
         [str(COMMAND), *map(str, arguments)],
         cwd=cwd,
-        stdout=subprocess.DEVNULL,
+        stdin=secondary if whole else None,
+        stdout=secondary if whole else subprocess.DEVNULL,
         stderr=secondary,
         env={**os.environ, **environment},
     )
@@ -53,7 +63,7 @@ def spawn_on_a_terminal(*arguments: object, cwd: Path, **environment: str) -> tu
     except OSError:  # the other end is closed: the process is done
         pass
     os.close(primary)
-    return process.wait(), shown.decode()
+    return process.wait(), shown.decode("utf-8", "surrogateescape")
 
 
 def spawn(*arguments: object, cwd: Path, stdin: str = "", **environment: str) -> Result:

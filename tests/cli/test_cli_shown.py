@@ -7,7 +7,6 @@ import io
 import json
 import logging
 import os
-import pty
 import re
 import subprocess
 import sys
@@ -19,7 +18,7 @@ from typing import Any
 
 import checkpoints
 import pytest
-from command import COMMAND, Result
+from command import COMMAND, Result, spawn_on_a_terminal
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -162,23 +161,6 @@ def test_a_name_writes_no_line_of_its_own() -> None:
 # -- the commands themselves ---------------------------------------------------------------------------------
 
 
-def on_a_terminal(*arguments: object, cwd: Path) -> tuple[int, str]:
-    """The installed command with both streams on a terminal: the exit code, and all that the terminal was sent."""
-    primary, secondary = pty.openpty()
-    process = subprocess.Popen(
-        [str(COMMAND), *map(str, arguments)], cwd=cwd, stdin=secondary, stdout=secondary, stderr=secondary
-    )
-    os.close(secondary)
-    sent = b""
-    try:
-        while part := os.read(primary, 4096):
-            sent += part
-    except OSError:  # the other end is closed: the process is done
-        pass
-    os.close(primary)
-    return process.wait(), sent.decode("utf-8", "surrogateescape")
-
-
 def without_movements(sent: str) -> str:
     """What a terminal was sent, without line ends, and the styles and the cursor of rich's own spinner."""
     return re.sub(r"\x1b\[(\?25[lh]|[0-9;]*[mKA])|\r", "", sent)
@@ -240,7 +222,7 @@ MISTAKEN = [
 
 @pytest.mark.parametrize("arguments", SHOWING, ids=" ".join)
 def test_results_on_a_terminal(hostile: Path, arguments: list[str]) -> None:
-    code, sent = on_a_terminal(*arguments, cwd=hostile)
+    code, sent = spawn_on_a_terminal(*arguments, cwd=hostile, whole=True)
     assert code == 0
     assert unfit(without_movements(sent)) == set()
     if "search" in arguments:
@@ -274,14 +256,16 @@ def test_mistakes_are_one_line_without_commands(
 
 def test_mistakes_on_a_terminal(hostile: Path) -> None:
     for arguments in (["--debug", "verify", HOSTILE], ["index", "search", HOSTILE, "q"], [HOSTILE]):
-        code, sent = on_a_terminal(*arguments, cwd=hostile)
+        code, sent = spawn_on_a_terminal(*arguments, cwd=hostile, whole=True)
         assert code == 2
         assert unfit(without_movements(sent)) == set()
 
 
 def test_bytes_that_are_no_text_are_shown(hostile: Path) -> None:
     name = os.fsdecode(b"caf\xe9\x9b.txt")
-    code, sent = on_a_terminal("encode", name, "--role", "query", "--out", "v.npy", cwd=hostile)
+    code, sent = spawn_on_a_terminal(
+        "encode", name, "--role", "query", "--out", "v.npy", cwd=hostile, whole=True
+    )
     assert (code, sent) == (2, "youtu-st: error: caf\\udce9\\udc9b.txt: no such file or directory\r\n")
 
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import faiss
 import pytest
 from tiny import TinyEncoder
 
@@ -31,3 +32,12 @@ def make(tmp_path: Path, encoder: TinyEncoder) -> Iterator[Callable[..., VectorI
 @pytest.fixture
 def index(make: Callable[..., VectorIndex]) -> VectorIndex:
     return make()
+
+
+@pytest.fixture(scope="module")
+def one_faiss_thread() -> Iterator[None]:
+    """So small an index is trained in no time, unless FAISS's threads wait for processors that others use."""
+    before = faiss.omp_get_max_threads()
+    faiss.omp_set_num_threads(1)
+    yield
+    faiss.omp_set_num_threads(before)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,8 @@ from youtu_st.errors import InputError, VectorIndexError
 from youtu_st.index import VectorIndex
 from youtu_st.index.factory import build, keeps_whole_vectors, tune
 from youtu_st.index.vectors import VectorTable
+
+pytestmark = pytest.mark.usefixtures("one_faiss_thread")
 
 COUNT = 900
 TEXTS = [f"text {i}" for i in range(COUNT)]
@@ -44,15 +46,6 @@ FACTORIES = {
     "L2norm,HNSW8": 1e-6,
 }
 EXACT = {"Flat", "HNSW32", "IVF16,Flat", "IVF8,PQ4x4,RFlat", "L2norm,HNSW8"}
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    """So small an index is trained in no time, unless FAISS's threads wait for processors that others use."""
-    before = faiss.omp_get_max_threads()
-    faiss.omp_set_num_threads(1)
-    yield
-    faiss.omp_set_num_threads(before)
 
 
 @pytest.fixture(scope="module")

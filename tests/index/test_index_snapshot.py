@@ -10,7 +10,7 @@ import shutil
 import struct
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,8 @@ from youtu_st.disk import checksum
 from youtu_st.errors import IndexDamagedError, VectorIndexError
 from youtu_st.index.vectors import VectorTable
 
+pytestmark = pytest.mark.usefixtures("one_faiss_thread")
+
 DIMENSION, COUNT = 16, 400
 KEYS = np.arange(1, COUNT + 1)
 KINDS = ["Flat", "HNSW8", "IVF4,Flat", "IVF4,PQ4x4", "PCA8,Flat", "SQ8", "SQ8,RFlat"]
@@ -31,15 +33,6 @@ RARE = [
     "PRQ2x2x4", "PLSQ2x2x4fs", "IVF4,RQ2x4", "RaBitQ", "RaBitQfs", "IVF4,RaBitQ", "IVF4,RaBitQfs",
     "IVF4,FlatPanorama4", "IVF4,PQ4x4,Refine(SQ8)",
 ]  # fmt: skip
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    """So small an index is trained in no time, unless FAISS's threads wait for processors that others use."""
-    before = faiss.omp_get_max_threads()
-    faiss.omp_set_num_threads(1)
-    yield
-    faiss.omp_set_num_threads(before)
 
 
 @pytest.fixture(scope="module")

@@ -165,7 +165,11 @@ def _kept(directory: Path, dtype: torch.dtype) -> Graph | None:
 
 def _files(directory: Path) -> dict[str, int]:
     """The checksums of the graph and of its weights, every byte of them."""
-    return {name: disk.file_checksum(directory / name) for name in (GRAPH, _BIN)}
+    found = {}
+    for name in (GRAPH, _BIN):
+        with disk.open_plain(directory / name) as file:
+            found[name] = disk.file_checksum(file)
+    return found
 
 
 def _make(transformer: Any, target: Path, weights: Weights | None) -> None:

@@ -7,15 +7,13 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from youtu_st.disk import Checksum
+from youtu_st import disk
 from youtu_st.errors import IndexExistsError, IndexLockedError, VectorIndexError
 from youtu_st.index import files
 from youtu_st.index.manifest import Manifest
 from youtu_st.index.schema import create_documents
 from youtu_st.index.state import State, write_committed
 from youtu_st.index.vectors import VectorTable
-
-_CHUNK = 16 << 20
 
 
 def check_vacant(path: Path) -> None:
@@ -88,12 +86,8 @@ def file_checksum(path: Path, length: int | None = None) -> int:
     Raises:
         OSError: If it cannot be read.
     """
-    found, rest = Checksum(), path.stat().st_size if length is None else length
-    with files.opened(path, os.O_RDONLY) as descriptor:
-        while rest and (part := os.read(descriptor, min(rest, _CHUNK))):
-            found.update(part)
-            rest -= len(part)
-    return found.value
+    with files.opened(path, os.O_RDONLY) as descriptor, open(descriptor, "rb", closefd=False) as file:
+        return disk.file_checksum(file, length)
 
 
 def write_lock(path: Path) -> FileLock:
