@@ -153,7 +153,7 @@ def brief(value: Any) -> str:
     return shown if len(shown) <= 300 else f"{shown[:240]}...{shown[-57:]}"
 
 
-def in_one_line(what: str, error: BaseException) -> str:
+def in_one_line(what: str, error: BaseException | str) -> str:
     """What went wrong, and the beginning of the reason that another library gives."""
     try:
         reason = " ".join(str(error).split()) or type(error).__name__

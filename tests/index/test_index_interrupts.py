@@ -19,7 +19,7 @@ from tiny import TinyEncoder
 import youtu_st.disk
 import youtu_st.index
 from youtu_st.errors import VectorIndexError
-from youtu_st.index import VectorIndex
+from youtu_st.index import VectorIndex, check_index, repair_index
 
 ENCODER = TinyEncoder()
 FACTORIES = ["Flat", "HNSW4", "IVF2,Flat"]
@@ -286,3 +286,35 @@ def test_real_interrupts(templates: dict[str, Path], path: Path, factory: str) -
         signal.signal(signal.SIGALRM, before)
     index.close()
     assert stopped > 50
+
+
+@EVERY
+@pytest.mark.parametrize("factory", FACTORIES)
+def test_an_interrupt_at_every_line_of_a_repair(
+    path: Path, templates: dict[str, Path], factory: str, step: int, everywhere: bool
+) -> None:
+    """The index is where it was, as it was or repaired, and nothing is left beside it but what was damaged."""
+    damaged = path.with_name("damaged")
+    shutil.copytree(templates[factory], damaged)
+    content = bytearray((damaged / "journal-1.f32").read_bytes())
+    content[20] ^= 1
+    (damaged / "journal-1.f32").write_bytes(content)
+    repaired = 0
+    for line in lines(step, factory):
+        shutil.copytree(damaged, path)
+        went_on = interrupted(
+            lambda: repair_index(path, lambda manifest: ENCODER), line, everywhere=everywhere
+        )
+        if check_index(path).damage:
+            others = {entry.name for entry in path.parent.iterdir()} - {"damaged", "index"}
+            assert all(name.startswith(".index.") for name in others)  # stopped while it tidied up
+        else:
+            repaired += 1
+            with VectorIndex.open(path, ENCODER) as index:
+                assert look(index) == BEFORE
+            assert check_index(path.with_name("index.damaged")).damage
+            shutil.rmtree(path.with_name("index.damaged"))
+        shutil.rmtree(path)
+        if not went_on:
+            break
+    assert repaired >= 1

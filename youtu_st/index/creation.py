@@ -8,7 +8,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from youtu_st import disk
-from youtu_st.errors import IndexExistsError, IndexLockedError, VectorIndexError
+from youtu_st.errors import IndexExistsError, IndexLockedError, VectorIndexError, brief
 from youtu_st.index import files
 from youtu_st.index.manifest import Manifest
 from youtu_st.index.schema import create_documents
@@ -33,7 +33,7 @@ def check_vacant(path: Path) -> None:
         )
     foreign = [name for name in names if not files.is_ours(name)]
     if foreign:
-        raise IndexExistsError(f"{path} must be a new or an empty directory, and holds {foreign[0]!r}")
+        raise IndexExistsError(f"{path} must be a new or an empty directory, and holds {brief(foreign[0])}")
 
 
 def create_directory(path: Path, manifest: Manifest, table: VectorTable) -> None:
@@ -54,7 +54,7 @@ def create_directory(path: Path, manifest: Manifest, table: VectorTable) -> None
             write_committed(path, State().commit)
         manifest.write(path)  # last: a directory without it is not an index
     finally:
-        lock.release()
+        lock.release(force=True)
 
 
 def write_generation(path: Path, generation: int, table: VectorTable) -> int:
@@ -93,7 +93,8 @@ def file_checksum(path: Path, length: int | None = None) -> int:
 def write_lock(path: Path) -> FileLock:
     """The lock that a directory's one writer holds.
 
-    The system releases it when the process dies, and a forked child does not have it.
+    The system releases it when the process dies, and a forked child does not have it. It is released by force:
+    an interrupt while it is taken leaves it counted once more than it is held.
     """
     return FileLock(path / files.LOCK, timeout=0, thread_local=False)  # not tied to the thread that took it
 

@@ -67,7 +67,7 @@ class IndexDirectory(DirectoryReader):
                 files.remove_leftovers(self.path, self._current().generation)
                 self._is_writer = True
             except BaseException:
-                self._write_lock.release()
+                self._write_lock.release(force=True)
                 raise
 
     def _upgrade(self) -> None:
@@ -248,7 +248,7 @@ class IndexDirectory(DirectoryReader):
             finally:
                 self.closed = True
                 self._documents.close()
-                self._write_lock.release()
+                self._write_lock.release(force=True)
 
     def _settle(self) -> None:
         state = self._current()

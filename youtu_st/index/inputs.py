@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from youtu_st.errors import InputError
+from youtu_st.errors import InputError, brief
 from youtu_st.inputs import check_no_nul, check_texts, check_unicode
 
 _MAX_DEPTH = 100
@@ -82,7 +82,7 @@ def check_ids(ids: Iterable[str], *, new: bool = False) -> list[str]:
     """A list of ids; those of ``new`` documents must also be fit to be stored."""
     checked = listed(ids)
     if not isinstance(checked, list):
-        raise InputError(f"ids must be a list of str, not {ids!r}: pass [id] for a single one")
+        raise InputError(f"ids must be a list of str, not {brief(ids)}: pass [id] for a single one")
     try:  # the usual case at C speed; the loop is for finding the position
         together = "".join(checked)
         if not new or (all(checked) and together.isascii() and "\0" not in together):
@@ -91,11 +91,11 @@ def check_ids(ids: Iterable[str], *, new: bool = False) -> list[str]:
         pass
     for position, id in enumerate(checked):
         if not isinstance(id, str):
-            raise InputError(f"id {position} must be a str, not {id!r} of type {type(id).__name__}")
+            raise InputError(f"id {position} must be a str, not {brief(id)} of type {type(id).__name__}")
         if new:
             if not id or "\0" in id:
                 raise InputError(
-                    f"id {position} must have at least one character, none of them NUL, not be {id!r}"
+                    f"id {position} must have at least one character, none of them NUL, not be {brief(id)}"
                 )
             check_unicode(f"id {position}", id)
     return checked
@@ -109,7 +109,7 @@ def _new_ids(count: int) -> list[str]:
 def _metadata_rows(metadata: Iterable[Any]) -> list[str]:
     """Each dictionary as JSON; flat ones in one call of the encoder, which takes a third of the time."""
     if isinstance(metadata, Mapping | str):
-        raise InputError(f"metadata must be a list of one dictionary for each text, not {metadata!r}")
+        raise InputError(f"metadata must be a list of one dictionary for each text, not {brief(metadata)}")
     values = [{} if value is None else value for value in metadata]
     kinds = map(type, chain.from_iterable(map(dict.values, values)))
     try:
@@ -127,7 +127,7 @@ def _metadata_rows(metadata: Iterable[Any]) -> list[str]:
 def _metadata_json(value: Any, position: int) -> str:
     if not isinstance(value, dict):
         raise InputError(
-            f"metadata {position} must be a dictionary, not {value!r} of type {type(value).__name__}"
+            f"metadata {position} must be a dictionary, not {brief(value)} of type {type(value).__name__}"
         )
     _check_json(value, f"metadata {position}", 0)
     text = _TO_JSON.encode(value)
@@ -143,16 +143,16 @@ def _check_json(value: Any, where: str, depth: int) -> None:
     if isinstance(value, dict):
         for key, item in value.items():
             if not isinstance(key, str):
-                raise InputError(f"{where} must have keys of type str, not {key!r}")
+                raise InputError(f"{where} must have keys of type str, not {brief(key)}")
             if type(item) is not str:
-                _check_json(item, f"{where}, key {key!r}", depth + 1)
+                _check_json(item, f"{where}, key {brief(key)}", depth + 1)
     elif isinstance(value, list | tuple):
         for item in value:
             _check_json(item, where, depth + 1)
     elif isinstance(value, float) and not math.isfinite(value):
-        raise InputError(f"{where} must be a finite number, not {value!r}")
+        raise InputError(f"{where} must be a finite number, not {brief(value)}")
     elif value is not None and not isinstance(value, str | int | float):
         raise InputError(
-            f"{where} must be a str, a number, a bool, None, or a list or dictionary of these, not {value!r} "
-            f"of type {type(value).__name__}"
+            f"{where} must be a str, a number, a bool, None, or a list or dictionary of these, not "
+            f"{brief(value)} of type {type(value).__name__}"
         )

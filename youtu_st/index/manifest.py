@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from youtu_st import disk
-from youtu_st.errors import IndexDamagedError, IndexMismatchError, IndexNotFoundError, VectorIndexError
+from youtu_st.errors import IndexDamagedError, IndexMismatchError, IndexNotFoundError, VectorIndexError, brief
 from youtu_st.index import files
 from youtu_st.probes import PROBE_COSINE, PROBE_TEXTS, encode_probes, lowest_cosine
 from youtu_st.protocol import TextEncoder, Vectors, fingerprint
@@ -136,11 +136,11 @@ def read_manifest(path: str | Path) -> Manifest:
 def _parse(content: dict[str, Any]) -> Manifest:
     version = content["version"]
     if content["metric"] != "cosine" or type(version) is not int or not 1 <= version <= VERSION:
-        raise ValueError(f'"metric" {content["metric"]!r} or "version" {version!r} is unknown')
+        raise ValueError(f'"metric" {brief(content["metric"])} or "version" {brief(version)} is unknown')
     for name, kind in _KINDS.items():
         value = content[name]
         if not isinstance(value, kind) or isinstance(value, bool):
-            raise ValueError(f'"{name}" is {value!r}, not of type {kind.__name__}')
+            raise ValueError(f'"{name}" is {brief(value)}, not of type {kind.__name__}')
     for name, least in (("dimension", 1), ("count", 0)):
         if content[name] < least:
             raise ValueError(f'"{name}" is {content[name]}, less than {least}')

@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
-from youtu_st.errors import IndexNotFoundError, VectorIndexError
+from youtu_st.errors import IndexNotFoundError, VectorIndexError, in_one_line
 from youtu_st.index import files, schema
 from youtu_st.index.journal import Journal
 from youtu_st.index.manifest import Manifest, read_manifest
@@ -90,7 +90,7 @@ class Remains:
         self._try(lambda: schema.schema_version(connection))
         (answer,) = connection.execute("PRAGMA integrity_check(1)").fetchone()
         if answer != "ok":
-            self._note(f"{files.DOCUMENTS} is damaged: {answer}")
+            self._note(in_one_line(f"{files.DOCUMENTS} is damaged", answer))
         return schema.read_state(connection, self._version)
 
     def _read_changes(self) -> list[Change]:
@@ -121,7 +121,7 @@ class Remains:
                 last = key
                 yield row
         except sqlite3.Error as error:
-            self._note(f"{files.DOCUMENTS} is damaged: {error}")
+            self._note(in_one_line(f"{files.DOCUMENTS} is damaged", error))
             yield from self._one_by_one(last + 1)
 
     def _one_by_one(self, first: int) -> Iterator[Row | None]:

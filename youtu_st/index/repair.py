@@ -116,11 +116,15 @@ def repair_index(path: str | Path, encoder: Callable[[Manifest | None], TextEnco
         with closing(Remains(path)) as remains:
             found, encoded = _rebuild(remains, made, encoder)
         kept = _free_name(path)
-        with files.writing(path):
-            path.rename(kept)
-            made.rename(path)
+        try:
+            with files.writing(path):
+                path.rename(kept)
+                made.rename(path)
+        finally:
+            if not path.exists():  # stopped in between
+                kept.rename(path)
     finally:
-        lock.release()
+        lock.release(force=True)
         shutil.rmtree(made, ignore_errors=True)
     return Repair(found, encoded, kept)
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from youtu_st.errors import IndexDamagedError, VectorIndexError
+from youtu_st.errors import IndexDamagedError, VectorIndexError, brief, in_one_line
 from youtu_st.index.rows import row_checksum
 from youtu_st.index.state import Change, State
 
@@ -46,15 +46,14 @@ def explained(path: Path) -> Iterator[None]:
         if isinstance(error, sqlite3.OperationalError | sqlite3.ProgrammingError) and _PASSING.search(
             str(error)
         ):
-            raise VectorIndexError(f"{path}: {error}") from error
+            raise VectorIndexError(in_one_line(str(path), error)) from error
         raise damaged(path, error) from error
 
 
-def damaged(path: Path, how: object) -> IndexDamagedError:
+def damaged(path: Path, how: BaseException | str) -> IndexDamagedError:
     """The error for a database that holds something else than was written."""
-    return IndexDamagedError(
-        f"{path} is damaged: {how}; youtu-st index check {path.parent} --repair saves what can be read"
-    )
+    found = in_one_line(f"{path} is damaged", how)
+    return IndexDamagedError(f"{found}; youtu-st index check {path.parent} --repair saves what can be read")
 
 
 def connect(path: Path, mode: str) -> sqlite3.Connection:
@@ -107,7 +106,7 @@ def schema_version(connection: sqlite3.Connection) -> int:
             return version
     odd = sorted(set(found) - {"documents", "changes", "state"})
     lacking = "no such table: documents" if "documents" not in found else "its tables are others than ours"
-    raise ValueError(lacking + (f", {odd[0]!r} among them" if odd else ""))
+    raise ValueError(lacking + (f", {brief(odd[0])} among them" if odd else ""))
 
 
 def _letters(sql: Any) -> str:

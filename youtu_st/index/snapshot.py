@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from youtu_st.disk import Checksum
-from youtu_st.errors import IndexDamagedError, VectorIndexError
+from youtu_st.errors import IndexDamagedError, VectorIndexError, in_one_line
 from youtu_st.index import factory as recipes
 from youtu_st.index import layout, soundness
 from youtu_st.index._faiss import faiss
@@ -37,7 +37,7 @@ def write_snapshot(path: Path, index: Any, keys: Keys) -> int:
             stream = _Stream(file)
             stream.write_index(_labelled(index, keys), buffered=recipes.inverted(index) is not None)
     except (OSError, RuntimeError) as error:
-        raise VectorIndexError(f"{path} cannot be written: {error}") from error
+        raise VectorIndexError(in_one_line(f"{path} cannot be written", error)) from error
     return stream.checksum.value
 
 

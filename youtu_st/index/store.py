@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from youtu_st.errors import InputError
+from youtu_st.errors import InputError, brief
 from youtu_st.index import inputs
 from youtu_st.index.creation import check_vacant, create_directory
 from youtu_st.index.directory import IndexDirectory
@@ -267,13 +267,14 @@ class VectorIndex:
 
     def _query_vectors(self, queries: Any, instruction: str | Sequence[str] | None) -> Vectors:
         if not hasattr(queries, "__len__"):
-            raise InputError(f"queries must be a list of questions or a matrix, not {queries!r}")
+            raise InputError(f"queries must be a list of questions or a matrix, not {brief(queries)}")
         if isinstance(queries, str) or (len(queries) and isinstance(queries[0], str)):
             texts = check_texts(inputs.listed(queries), noun="query")
             return self._checked(self.encoder.encode_query(texts, instruction=instruction), len(texts))
         if instruction is not None:
             raise InputError(
-                f"instruction must be None for a vector, which has been encoded already, not {instruction!r}"
+                "instruction must be None for a vector, which has been encoded already, not "
+                f"{brief(instruction)}"
             )
         shape = (len(queries), self.manifest.dimension)
         return unit_rows(queries if len(queries) else np.empty(shape), shape, "queries")
@@ -306,7 +307,7 @@ class VectorIndex:
         def stored(documents: DocumentStore, table: VectorTable) -> Vectors:
             keys = documents.keys_of(wanted)
             if unknown := [id for id in wanted if id not in keys]:
-                raise InputError(f"there is no document with the id {unknown[0]!r}")
+                raise InputError(f"there is no document with the id {brief(unknown[0])}")
             return table.reconstruct(np.array([keys[id] for id in wanted], dtype=np.int64))
 
         return self._directory.read(stored)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from youtu_st.errors import VectorIndexError
+from youtu_st.errors import VectorIndexError, in_one_line
 from youtu_st.index import factory as recipes
 from youtu_st.index._faiss import faiss
 from youtu_st.index.journal import Keys
@@ -234,9 +234,8 @@ class VectorTable:
             self._target.add(vectors)
         except RuntimeError as error:
             self._target.reset()
-            raise VectorIndexError(
-                f"FAISS cannot train this index on {len(keys)} vectors: {error}"
-            ) from error
+            what = f"FAISS cannot train this index on {len(keys)} vectors"
+            raise VectorIndexError(in_one_line(what, error)) from error
         self._hold(self._target, keys)
 
     def compact(self) -> None:
