@@ -93,8 +93,8 @@ def file_checksum(path: Path, length: int | None = None) -> int:
 def write_lock(path: Path) -> FileLock:
     """The lock that a directory's one writer holds.
 
-    The system releases it when the process dies, and a forked child does not have it. It is released by force:
-    an interrupt while it is taken leaves it counted once more than it is held.
+    The system releases it when the process dies, and a forked child does not have it. It is to be released by
+    force: an interrupt while it is taken leaves it counted once more than it is held.
     """
     return FileLock(path / files.LOCK, timeout=0, thread_local=False)  # not tied to the thread that took it
 
