@@ -31,7 +31,7 @@ test: $(VENV)/.ready-test  ## LangChain's own tests one by one, then ours, but f
 	$(PYTEST) $(STANDARD:%=--ignore=%) -m "not slow and $(strip $(EVERYWHERE))"
 
 test-slow: $(VENV)/.ready-test  ## those: published figures on whole data sets, a hundred kills, the wheel
-	$(BIN)/python -m pytest -m "slow and $(strip $(EVERYWHERE))"
+	$(PYTEST) -m "slow and $(strip $(EVERYWHERE))"
 
 test-openvino: $(VENV)/.ready-test $(VENV)/.ready-openvino  ## those that need OpenVINO
 	$(PYTEST) -m openvino

