@@ -41,8 +41,8 @@ def create_directory(path: Path, manifest: Manifest, table: VectorTable) -> None
     with files.writing(path):
         path.mkdir(parents=True, exist_ok=True)
     lock = write_lock(path)
-    acquire(lock, path)
-    try:
+    try:  # an interrupt may come when it is taken already
+        acquire(lock, path)
         check_vacant(path)  # another process may have been faster
         with files.writing(path):
             for entry in path.iterdir():

@@ -111,8 +111,8 @@ def repair_index(path: str | Path, encoder: Callable[[Manifest | None], TextEnco
     """
     path = Path(path)
     lock, made = creation.write_lock(path), beside(path.absolute())
-    creation.acquire(lock, path)
-    try:
+    try:  # an interrupt may come when it is taken already
+        creation.acquire(lock, path)
         with closing(Remains(path)) as remains:
             found, encoded = _rebuild(remains, made, encoder)
         kept = _free_name(path)
