@@ -218,7 +218,7 @@ def overhead(turns: int) -> dict[str, dict[str, float]]:
                     took = {}
                     for name in ours if (turn + number) % 2 else ours[::-1]:
                         start = time.perf_counter()
-                        made[name][kind == "query"](call)  # type: ignore[misc, operator]
+                        made[name][kind == "query"](call)  # type: ignore[misc, operator]  # a pair of calls
                         took[name] = time.perf_counter() - start
                     for name in ours[1:]:
                         ratios[name][kind].append(took[name] / took[ours[0]])

@@ -23,7 +23,7 @@ QUIET = {"HF_HUB_DISABLE_PROGRESS_BARS": "1", "PYTHONWARNINGS": "ignore:IProgres
 
 def read(path: Path) -> NotebookNode:
     """A notebook as its file has it."""
-    return nbformat.read(path, as_version=4)  # type: ignore[no-untyped-call, no-any-return]
+    return nbformat.read(path, as_version=4)  # type: ignore[no-untyped-call, no-any-return]  # nbformat has no types
 
 
 def execute(notebook: NotebookNode, *, folder: Path = FOLDER) -> NotebookNode:
@@ -57,5 +57,5 @@ def execute(notebook: NotebookNode, *, folder: Path = FOLDER) -> NotebookNode:
 if __name__ == "__main__":
     for path in sorted(FOLDER.glob("*.ipynb")):
         if path.stem in sys.argv[1:] or not sys.argv[1:]:
-            nbformat.write(execute(read(path)), path)  # type: ignore[no-untyped-call]
+            nbformat.write(execute(read(path)), path)  # type: ignore[no-untyped-call]  # likewise
             print(f"{path.name}: {path.stat().st_size // 1000} kB")

@@ -59,7 +59,7 @@ def draw(result: dict[str, Any], path: Path) -> None:
             width_ratios=[2.1, 1],
             layout="constrained",
         )
-        figure.get_layout_engine().set(w_pad=0.08, h_pad=0.06, wspace=0.06)  # type: ignore[union-attr]
+        figure.get_layout_engine().set(w_pad=0.08, h_pad=0.06, wspace=0.06)  # type: ignore[union-attr]  # it has one
         done = [own["tasks"]["paragraphs"] for _, own in rows]
         rates = [f"{each['ratio']:.2f}×" for each in done]
         counts = [f"{each['texts_per_second']:.0f}/s" for each in done]

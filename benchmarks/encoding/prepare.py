@@ -62,7 +62,7 @@ def export(workload: Workload, out: Path) -> str:
 
     progress(f"{workload.name}: exporting to ONNX")
     model = SentenceTransformer(workload.stock, device="cpu")
-    network: Any = model[0].model.eval()  # type: ignore[union-attr, operator]
+    network: Any = model[0].model.eval()  # type: ignore[union-attr, operator]  # a Transformer's
     names = ["input_ids", "attention_mask", "token_type_ids"]
 
     class TokenVectors(torch.nn.Module):

@@ -13,7 +13,7 @@ import pytest
 from tiny import TinyEncoder
 
 from youtu_st.errors import IndexDamagedError, IndexNotFoundError, VectorIndexError
-from youtu_st.index import VectorIndex, check_index, repair_index
+from youtu_st.index import VectorIndex, check_index, repair_index, rows
 
 ENCODER = TinyEncoder()
 FACTORIES = ["Flat", "HNSW4", "IVF2,Flat"]
@@ -134,11 +134,17 @@ def test_damage_is_never_a_wrong_answer(
         assert not wrong
 
 
-@pytest.mark.parametrize("factory", FACTORIES)
+@pytest.mark.parametrize(
+    ("factory", "at_once"), [*((factory, 32) for factory in FACTORIES), ("Flat", 1), ("Flat", 5)]
+)
 def test_a_repair_gives_back_all_that_is_intact(
-    templates: dict[str, Path], tmp_path: Path, factory: str
+    templates: dict[str, Path], tmp_path: Path, factory: str, at_once: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The same damage, checked and repaired: a whole index, in which every document is right."""
+    """The same damage, checked and repaired: a whole index, in which every document is right.
+
+    Whatever number of documents are read together: a damaged tree may lead to some of them twice.
+    """
+    monkeypatch.setattr(rows, "_AT_ONCE", at_once)
     encoder, repaired, lost = TinyEncoder(), 0, 0
     for name in FILES:
         damaged = tmp_path / "damaged"

@@ -108,7 +108,9 @@ def _wait_for_ends() -> None:
 
 
 def _in_parent() -> None:
+    global _keeps_whole
     if _keeps_whole:
+        _keeps_whole = False
         _whole.release()
     while _resting:
         _resting.pop().after_fork_in_parent()
@@ -116,7 +118,8 @@ def _in_parent() -> None:
 
 
 def _in_child() -> None:
-    global _fork, _whole
+    global _fork, _whole, _keeps_whole
     _fork, _whole = threading.RLock(), threading.RLock()
+    _keeps_whole = False
     _resting.clear()
     _computed.clear()

@@ -114,24 +114,29 @@ class Remains:
             self._note(f"{files.DOCUMENTS}: {count:,} documents, and {known:,} were stored")
 
     def _each(self) -> Iterator[Row | None]:
-        """The documents by key, None for one that is not what was stored."""
-        last = 0
+        """Every document once, None for one that is not what was stored.
+
+        A damaged tree may lead to a page twice, or end early; who is not met on the way is asked for alone.
+        """
+        seen: set[int] = set()
         try:
             for key, row in self._select("> ? ORDER BY key", 0):
-                last = key
-                yield row
+                if key not in seen:
+                    seen.add(key)
+                    yield row
         except sqlite3.Error as error:
             self._note(in_one_line(f"{files.DOCUMENTS} is damaged", error))
-            yield from self._one_by_one(last + 1)
+            yield from self._one_by_one(seen)
 
-    def _one_by_one(self, first: int) -> Iterator[Row | None]:
-        """Those from a key on, each asked for by itself: a page that cannot be read ends every other way."""
-        key = last = first
+    def _one_by_one(self, seen: set[int]) -> Iterator[Row | None]:
+        """Those that are not in ``seen``: a page that cannot be read ends every other way."""
+        key, last = 1, max(seen, default=0)
         while key < (last + _GAP if self.state is None else self.state.next_key):
-            with suppress(sqlite3.Error):
-                for _, row in self._select("= ?", key):
-                    last = key
-                    yield row
+            if key not in seen:
+                with suppress(sqlite3.Error):
+                    for _, row in self._select("= ?", key):
+                        last = max(last, key)
+                        yield row
             key += 1
 
     def _select(self, condition: str, key: int) -> Iterator[tuple[int, Row | None]]:

@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 from youtu_st.disk import checksums
 
-_AT_ONCE = 256
+_AT_ONCE = 32
+"""Documents that are read together: most searches ask for fewer, and each may be long."""
 
 
 class Row(NamedTuple):

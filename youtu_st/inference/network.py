@@ -96,6 +96,7 @@ class Network:
         """Let other threads go on."""
         if self._rests is not None:
             self._rests.release()
+            self._rests = None
 
     def after_fork_in_child(self) -> None:
         """The lock is another here."""

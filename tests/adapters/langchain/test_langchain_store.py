@@ -249,7 +249,7 @@ def test_more_wrong_arguments(path: Path, encoder: TinyEncoder) -> None:
     with pytest.raises(InputError, match=r"needs encoder=, or embedding="):
         YoutuVectorStore.create(path)
     with pytest.raises(InputError, match="not DeterministicFakeEmbedding.*YoutuVectorStore.create"):
-        YoutuVectorStore(DeterministicFakeEmbedding(size=16))  # type: ignore[arg-type]
+        YoutuVectorStore(DeterministicFakeEmbedding(size=16))  # type: ignore[arg-type]  # wrong on purpose
     YoutuVectorStore.create(path, encoder=encoder).close()
     with pytest.raises(IndexExistsError, match="holds an index already"):
         YoutuVectorStore.create(path, encoder=encoder)

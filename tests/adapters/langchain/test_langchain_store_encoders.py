@@ -81,7 +81,7 @@ def test_wrong_texts_and_instructions() -> None:
         with pytest.raises(InputError, match="takes no instruction"):
             encode(["a"], instruction="")  # to the model's encoder that means: no prompt
     with pytest.raises(InputError, match="must be a LangChain Embeddings, not str"):
-        encoder_for("minilm")  # type: ignore[arg-type]
+        encoder_for("minilm")  # type: ignore[arg-type]  # wrong on purpose
 
 
 @pytest.mark.parametrize(

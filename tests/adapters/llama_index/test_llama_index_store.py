@@ -91,7 +91,7 @@ def test_a_path_alone_finds_its_encoder(tmp_path: Path, checkpoint: Any, spec_fi
 
 def test_the_indexs_own_errors(tmp_path: Path, store: YoutuVectorStore, encoder: TinyEncoder) -> None:
     with pytest.raises(InputError, match="index must be a VectorIndex or its directory, not int"):
-        YoutuVectorStore(5)  # type: ignore[arg-type]
+        YoutuVectorStore(5)  # type: ignore[arg-type]  # wrong on purpose
     with pytest.raises(IndexNotFoundError, match="nowhere"):
         YoutuVectorStore(tmp_path / "nowhere")
     assert not (tmp_path / "nowhere").exists()
@@ -272,7 +272,7 @@ def test_delete_takes_all_nodes_of_a_document_and_no_other(
 def test_delete_takes_the_id_of_a_document(store: YoutuVectorStore) -> None:
     fill(store)
     with pytest.raises(InputError, match="not None"):
-        store.delete(None)  # type: ignore[arg-type]
+        store.delete(None)  # type: ignore[arg-type]  # wrong on purpose
     assert left(store) == "abcdefg"
 
 
