@@ -28,6 +28,7 @@ from transformers.masking_utils import sdpa_mask
 from youtu_st import disk
 from youtu_st.backends import Weights
 from youtu_st.backends.openvino import GRAPH, Graph, OpenVINONetwork, dtype_for, package
+from youtu_st.backends.quiet import quiet_host
 from youtu_st.disk import beside, cache_directory, replace, write_whole
 from youtu_st.errors import ModelLoadError, YoutuError
 from youtu_st.modules import checks, fingerprint
@@ -316,12 +317,6 @@ def _write(graph: Any, directory: Path) -> None:
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Tracing warns of every branch that it takes; whether one matters is measured afterwards."""
-    logging_of_host: Any = transformers.logging  # untyped in the host
-    verbosity = logging_of_host.get_verbosity()
-    logging_of_host.set_verbosity_error()
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging_of_host.set_verbosity(verbosity)
+    with quiet_host(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield

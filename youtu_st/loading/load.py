@@ -10,17 +10,19 @@ from typing import Any, get_args
 
 import torch
 from sentence_transformers import SentenceTransformer
-from sentence_transformers.base.modules import Normalize, Transformer
+from sentence_transformers.base.modules import Normalize
 
 from youtu_st.backends import Backend, Weights
 from youtu_st.backends.conversion import convert_network
 from youtu_st.backends.device import Dtype, available, dtype_to_load, keep_to_native
 from youtu_st.backends.openvino import dtype_for
+from youtu_st.backends.quiet import quiet_host
 from youtu_st.backends.resting import whole_at_forks
 from youtu_st.errors import InputError, ModelLoadError, YoutuError, in_one_line
 from youtu_st.inputs import check_count, one_of
 from youtu_st.loading import checkpoint as files
-from youtu_st.loading.saved import module_types, own_modules
+from youtu_st.loading.saved import check_activations, module_types, own_modules
+from youtu_st.loading.weights import check_loaded
 from youtu_st.modules import checks, fingerprint
 from youtu_st.modules.pooling import InstructionMaskedPooling
 from youtu_st.modules.settings import check_prompts, ours, prompt_for
@@ -96,10 +98,10 @@ def load(
     with whole_at_forks():
         with readable(checkpoint or model):
             loaded = build(spec, directory, device, network, trust_remote_code)
+            check_loaded(loaded, directory)
+            checks.keep_to_limit(loaded)
             if spec is not None:
                 _check_assembled(loaded, spec, directory)
-            elif isinstance(loaded[0], Transformer):
-                checks.check_weights(loaded[0], directory)
         _set_prompts(loaded, prompts or {})
         if max_length is not None:
             loaded.max_seq_length = check_max_length(max_length, loaded.get_max_seq_length())
@@ -195,8 +197,15 @@ def build(
     Raises:
         ModelLoadError: If there is no spec, and the directory names no modules, or those of a reranker.
     """
-    if spec is None:
-        return _from_directory(directory, device, network, trust_remote_code)
+    with quiet_host():
+        if spec is None:
+            return _from_directory(directory, device, network, trust_remote_code)
+        return _from_spec(spec, directory, device, network, trust_remote_code)
+
+
+def _from_spec(
+    spec: ModelSpec, directory: Path, device: str, network: dict[str, Any], trust_remote_code: bool
+) -> SentenceTransformer:
     trust = {"trust_remote_code": trust_remote_code}
     transformer = InstructionTransformer(
         str(directory),
@@ -214,7 +223,6 @@ def build(
 
 def _check_assembled(model: SentenceTransformer, spec: ModelSpec, directory: Path) -> None:
     transformer: Any = model[0]
-    checks.check_weights(transformer, directory)
     checks.check_added_tokens(transformer.tokenizer, spec)
     dimension = transformer.get_embedding_dimension()
     if dimension != spec.dimension:
@@ -233,6 +241,8 @@ def _from_directory(
             f"is: load(NAME, checkpoint={str(directory)!r}), NAME being one of {', '.join(known_models())}, "
             "or a .yaml file of your own"
         )
+    if not trust_remote_code:
+        check_activations(directory)
     modules = own_modules(directory, network, trust_remote_code)
     if modules is None:
         return SentenceTransformer(

@@ -9,7 +9,10 @@ from typing import Any
 import torch
 from sentence_transformers.util import import_from_string
 
+from youtu_st.errors import ModelLoadError, brief
+
 _OURS = "youtu_st."
+_TORCH = "torch."
 _KNOWN = (_OURS, "sentence_transformers.")
 
 
@@ -44,6 +47,23 @@ def own_modules(
         )
         for module, entry in zip(classes, _entries(directory), strict=True)
     ]
+
+
+def check_activations(directory: Path) -> None:
+    """Raise for a layer whose activation is code of others: the host computes another one in its stead.
+
+    Raises:
+        ModelLoadError: Naming the layer and the code.
+    """
+    for entry in _entries(directory):
+        path = directory / entry["path"] / "config.json"
+        settings = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        activation = settings.get("activation_function", _TORCH)
+        if isinstance(activation, str) and not activation.startswith(_TORCH):
+            raise ModelLoadError(
+                f"{path}: the activation {brief(activation)} is code of others: pass trust_remote_code=True "
+                "if you trust it"
+            )
 
 
 def _entries(directory: Path) -> list[dict[str, str]]:

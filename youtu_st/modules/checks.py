@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import torch
-from safetensors import safe_open
 from sentence_transformers.base.modules import Transformer
+from torch import Tensor
 
 from youtu_st.errors import ModelLoadError
 from youtu_st.modules.transformer import InstructionTransformer
@@ -24,13 +23,30 @@ def observed_attention(transformer: Transformer) -> Attention:
     Raises:
         ModelLoadError: If the hidden states are not finite.
     """
-    embeddings: Any = transformer.model.get_input_embeddings()
+
+    def states(ids: Tensor) -> Tensor:
+        features = {"input_ids": ids, "attention_mask": torch.ones_like(ids), "modality": "text"}
+        given: Tensor = transformer(features)["token_embeddings"]
+        return given
+
+    return attention_of(transformer.model, states)
+
+
+def attention_of(network: Any, states: Callable[[Tensor], Tensor]) -> Attention:
+    """As :func:`observed_attention`, of a network by what gives its hidden states.
+
+    Args:
+        network: The network.
+        states: Token ids, shape ``(rows, tokens)``, to hidden states, shape ``(rows, tokens, size)``.
+
+    Raises:
+        ModelLoadError: If the hidden states are not finite.
+    """
+    embeddings: Any = network.get_input_embeddings()
     # Two rows of four tokens that differ in the last one only; any ids will do.
     ids = torch.tensor([[1, 2, 3, 4], [1, 2, 3, 5]]) % embeddings.weight.shape[0]
-    ids = ids.to(next(transformer.parameters()).device)
-    features = {"input_ids": ids, "attention_mask": torch.ones_like(ids), "modality": "text"}
     with torch.inference_mode():
-        first = transformer(features)["token_embeddings"][:, 0].float()
+        first = states(ids.to(next(network.parameters()).device))[:, 0].float()
     if not first.isfinite().all():
         raise ModelLoadError("the network's hidden states are not finite: are its weights damaged?")
     # A causal network computes both rows from the same numbers; the margin is for kernels that do not.
@@ -56,37 +72,51 @@ def check_attention(transformer: InstructionTransformer) -> None:
         )
 
 
-def check_weights(transformer: Transformer, directory: Path) -> None:
-    """Raise if most of the network's weights are not in the checkpoint: they would be random numbers.
+def observed_limit(transformer: Transformer) -> int | None:
+    """Most tokens of a network with a learned table of positions: as many as rows are left of it.
 
-    transformers loads a checkpoint of another architecture without an error.
+    Seen by reading a few tokens and looking at which table is asked for consecutive rows: RoBERTa and its kin
+    count from 2, so that of their 514 rows 512 are positions, whatever their files say.
 
-    Raises:
-        ModelLoadError: With how many are missing, and the first of them.
+    Returns:
+        The number of tokens; None where no table limits it.
     """
-    names = [name for name, _ in transformer.model.named_parameters() if not name.startswith("pooler.")]
-    missing = missing_weights(names, directory)
-    if len(missing) > len(names) / 2:
-        raise ModelLoadError(
-            f"{len(missing)} of the {len(names)} weights of {type(transformer.model).__name__} are not in "
-            f"{directory} (the first: {missing[0]}): is it this model's checkpoint?"
-        )
+    words = transformer.model.get_input_embeddings()
+    tables = [m for m in transformer.model.modules() if isinstance(m, torch.nn.Embedding) and m is not words]
+    if not tables:
+        return None
+    asked: dict[torch.nn.Module, Tensor] = {}
+
+    def note(table: torch.nn.Module, given: tuple[Any, ...]) -> None:
+        if given and isinstance(given[0], Tensor):
+            asked[table] = given[0].flatten()
+
+    hooks = [table.register_forward_pre_hook(note) for table in tables]
+    ids = torch.tensor([[5, 3, 7, 4, 6]], device=next(transformer.parameters()).device)
+    features = {"input_ids": ids, "attention_mask": torch.ones_like(ids), "modality": "text"}
+    try:
+        with torch.inference_mode():
+            transformer(features)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    limits = [
+        table.num_embeddings - int(rows[0])
+        for table in tables
+        if (rows := asked.get(table)) is not None
+        and len(rows) == ids.shape[1]
+        and bool((rows.diff() == 1).all())
+    ]
+    return min(limits, default=None)
 
 
-def missing_weights(names: Sequence[str], directory: Path) -> list[str]:
-    """Which weights are not in a checkpoint: after loading, they are random numbers.
-
-    Args:
-        names: Names of a network's parameters.
-        directory: The checkpoint; one without ``.safetensors`` files is taken to be whole.
-    """
-    stored: set[str] = set()
-    for path in directory.glob("*.safetensors"):
-        with safe_open(path, framework="pt") as file:
-            stored.update(map(_modern, file.keys()))
-    # Names may carry the base model's prefix on either side, so their ends are compared.
-    ends = {".".join(name.split(".")[-n:]) for name in stored for n in range(2, name.count(".") + 2)}
-    return [name for name in names if stored and not (ends | stored) & {name, name.partition(".")[2]}]
+def keep_to_limit(model: Any) -> None:
+    """Let a model's transformers read no more tokens than they have positions for."""
+    for module in model.modules():
+        if isinstance(module, Transformer):
+            limit, told = observed_limit(module), module.max_seq_length
+            if limit is not None and (told is None or told > limit):
+                module.max_seq_length = limit
 
 
 def added_tokens(tokenizer: Any) -> tuple[bool, bool]:
@@ -110,8 +140,3 @@ def check_added_tokens(tokenizer: Any, spec: ModelSpec) -> None:
                 f"the tokenizer adds {'a' if observed else 'no'} token {place} a text, and {spec.name}'s "
                 f"adds {'one' if expected else 'none'}: its files are damaged, or older than the release"
             )
-
-
-def _modern(name: str) -> str:
-    """Old BERT checkpoints call the weight of a layer norm gamma, and its bias beta."""
-    return name.replace("gamma", "weight").replace("beta", "bias")

@@ -12,11 +12,13 @@ from sentence_transformers import CrossEncoder
 from sentence_transformers.cross_encoder.modules import LogitScore
 
 from youtu_st.backends.device import Dtype, available, dtype_to_load, keep_to_native
+from youtu_st.backends.quiet import quiet_host
 from youtu_st.backends.resting import whole_at_forks
 from youtu_st.errors import InputError, ModelLoadError
 from youtu_st.loading import checkpoint as files
 from youtu_st.loading.load import check_max_length, readable, to_float16
 from youtu_st.loading.saved import own_modules
+from youtu_st.loading.weights import check_loaded, check_weights
 from youtu_st.modules import checks
 from youtu_st.modules.settings import ours
 from youtu_st.modules.settings import split_special_tokens as split_texts
@@ -64,7 +66,7 @@ def load(
             else files.directory_for(spec, checkpoint, options)
         )
     with whole_at_forks():
-        with readable(checkpoint or model):
+        with readable(checkpoint or model), quiet_host():
             loaded = (
                 _from_directory(directory, device, network)
                 if spec is None
@@ -107,11 +109,12 @@ def _from_spec(spec: RerankerSpec, directory: Path, device: str, network: dict[s
         true_token=spec.true_token,
         false_token=spec.false_token,
         split_special_tokens=spec.split_special_tokens,
+        classifies=_classifies(directory),
         model_kwargs=network,
         config_kwargs=dict(trust),
         processor_kwargs={"model_max_length": spec.max_length, **trust},
     )
-    _check_whole(transformer.model, directory)
+    check_weights(transformer, directory)
     answers = LogitScore(true_token_id=TRUE, false_token_id=FALSE, module_input_name=ANSWERS)
     model = _in_template([transformer, answers], device)
     _check_answers(transformer)
@@ -124,25 +127,19 @@ def _in_template(modules: list[torch.nn.Module], device: str) -> CrossEncoder:
     return model
 
 
-def _check_whole(network: Any, directory: Path) -> None:
-    """Raise if a weight is not in the checkpoint: an encoder loads as a reranker whose head is random."""
-    missing = checks.missing_weights([name for name, _ in network.named_parameters()], directory)
-    if missing:
-        raise ModelLoadError(
-            f"{len(missing)} weights of {type(network).__name__} are not in {directory} (the first: "
-            f"{missing[0]}), and would be random: is it a reranker's checkpoint?"
-        )
-
-
 def _check_answers(transformer: RerankTransformer) -> None:
     """Raise if the two logits are not those of the whole network: its head may do more than multiply."""
     ids = transformer.preprocess([("a", "b")])["input_ids"].to(transformer.model.device)
     features = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
     with torch.inference_mode():
-        whole = transformer.model(**features, logits_to_keep=1).logits[:, -1, transformer.answer_ids].float()
+        if transformer.classifies:
+            one = transformer.model(**features).logits.float()
+            whole = torch.cat([torch.zeros_like(one), one], dim=1)
+        else:
+            whole = transformer.model(**features, logits_to_keep=1).logits[:, -1, transformer.answer_ids]
         ours = transformer(features)[ANSWERS][:, 0]
     tolerance = 1e-3 if transformer.model.dtype == torch.float32 else 0.05
-    if not (whole - ours).abs().max() <= tolerance * whole.abs().max().clamp(min=1.0):
+    if not (whole.float() - ours).abs().max() <= tolerance * whole.float().abs().max().clamp(min=1.0):
         raise ModelLoadError(
             f"the logits of {type(transformer.model).__name__} are not its last states times its output "
             "embeddings, or are not finite: it cannot be scored here"
@@ -150,12 +147,9 @@ def _check_answers(transformer: RerankTransformer) -> None:
 
 
 def _from_directory(directory: Path, device: str, network: dict[str, Any]) -> CrossEncoder:
-    config = directory / "config.json"
     is_raw = not (directory / "modules.json").is_file()
-    if is_raw and config.is_file():
-        architectures = json.loads(config.read_text(encoding="utf-8")).get("architectures") or [""]
-        if architectures[0].endswith("ForCausalLM"):
-            raise ModelLoadError(_without_template(str(directory)))
+    if is_raw and _architecture(directory).endswith("ForCausalLM"):
+        raise ModelLoadError(_without_template(str(directory)))
     trust = network.pop("trust_remote_code")
     modules = None if is_raw else own_modules(directory, network, trust)
     model: CrossEncoder
@@ -165,9 +159,46 @@ def _from_directory(directory: Path, device: str, network: dict[str, Any]) -> Cr
         model = _in_template(modules, device)
     else:
         raise ModelLoadError(f"{directory} is an embedding model, and no reranker: youtu_st.Encoder opens it")
-    if model.model is not None:  # the host makes a reranker of a saved embedding model too
-        _check_whole(model.model, directory)
+    checks.keep_to_limit(model)
+    check_loaded(model, directory)  # the host makes a reranker of a saved embedding model too
+    if isinstance(modules, list):
+        return model
+    reads: Any = model.model
+    if reads is not None and _is_language_model(model, reads):
+        if is_raw:
+            raise ModelLoadError(_without_template(str(directory)))
+        if getattr(reads.config, "pad_token_id", None) is None:
+            raise ModelLoadError(
+                f"{directory} has no pad_token_id in its config.json, without which its classifier does not "
+                "know where a pair ends: set it to the tokenizer's"
+            )
     return model
+
+
+def _architecture(directory: Path) -> str:
+    """The class of the network that a checkpoint was saved from."""
+    config = directory / "config.json"
+    if not config.is_file():
+        return ""
+    architectures: list[str] = json.loads(config.read_text(encoding="utf-8")).get("architectures") or [""]
+    return architectures[0]
+
+
+def _classifies(directory: Path) -> bool:
+    return _architecture(directory).endswith("ForSequenceClassification")
+
+
+def _is_language_model(model: CrossEncoder, network: Any) -> bool:
+    """Whether a classifier's network reads from left to right."""
+    if any(isinstance(module, LogitScore) for module in model):
+        return False
+    decoder = network.base_model
+    return (
+        checks.attention_of(
+            network, lambda ids: decoder(input_ids=ids, attention_mask=torch.ones_like(ids))[0]
+        )
+        == "causal"
+    )
 
 
 def _without_template(name: str) -> str:

@@ -37,20 +37,38 @@ class RerankTransformer(InstructionTransformer):
         model_name_or_path: A transformers checkpoint of a causal language model.
         true_token: The token that says that the document answers the query.
         false_token: The token that says that it does not.
+        classifies: Whether the network has one score in place of the two tokens' logits, as
+            ``ForSequenceClassification`` has: their difference, where it was made from a language model.
         **kwargs: The fields of a :class:`~youtu_st.spec.reranker.Template`; all else as for ``Transformer``.
 
     Raises:
         ModelLoadError: If the tokenizer does not know one of the two tokens.
     """
 
-    config_keys: list[str] = [*InstructionTransformer.config_keys, *TEMPLATE, "true_token", "false_token"]
+    config_keys: list[str] = [
+        *InstructionTransformer.config_keys,
+        *TEMPLATE,
+        "true_token",
+        "false_token",
+        "classifies",
+    ]
 
-    def __init__(self, model_name_or_path: str, *, true_token: str, false_token: str, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        model_name_or_path: str,
+        *,
+        true_token: str,
+        false_token: str,
+        classifies: bool = False,
+        **kwargs: Any,
+    ) -> None:
         template = Template(**{name: kwargs.pop(name) for name in TEMPLATE})
-        told = {"transformer_task": "text-generation", "attention": "causal", "padding_side": "left"}
+        task = "sequence-classification" if classifies else "text-generation"
+        told = {"transformer_task": task, "attention": "causal", "padding_side": "left"}
         super().__init__(model_name_or_path, **{**kwargs, **told})
         for name, value in asdict(template).items():
             setattr(self, name, value)
+        self.classifies = classifies
         self.true_token, self.false_token = true_token, false_token
         self.answer_ids = [_id_of(self.tokenizer, false_token), _id_of(self.tokenizer, true_token)]
 
@@ -199,6 +217,10 @@ class RerankTransformer(InstructionTransformer):
     def _answers(self, last: Tensor) -> Tensor:
         """The head's two rows that count, in float32: ``(batch, size)`` to ``(batch, 2)``."""
         network: Any = self.model
+        if self.classifies:
+            with torch.autocast(last.device.type, enabled=False):
+                score = torch.nn.functional.linear(last.float(), network.score.weight.float())
+            return torch.nn.functional.pad(score, (1, 0))
         head = network.get_output_embeddings()
         bias = None if head.bias is None else head.bias[self.answer_ids].float()
         with torch.autocast(last.device.type, enabled=False):

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from difflib import SequenceMatcher
 
-from sentence_transformers.base.modules import Transformer
 from transformers import PreTrainedTokenizerBase
 
 from youtu_st.errors import ModelLoadError
 from youtu_st.loading import checkpoint as files
+from youtu_st.loading.weights import check_loaded
 from youtu_st.modules import checks, tokenization
 from youtu_st.modules.settings import ours, prompt_for
 from youtu_st.spec.model import Shorter
@@ -54,9 +54,7 @@ def _files(subject: Subject) -> Finding:
     try:
         if subject.spec is not None:
             files.verify(subject.spec, subject.directory)
-        first = subject.model[0]
-        if isinstance(first, Transformer):
-            checks.check_weights(first, subject.directory)
+        check_loaded(subject.model, subject.directory)
     except ModelLoadError as error:
         return Finding("weights file", "off", str(error), remedy="Get the checkpoint anew.")
     pinned = subject.spec is not None and subject.spec.sha256 is not None
