@@ -18,16 +18,43 @@ QWEN3 = {"qwen3-embedding-0.6b": 1024, "qwen3-embedding-4b": 2560, "qwen3-embedd
 WEB = "Instruct: Given a web search query, retrieve relevant passages that answer the query\nQuery:"
 
 
-def test_seven_specs_are_shipped():
+# Dimension, tokens, pooling, what stands before a query and a document, licence.
+ENCODERS = {
+    "bge-m3": (1024, 8192, "cls", "", "", "MIT"),
+    "bge-small-zh-v1.5": (512, 512, "cls", "为这个句子生成表示以用于检索相关文章：", "", "MIT"),
+    "multilingual-e5-large-instruct": (1024, 512, "mean", WEB + " ", "", "MIT"),
+    "multilingual-e5-small": (384, 512, "mean", "query: ", "passage: ", "MIT"),
+    "snowflake-arctic-embed-m-v2.0": (768, 8192, "cls", "query: ", "", "Apache-2.0"),
+}
+
+
+def test_twelve_specs_are_shipped():
     assert known_models() == [
+        *["bge-m3", "bge-small-zh-v1.5"],
         "minilm",
+        *["multilingual-e5-large-instruct", "multilingual-e5-small"],
         *QWEN3,
         "qzhou-embedding",
+        "snowflake-arctic-embed-m-v2.0",
         "youtu-embedding",
         "youtu-embedding-script",
     ]
     for name in known_models():
-        assert (load_spec(name).name, load_spec(name).prompts.document) == (name, "")
+        document = "passage: " if name == "multilingual-e5-small" else ""
+        assert (load_spec(name).name, load_spec(name).prompts.document) == (name, document)
+
+
+@pytest.mark.parametrize("name", ENCODERS)
+def test_encoders_of_the_bert_family_are_as_published(name):
+    spec = load_spec(name)
+    prompts = (spec.prompts.query, spec.prompts.document)
+    assert (spec.dimension, spec.max_length, spec.pooling, *prompts, spec.license) == ENCODERS[name]
+    owner, _, repository = spec.hub_id.partition("/")
+    assert (owner in ("BAAI", "intfloat", "Snowflake"), repository) == (True, name)
+    assert (spec.attention, spec.padding_side, spec.bos, spec.eos) == ("bidirectional", "right", True, True)
+    instructed = name == "multilingual-e5-large-instruct"
+    assert spec.template == ("Instruct: {instruction}\nQuery: " if instructed else None)
+    assert spec.lengths == ([256, 768] if name.startswith("snowflake") else [spec.dimension])
 
 
 def test_youtu_is_as_published():
@@ -110,7 +137,7 @@ def test_a_spec_is_frozen():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"pooling": "maen"}, "field 'pooling': .*'masked_mean', 'mean' or 'last_token', got 'maen'"),
+        ({"pooling": "maen"}, "field 'pooling': .*'masked_mean', 'mean', 'last_token' or 'cls', got 'maen'"),
         ({"attention": "both"}, "field 'attention': .*'causal' or 'bidirectional'"),
         ({"boundary": "token-count"}, "field 'boundary': .*'offsets' or 'token_count'"),
         ({"dimension": "384"}, "field 'dimension': .*integer, got '384'"),
@@ -177,7 +204,8 @@ def test_files_that_are_not_specs(tmp_path):
 
 def test_unknown_names_list_near_matches_and_known_names():
     with pytest.raises(
-        UnknownModelError, match="unknown model 'minilmm'. Did you mean 'minilm'.*Known names: minilm, "
+        UnknownModelError,
+        match="unknown model 'minilmm'. Did you mean 'minilm'.*Known names: bge-m3, bge-small-zh-v1.5, minilm, ",
     ):
         load_spec("minilmm")
 

@@ -131,7 +131,7 @@ def test_what_is_no_file_is_not_waited_for(tmp_path: Path, suffix: str) -> None:
         ({"max_length": 2**31}, "field 'max_length': input should be less than 2147483648, got 2147483648"),
         ({"matryoshka_dimensions": [10**400]}, "matryoshka_dimensions must not exceed dimension (32)"),
         ({"matryoshka_dimensions": {"from": 10**400}}, "matryoshka_dimensions must not exceed dimension (32)"),
-        ({"pooling": "x" * 100_000}, "field 'pooling': input should be 'masked_mean', 'mean' or 'last_token', got 'xxx"),
+        ({"pooling": "x" * 100_000}, "field 'pooling': input should be 'masked_mean', 'mean', 'last_token' or 'cls', got 'xxx"),
         ({"hub_id": "\x1b]52;c;eA==\x07"}, "field 'hub_id': string should match pattern"),
         ({"\x1b[31m": 1}, r"unknown field '\x1b[31m' "),
         ({"x" * 100_000: 1}, "unknown field 'xxx"),

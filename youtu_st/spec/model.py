@@ -11,7 +11,7 @@ from youtu_st.spec.prompts import PLACEHOLDER
 from youtu_st.spec.registry import Count, Declared, Published, Registry
 
 Attention = Literal["causal", "bidirectional"]
-Pooling = Literal["masked_mean", "mean", "last_token"]
+Pooling = Literal["masked_mean", "mean", "last_token", "cls"]
 Boundary = Literal["offsets", "token_count"]
 SpecialTokens = Literal["include", "exclude"]
 PaddingSide = Literal["left", "right"]
@@ -151,7 +151,8 @@ class ModelSpec(ModuleSettings, Published):
         dimension: Length of a full vector.
         max_length: Tokens the network may see, prompt and special tokens included.
         attention: Checked when a checkpoint is loaded.
-        pooling: ``masked_mean`` (content tokens), ``mean`` (all attended tokens) or ``last_token``.
+        pooling: ``masked_mean`` (content tokens), ``mean`` (all attended tokens), ``last_token`` or
+            ``cls`` (the first).
         bos: Whether the tokenizer puts a token before the text; checked when a checkpoint is loaded. None:
             not known.
         eos: Whether it puts one after the text, likewise.

@@ -8,10 +8,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Any, Generic, TypeVar, get_args
+from typing import Annotated, Any, Generic, Literal, TypeVar, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, ValidationError
 
 from youtu_st.disk import read_bounded
 from youtu_st.errors import SpecError, UnknownModelError, brief, did_you_mean, in_one_line
@@ -47,8 +47,14 @@ class Package(Declared):
     path: str = "."
 
 
+ALL_SCRIPTS = "all"
+"""What a vocabulary of bytes reads."""
+Languages = tuple[Annotated[str, Field(pattern=r"^([a-z]{2,3}|[1-9]\d*\+?)$")], ...]
+Scripts = tuple[Annotated[str, Field(pattern=r"^[A-Z][a-z]+( [A-Z][a-z]+)?$")], ...] | Literal["all"]
+
+
 class Published(Declared):
-    """A model, whatever it does: who it is, and where its weights are.
+    """A model, whatever it does: who it is, what it reads, and where its weights are.
 
     Attributes:
         name: What users call it.
@@ -56,6 +62,11 @@ class Published(Declared):
         revision: Branch, tag or commit of the hub repository.
         license: SPDX identifier, or the licence's own name.
         architecture: Notes for readers: family, size, layers.
+        languages: What it was trained for: ISO 639 codes, the main one first, or how many: ``("100+",)``.
+        scripts: What its vocabulary reads, as :func:`youtu_st.spec.languages.script_of` names them; ``all``
+            for one of bytes.
+        million_parameters: How large it is.
+        download_mb: The published weights, in millions of bytes.
         package: A package that carries the weights.
     """
 
@@ -64,7 +75,15 @@ class Published(Declared):
     revision: str = "main"
     license: str
     architecture: str = ""
+    languages: Languages = ()
+    scripts: Scripts = ()
+    million_parameters: PositiveFloat | None = None
+    download_mb: PositiveInt | None = None
     package: Package | None = None
+
+    def reads(self, script: str) -> bool:
+        """Whether the vocabulary is known to read a script."""
+        return self.scripts == ALL_SCRIPTS or script in self.scripts
 
 
 Spec = TypeVar("Spec", bound=Published)
