@@ -18,6 +18,7 @@ from youtu_st.inference.network import VectorOutput
 from youtu_st.inference.preprocess import Preprocessor, preprocessor_for
 from youtu_st.inference.truncation import Truncation
 from youtu_st.inference.unique import Unique
+from youtu_st.inference.unread import Unknown
 from youtu_st.inputs import check_count, check_dimensions, check_texts, one_of
 from youtu_st.loading.load import load
 from youtu_st.modules import fingerprint
@@ -47,6 +48,9 @@ class Encoder(LoadedModel):
             and batches go to whichever is free.
         truncation: What happens to texts over the maximum length: ``warn`` (cut, with one
             :class:`~youtu_st.errors.TruncationWarning` a call), ``error`` or ``ignore``.
+        unknown: What happens to texts of which the vocabulary cannot read a tenth or more, such as Chinese
+            with a model of English: ``warn`` (one :class:`~youtu_st.errors.UnknownTokenWarning` a call),
+            ``error`` or ``ignore``.
         dimensions: Length that vectors are cut to by default, see :meth:`encode_query`.
         batch_tokens: Padded tokens that go through the network at once; None: chosen from the device and the
             size of the layers. Halved whenever the device has too little memory for a batch.
@@ -84,6 +88,7 @@ class Encoder(LoadedModel):
         dtype: Dtype = "auto",
         device: str | Sequence[str] | None = None,
         truncation: Truncation = "warn",
+        unknown: Unknown = "warn",
         dimensions: int | None = None,
         batch_tokens: int | None = None,
         trust_remote_code: bool = False,
@@ -109,7 +114,12 @@ class Encoder(LoadedModel):
             "model_kwargs": model_kwargs,
             "hub": hub,
         }
-        runs = {"truncation": truncation, "batch_tokens": batch_tokens, "dimensions": dimensions}
+        runs = {
+            "truncation": truncation,
+            "unknown": unknown,
+            "batch_tokens": batch_tokens,
+            "dimensions": dimensions,
+        }
         super().__init__(model, to_load, runs)
         self._dimension = self.model.get_embedding_dimension() or 0
         self._allowed = lengths_of(self.model)
@@ -269,7 +279,7 @@ class Encoder(LoadedModel):
     ) -> Vectors:
         checked = check_texts(texts)
         unique = Unique.of(checked, prompts_for(self.model, role, instruction, len(checked)))
-        report = self._report()
+        report = self._report(model=self.model_name)
         vectors = self._pipeline.run_all(
             unique, VectorOutput(role, (size,)), report, total=len(checked), show_progress=show_progress
         )
@@ -294,7 +304,7 @@ class Encoder(LoadedModel):
 
         # A function of its own, so that wrong arguments are an error at the call, not at the first block.
         def run() -> Iterator[Vectors]:
-            report = self._report()
+            report = self._report(model=self.model_name)
             try:
                 yield from self._pipeline.run(blocks, output, report, **shown)
             finally:

@@ -35,6 +35,14 @@ class TruncationWarning(UserWarning):
     """Texts were longer than the model's maximum length and were cut."""
 
 
+class UnknownTokenWarning(UserWarning):
+    """Of some texts the model's vocabulary reads little: their vectors say little of them."""
+
+
+class RepeatedPromptWarning(UserWarning):
+    """Texts begin with the prompt that is put before them, and so have it twice."""
+
+
 class NonFiniteError(YoutuError, ArithmeticError):
     """The network gave a vector that is NaN, infinite or zero, in float32 too."""
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextvars import ContextVar
+
 import numpy as np
 import numpy.typing as npt
 
@@ -50,6 +52,10 @@ SHORT = (("query", QUERIES[0]), ("query", QUERIES[1]), ("document", DOCUMENTS[0]
 """Role and text of those that are shown token by token."""
 
 
+PROBING: ContextVar[bool] = ContextVar("PROBING", default=False)
+"""Whether what is encoded now are texts of this module: nobody is told that a model does not read them."""
+
+
 def encode_probes(encoder: TextEncoder, texts: tuple[str, ...]) -> tuple[Vectors, Vectors]:
     """The encoder's unit vectors of some texts, as queries and as documents.
 
@@ -57,8 +63,12 @@ def encode_probes(encoder: TextEncoder, texts: tuple[str, ...]) -> tuple[Vectors
         InputError: If they are of another shape, or one of them has no direction.
     """
     shape = (len(texts), encoder.dimension)
-    query = unit_rows(encoder.encode_query(list(texts)), shape, "the encoder's query vectors")
-    document = unit_rows(encoder.encode_document(list(texts)), shape, "the encoder's document vectors")
+    before = PROBING.set(True)
+    try:
+        query = unit_rows(encoder.encode_query(list(texts)), shape, "the encoder's query vectors")
+        document = unit_rows(encoder.encode_document(list(texts)), shape, "the encoder's document vectors")
+    finally:
+        PROBING.reset(before)
     return query, document
 
 

@@ -53,7 +53,7 @@ def test_a_right_model(run, tiny_files):
     rows = [line.split() for line in lines]
     assert ["attention", "ok", "bidirectional", "bidirectional"] in rows
     assert ["pooling", "ok", "masked_mean", "masked_mean"] in rows
-    assert lines[-1] == "all is well: 17 checks passed, 1 skipped"
+    assert lines[-1] == "all is well: 18 checks passed, 1 skipped"
 
 
 def test_tokens_are_shown_one_by_one_unless_they_are_not_wanted(run, tiny_files):
@@ -70,7 +70,7 @@ def test_a_broken_model_names_its_faults_last(run, tiny_files, broken):
     result = run("verify", tiny_files[0], "--checkpoint", broken, "--no-tokens")
     assert (result.code, result.err) == (1, "")
     assert result.out.split("\n\n", maxsplit=2)[2] == (
-        "3 of 17 checks off, 1 skipped\n\n"
+        "3 of 18 checks off, 1 skipped\n\n"
         "query prompt\n"
         f"  found     {PROMPT.replace(chr(10), '')!r}\n"
         f"  expected  {PROMPT!r}\n"

@@ -269,7 +269,9 @@ def test_an_encoder_is_no_reranker(checkpoint, tmp_path):
         Reranker(checkpoint("bert", "wordpiece"))
     raw = reranker_checkpoint(tmp_path / "raw")
     Qwen3ForCausalLM.from_pretrained(raw).model.save_pretrained(raw)
-    with pytest.raises(ModelLoadError, match=r"1 of the 25 weights of Qwen3ForCausalLM are not in .*lm_head\.weight"):
+    with pytest.raises(
+        ModelLoadError, match=r"1 of the 25 weights of Qwen3ForCausalLM are not in .*lm_head\.weight"
+    ):
         Reranker(NAME, checkpoint=raw)
 
 

@@ -93,7 +93,7 @@ def run_trials(
     expected: Vectors | None = None
     for backend, dtype in ways:
         progress(f"measuring the fastest of {len(ways)} ways to run {model}: {backend} {dtype} ...")
-        run = {**settings, "truncation": "ignore", "backend": backend, "dtype": dtype}
+        run = {**settings, "truncation": "ignore", "unknown": "ignore", "backend": backend, "dtype": dtype}
         try:
             texts, vectors, speed = _measure(make(model, **run), texts)
         except YoutuError as error:

@@ -28,6 +28,9 @@ def verify(
     data: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Data sets, for figures published on them.")
     ] = None,
+    sample: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Texts that its vocabulary must read, one a line.")
+    ] = None,
     tokens: Annotated[bool, typer.Option(help="Show sample texts token by token.")] = True,
     as_json: Annotated[bool, typer.Option("--json", help="All that was found, as JSON.")] = False,
     trust_remote_code: TrustRemoteCode = False,
@@ -36,16 +39,21 @@ def verify(
 
     The exit code is 1 where anything is off.
     """
+    from youtu_st.corpus import read_numbered_texts
+
     name = _embedding_model(model)
     if engine is None and engine_model is not None:
         raise UsageError("--engine-model goes with --engine URL")
     if engine is not None and data is not None:
         raise UsageError("--data is for the model that runs here, without --engine")
+    if engine is not None and sample is not None:
+        raise UsageError("--sample is for the model that runs here, without --engine")
     if data is not None and not data.is_dir():
         raise UsageError(f"there is no directory {str(data)!r}")
+    texts = [] if sample is None else list(read_numbered_texts(sample))
     loaded: dict[str, Any] = {"checkpoint": checkpoint, "trust_remote_code": trust_remote_code}
     if engine is None:
-        good = _examine(name, data, tokens=tokens, as_json=as_json, **loaded)
+        good = _examine(name, data, texts, tokens=tokens, as_json=as_json, **loaded)
     else:
         good = _compare(name, engine, engine_model, as_json=as_json, **loaded)
     if not good:
@@ -63,7 +71,9 @@ def _embedding_model(model: str) -> str:
     return absolute_model(model)
 
 
-def _examine(name: str, data: Path | None, *, tokens: bool, as_json: bool, **loaded: Any) -> bool:
+def _examine(
+    name: str, data: Path | None, sample: list[tuple[int, str]], *, tokens: bool, as_json: bool, **loaded: Any
+) -> bool:
     """Print what the doctor finds, and return whether nothing is off."""
     from youtu_st.cli.findings import print_examination
 
@@ -74,7 +84,7 @@ def _examine(name: str, data: Path | None, *, tokens: bool, as_json: bool, **loa
 
         subject = load_subject(name, **loaded)
         spinner.update(f"examining {called} ...")
-        found = examine(subject, data=data)
+        found = examine(subject, data=data, sample=sample)
     if as_json:
         print_json(
             {
@@ -110,7 +120,7 @@ def _compare(name: str, url: str, served: str | None, *, as_json: bool, **loaded
             )
         # What the server makes of a prompt is what is looked at here.
         server = OpenAICompatibleEncoder(url, served or spec.hub_id, spec=spec, server_masks=True)
-        encoder = Encoder(name, truncation="ignore", **loaded)
+        encoder = Encoder(name, truncation="ignore", unknown="ignore", **loaded)
         spinner.update(f"comparing with {url} ...")
         found = compare(encoder, server)
     if as_json:

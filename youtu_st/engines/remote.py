@@ -16,6 +16,7 @@ from youtu_st.engines.process import PerProcess
 from youtu_st.engines.sending import Call
 from youtu_st.errors import EngineError, InputError, TruncationWarning
 from youtu_st.inference.progress import progress_bar
+from youtu_st.inference.repeated import RepeatedReport
 from youtu_st.inference.truncation import Truncation
 from youtu_st.inference.unique import Unique
 from youtu_st.inputs import check_count, check_dimensions, check_texts, one_of
@@ -199,6 +200,9 @@ class RemoteEncoder(ABC):
         prompts = prompts_for(self.spec.prompts.of(role), self.spec.template, instruction, len(given))
         self._check_prompts(role, prompts)
         unique = Unique.of(self._cut(given), prompts)
+        repeated = RepeatedReport()
+        repeated.add(unique)
+        repeated.warn(len(given), stacklevel=3)  # whoever called encode_query
         vectors = np.empty((len(unique), size or self.spec.dimension), dtype=np.float32)
         check = partial(check_answer, spec=self.spec, server=self._server, size=size)
         call = Call(unique, partial(self._ask, role), check, vectors, self._here.get().slots)

@@ -13,7 +13,9 @@ from youtu_st.inference.batches import Totals
 from youtu_st.inference.devices import DevicePool
 from youtu_st.inference.pipeline import Pipeline
 from youtu_st.inference.preprocess import Preprocessor
-from youtu_st.inference.truncation import Truncation, TruncationReport
+from youtu_st.inference.report import Report
+from youtu_st.inference.truncation import Truncation
+from youtu_st.inference.unread import Unknown
 from youtu_st.inputs import check_count, one_of
 from youtu_st.loading.shared import OnePerProcess
 from youtu_st.protocol import fingerprint
@@ -35,6 +37,7 @@ class LoadedModel(OnePerProcess, ABC):
 
     model: Any
     truncation: Truncation
+    unknown: Unknown
 
     def __init__(self, model: Any, to_load: Mapping[str, Any], runs: Mapping[str, Any]) -> None:
         """For subclasses, with the arguments of their own constructors.
@@ -42,12 +45,13 @@ class LoadedModel(OnePerProcess, ABC):
         Args:
             model: A name, or an object of the host's class.
             to_load: Arguments for loading; ``dtype`` and ``device`` among them.
-            runs: Arguments for running; ``truncation`` and ``batch_tokens`` among them.
+            runs: Arguments for running; ``truncation``, ``unknown`` and ``batch_tokens`` among them.
         """
         first, others = split_devices(to_load["device"])
         self._settings: dict[str, Any] | None = None
         one_of("dtype", to_load["dtype"], get_args(Dtype))
         one_of("truncation", runs["truncation"], get_args(Truncation))
+        one_of("unknown", runs["unknown"], get_args(Unknown))
         if runs["batch_tokens"] is not None:
             check_count("batch_tokens", runs["batch_tokens"])
         if isinstance(model, self._host):
@@ -68,7 +72,7 @@ class LoadedModel(OnePerProcess, ABC):
             self.model = self._load(model, {**to_load, "device": first})
             self._name = self._registry.canonical_name(model)
             self._settings = {"model": self._name, **to_load, **runs}
-        self.truncation = runs["truncation"]
+        self.truncation, self.unknown = runs["truncation"], runs["unknown"]
         budget = runs["batch_tokens"] or batch_tokens(self.model.device, self.model[0])
         self._pipeline = Pipeline(self._preprocessor(), DevicePool(self.model, others), budget)
 
@@ -136,5 +140,5 @@ class LoadedModel(OnePerProcess, ABC):
         """What was done so far: texts (or pairs), tokens, batches, and how much of it was padding."""
         return self._pipeline.counter.totals
 
-    def _report(self, **named: Any) -> TruncationReport:
-        return TruncationReport(self.truncation, self.max_length, **named)
+    def _report(self, **named: Any) -> Report:
+        return Report(self.truncation, self.unknown, self.max_length, **named)

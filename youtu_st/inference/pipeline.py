@@ -19,7 +19,7 @@ from youtu_st.inference.network import Features, Network, Output, Rows
 from youtu_st.inference.prefetch import prefetch
 from youtu_st.inference.preprocess import Group, Preprocessor
 from youtu_st.inference.progress import progress_bar
-from youtu_st.inference.truncation import TruncationReport
+from youtu_st.inference.report import Report
 from youtu_st.inference.unique import Unique
 
 CALL_SHARE = 32
@@ -51,7 +51,7 @@ class Pipeline:
         self,
         blocks: Iterable[Unique],
         output: Output,
-        report: TruncationReport,
+        report: Report,
         *,
         total: int | None = None,
         show_progress: bool = False,
@@ -62,7 +62,7 @@ class Pipeline:
         Args:
             blocks: Read at most two ahead.
             output: What the network is asked for.
-            report: Learns what was cut, and knows what to call a text.
+            report: Learns what was noticed, and knows what to call a text.
             total: Number of texts, repeats included, for the progress bar, where it is known.
             show_progress: Show a progress bar after two seconds.
             unit: What the progress bar counts.
@@ -71,7 +71,7 @@ class Pipeline:
             For each block, one row for each of its texts, repeats included: float32.
 
         Raises:
-            InputError: If a text is nothing to this model, or too long where that is an error.
+            InputError: If a text is nothing to this model, or too long or not read where that is an error.
             NonFiniteError: If the network gives a row that is not sound, in float32 too.
             OutOfMemoryError: If one text alone is too much for the device.
         """
@@ -81,12 +81,12 @@ class Pipeline:
                 lengths = [len(row) for row in tokenized]
                 work = _Work(block, tokenized, lengths, output, report, filled)
                 self.preprocessor.check(tokenized, work.name)
-                report.add(tokenized, lengths, block.positions, block.counts)
+                report.add(block, tokenized)
                 for texts in self.pool.each(partial(self._fill, work), self._batches(work)):
                     progress.update(texts)
                 yield filled if block.inverse is None else block.repeat(filled)
 
-    def run_all(self, unique: Unique, output: Output, report: TruncationReport, **shown: Any) -> Rows:
+    def run_all(self, unique: Unique, output: Output, report: Report, **shown: Any) -> Rows:
         """The rows of a whole list, repeats included; otherwise as :meth:`run`."""
         if len(unique.texts) <= LIST_BLOCK:
             (rows,) = self.run([unique], output, report, **shown)
@@ -184,7 +184,7 @@ class _Work:
     tokenized: Sequence[Any]
     lengths: Sequence[int]
     output: Output
-    report: TruncationReport
+    report: Report
     filled: Rows
 
     def name(self, i: int) -> str:

@@ -21,11 +21,19 @@ LEAST_GROUP = 8
 
 
 class Row(Protocol):
-    """A tokenised text: how long it is, how long it was before it was cut, and whether it is blank."""
+    """A tokenised text: how long it is, how long it was before it was cut, and how much of it is read."""
 
     @property
     def full_length(self) -> int:
         """Tokens before truncation, prompt and special tokens included."""
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all of the text was looked at, so that ``full_length`` is exact."""
+
+    @property
+    def unknown(self) -> float:
+        """Share of the text that the vocabulary cannot read, from 0 to 1."""
 
     @property
     def is_blank(self) -> bool:
@@ -113,26 +121,18 @@ class InstructionPreprocessor:
 
 @dataclass(frozen=True, slots=True)
 class StockRow:
-    """A text that the model will tokenise again itself, and how long it is."""
+    """A text that the model will tokenise again itself, as much of it as it reads, and how long it is."""
 
     text: str
     prompt: str
     length: int
     full_length: int
+    is_whole: bool = True
+    unknown: float = 0.0
     is_blank: bool = False  # a stock model has no mask to tell it by
 
     def __len__(self) -> int:
         return self.length
-
-
-def stock_rows(
-    texts: Sequence[str], prompts: Sequence[str], lengths: Sequence[int], limit: int | None
-) -> list[StockRow]:
-    """Rows of texts whose tokens were counted, of which the model reads at most ``limit``."""
-    return [
-        StockRow(text, prompt, length if limit is None else min(length, limit), length)
-        for text, prompt, length in zip(texts, prompts, lengths, strict=True)
-    ]
 
 
 class StockPreprocessor:
@@ -146,12 +146,26 @@ class StockPreprocessor:
         """Count the tokens of each text after its prompt; one row per text, in order."""
         tokenizer: Any = self._model.tokenizer
         limit = self._model.get_max_seq_length()
+        pairs = list(zip(texts, prompts, strict=True))
         if not isinstance(tokenizer, PreTrainedTokenizerBase) or limit is None:
-            return stock_rows(texts, prompts, [len(text) for text in texts], None)
-        whole = [prompt + text for text, prompt in zip(texts, prompts, strict=True)]
+            return [StockRow(text, prompt, len(text), len(text)) for text, prompt in pairs]
         with self._lock.now:
-            lengths = tokenization.counts(self._model.tokenizer, whole)  # which may be another by now
-        return stock_rows(texts, prompts, lengths, limit)
+            tokenizer = self._model.tokenizer  # which may be another by now
+            parts = [tokenization.reach(tokenizer, prompt, text, limit) for text, prompt in pairs]
+            read = tokenization.all_ids(tokenizer, [p + part for p, part in zip(prompts, parts, strict=True)])
+            around = {prompt: tokenization.count(tokenizer, prompt) for prompt in set(prompts)}
+        unknown = tokenization.unknown_id(tokenizer)
+        return [
+            StockRow(
+                part,
+                prompt,
+                min(len(ids), limit),
+                len(ids),
+                is_whole=len(part) == len(text),
+                unknown=ids.count(unknown) / max(len(ids) - around[prompt], 1) if unknown in ids else 0.0,
+            )
+            for (text, prompt), part, ids in zip(pairs, parts, read, strict=True)
+        ]
 
     def check(self, rows: Sequence[StockRow], name: Callable[[int], str]) -> None:
         """Nothing is known of a stock model's tokens."""

@@ -54,6 +54,12 @@ class LiteralTokenizer:
             raise _refused(tokenizer, str(error)) from error
         self._check(added)
 
+    @property
+    def unk_token_id(self) -> int | None:
+        """As of the tokenizer."""
+        found: int | None = self._original.unk_token_id
+        return found
+
     def is_of(self, tokenizer: Any) -> bool:
         """Whether this is still the copy of a tokenizer: of this one, and as large as it was."""
         return tokenizer is self._original and len(tokenizer) == self._size

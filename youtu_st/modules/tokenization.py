@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from tokenizers.models import Unigram
 
 from youtu_st.modules import mask
+from youtu_st.modules.reach import reached
 from youtu_st.spec.model import Boundary, SpecialTokens
+
+AT_ONCE = 1 << 20
+"""Characters of texts that are tokenised together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +27,11 @@ class TokenizedText:
         ids: Token ids, special tokens included, shape ``(tokens,)``.
         content: True where the token's vector enters the mean, shape ``(len(ids),)``.
         type_ids: Segment ids for networks that take them, else None.
-        full_length: Tokens before truncation; greater than ``len(ids)`` where the text was cut.
+        full_length: Tokens before truncation; greater than ``len(ids)`` where the text was cut. Of a text
+            that is very much longer than what is read, those of the part that was looked at.
+        is_whole: Whether all of the text was looked at, so that ``full_length`` is exact.
+        unknown: Share of the text that the vocabulary cannot read, from 0 to 1: in characters, or in tokens
+            where the boundary is not told by characters.
         is_blank: Whether no token is content, but for those that the tokenizer added.
         prompt: What it was put after.
     """
@@ -33,6 +42,8 @@ class TokenizedText:
     full_length: int
     is_blank: bool
     prompt: str
+    is_whole: bool = True
+    unknown: float = 0.0
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -80,45 +91,62 @@ def tokenize(
     Returns:
         One :class:`TokenizedText` per text, in order.
     """
-    if not texts:
-        return []
-    # Always without padding and truncation: a fast tokenizer keeps both as state, and threads share it.
-    encoded = tokenizer(
-        [prompt + text for prompt, text in zip(prompts, texts, strict=True)],
-        padding=False,
-        truncation=False,
-        return_attention_mask=False,
-        return_offsets_mapping=boundary == "offsets",
-        return_special_tokens_mask=True,
-        verbose=False,
-    )
-    nothing = [None] * len(texts)
-    columns = (
-        prompts,
-        encoded["input_ids"],
-        encoded["special_tokens_mask"],
-        encoded.get("offset_mapping", nothing),
-        encoded.get("token_type_ids", nothing),
-    )
+    parts = [reach(tokenizer, prompt, text, max_length) for prompt, text in zip(prompts, texts, strict=True)]
     alone = {} if boundary == "offsets" else {prompt: count(tokenizer, prompt) for prompt in set(prompts)}
-    rows = []
-    for prompt, ids, flags, offsets, types in zip(*columns, strict=True):
-        special = np.array(flags, dtype=bool)
-        if boundary == "offsets":
-            ends = np.fromiter((end for _, end in offsets), np.int64, len(ids))
-            content = mask.by_offsets(ends, special, len(prompt), include_special=special_tokens == "include")
-        else:
-            content = mask.by_token_count(len(ids), alone[prompt])
-        row = TokenizedText(
-            ids=np.array(ids, dtype=np.int32),
-            content=content,
-            type_ids=None if types is None else np.array(types, dtype=np.int32),
-            full_length=len(ids),
-            is_blank=not (content & ~special).any(),
-            prompt=prompt,
+    unknown, rows = unknown_id(tokenizer), []
+    for first, encoded in _encoded(tokenizer, prompts, parts, with_offsets=boundary == "offsets"):
+        for i, (ids, flags, offsets, types) in enumerate(encoded, start=first):
+            prompt, special = prompts[i], np.array(flags, dtype=bool)
+            if boundary == "offsets":
+                ends = np.fromiter((end for _, end in offsets), np.int64, len(ids))
+                content = mask.by_offsets(
+                    ends, special, len(prompt), include_special=special_tokens == "include"
+                )
+            else:
+                content = mask.by_token_count(len(ids), alone[prompt])
+            own = content & ~special
+            row = TokenizedText(
+                ids=np.array(ids, dtype=np.int32),
+                content=content,
+                type_ids=None if types is None else np.array(types, dtype=np.int32),
+                full_length=len(ids),
+                is_blank=not own.any(),
+                prompt=prompt,
+                is_whole=len(parts[i]) == len(texts[i]),
+                unknown=_unread(ids, own, offsets, unknown) if unknown in ids else 0.0,
+            )
+            rows.append(_cut(row, special, max_length or sys.maxsize))
+    return rows
+
+
+def _encoded(
+    tokenizer: Any, prompts: Sequence[str], texts: Sequence[str], *, with_offsets: bool
+) -> Iterator[tuple[int, Iterable[Any]]]:
+    """What the tokenizer gives for texts after their prompts, some at a time, with the first's position.
+
+    A token takes as much as thirty characters until its text is cut.
+    """
+    start = 0
+    while start < len(texts):
+        end, size = start, 0
+        while end < len(texts) and (end == start or size + len(texts[end]) <= AT_ONCE):
+            size += len(texts[end])
+            end += 1
+        # Always without padding and truncation: a fast tokenizer keeps both as state, and threads share it.
+        encoded = tokenizer(
+            [prompt + text for prompt, text in zip(prompts[start:end], texts[start:end], strict=True)],
+            padding=False,
+            truncation=False,
+            return_attention_mask=False,
+            return_offsets_mapping=with_offsets,
+            return_special_tokens_mask=True,
+            verbose=False,
         )
-        rows.append((row, special))
-    return [_cut(row, special, max_length or sys.maxsize) for row, special in rows]
+        nothing = [None] * (end - start)
+        flags, offsets = encoded["special_tokens_mask"], encoded.get("offset_mapping", nothing)
+        columns = (encoded["input_ids"], flags, offsets, encoded.get("token_type_ids", nothing))
+        yield start, zip(*columns, strict=True)
+        start = end
 
 
 def count(tokenizer: Any, text: str) -> int:
@@ -126,14 +154,60 @@ def count(tokenizer: Any, text: str) -> int:
     return counts(tokenizer, [text])[0]
 
 
-def counts(tokenizer: Any, texts: Sequence[str]) -> list[int]:
-    """Number of ids that the tokenizer gives for each text, special tokens included."""
+def reach(tokenizer: Any, prompt: str, text: str, limit: int | None) -> str:
+    """The part of a text that decides which tokens are read of it.
+
+    See :func:`youtu_st.modules.reach.reached`.
+
+    Args:
+        tokenizer: As for :func:`tokenize`.
+        prompt: What it is read after.
+        text: The text.
+        limit: Tokens that are read; None: all.
+    """
+
+    def ids_of(part: str) -> list[int]:
+        return all_ids(tokenizer, [prompt + part])[0]
+
+    if limit is None or getattr(tokenizer, "truncation_side", "right") != "right":
+        return text
+    return reached(ids_of, text, limit)
+
+
+def unknown_id(tokenizer: Any) -> int | None:
+    """The token that stands for whatever is not in the vocabulary; None for one that reads all, as of bytes.
+
+    A tokenizer of bytes may name one all the same, and mean another token by it: its model is asked.
+    """
+    model = getattr(getattr(tokenizer, "backend_tokenizer", None), "model", None)
+    if model is not None and not isinstance(model, Unigram):
+        name = getattr(model, "unk_token", None)
+        return None if name is None else tokenizer.backend_tokenizer.token_to_id(name)
+    found: int | None = getattr(tokenizer, "unk_token_id", None)
+    return found
+
+
+def _unread(ids: Sequence[int], content: mask.Mask, offsets: Any, unknown: int | None) -> float:
+    """Share of a text's characters, or of its tokens where these have no offsets, that is not read."""
+    sizes = np.ones(len(ids)) if offsets is None else np.array([end - start for start, end in offsets])
+    sizes = sizes * content
+    return float((sizes * (np.array(ids) == unknown)).sum() / max(sizes.sum(), 1))
+
+
+def all_ids(tokenizer: Any, texts: Sequence[str]) -> list[list[int]]:
+    """What the tokenizer gives for each text, special tokens included."""
     if not texts:
         return []
     encoded = tokenizer(
         list(texts), padding=False, truncation=False, return_attention_mask=False, verbose=False
     )
-    return [len(ids) for ids in encoded["input_ids"]]
+    ids: list[list[int]] = encoded["input_ids"]
+    return ids
+
+
+def counts(tokenizer: Any, texts: Sequence[str]) -> list[int]:
+    """Number of ids that the tokenizer gives for each text, special tokens included."""
+    return [len(ids) for ids in all_ids(tokenizer, texts)]
 
 
 def _cut(row: TokenizedText, special: mask.Mask, limit: int) -> TokenizedText:

@@ -13,11 +13,10 @@ from youtu_st.inference.preprocess import (
     InstructionPreprocessor,
     Preprocessor,
     StockRow,
-    stock_rows,
     with_one_prompt,
 )
 from youtu_st.inference.tokenizer_lock import TokenizerLock
-from youtu_st.modules import prefix
+from youtu_st.modules import prefix, tokenization
 from youtu_st.modules.tokenization import TokenizedText
 from youtu_st.rerank.transformer import RerankTransformer
 
@@ -89,12 +88,24 @@ class StockPairs:
 
     def tokenize(self, texts: Sequence[str], prompts: Sequence[str]) -> Sequence[StockRow]:
         """Count the tokens of each pair, special tokens included; one row per document, in order."""
-        pairs = list(zip(prompts, texts, strict=True))
-        lengths: list[int] = []
-        for start in range(0, len(pairs), LENGTHS_AT_ONCE):
-            features = self._features(pairs[start : start + LENGTHS_AT_ONCE], truncation=False, verbose=False)
-            lengths += features["attention_mask"].sum(dim=1).tolist()
-        return stock_rows(texts, prompts, lengths, self._model.max_seq_length)
+        tokenizer: Any = self._model.tokenizer
+        limit, unknown = self._model.max_seq_length, tokenization.unknown_id(tokenizer)
+        with self._lock.now:
+            parts = [tokenization.reach(tokenizer, "", text, limit) for text in texts]
+        rows: list[StockRow] = []
+        for start in range(0, len(texts), LENGTHS_AT_ONCE):
+            span = slice(start, start + LENGTHS_AT_ONCE)
+            pairs = list(zip(prompts[span], parts[span], strict=True))
+            features = self._features(pairs, truncation=False, verbose=False)
+            lengths = features["attention_mask"].sum(dim=1).tolist()
+            unread = ((features["input_ids"] == unknown) & features["attention_mask"].bool()).sum(dim=1)
+            for (query, part), text, length, n in zip(
+                pairs, texts[span], lengths, unread.tolist(), strict=True
+            ):
+                read = length if limit is None else min(length, limit)
+                whole = len(part) == len(text)
+                rows.append(StockRow(part, query, read, length, is_whole=whole, unknown=n / length))
+        return rows
 
     def check(self, rows: Sequence[StockRow], name: Callable[[int], str]) -> None:
         """Nothing is known of a stock model's tokens."""

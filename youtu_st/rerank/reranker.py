@@ -16,6 +16,7 @@ from youtu_st.inference.network import ScoreOutput
 from youtu_st.inference.preprocess import Preprocessor
 from youtu_st.inference.truncation import Truncation
 from youtu_st.inference.unique import Unique
+from youtu_st.inference.unread import Unknown
 from youtu_st.inputs import check_count, check_texts
 from youtu_st.modules import fingerprint
 from youtu_st.protocol import Scores
@@ -61,6 +62,9 @@ class Reranker(LoadedModel):
             its spec says.
         truncation: What happens to longer pairs: ``warn`` (the document is cut, with one
             :class:`~youtu_st.errors.TruncationWarning` a call), ``error`` or ``ignore``.
+        unknown: What happens to texts of which the vocabulary cannot read a tenth or more, such as Chinese
+            with a model of English: ``warn`` (one :class:`~youtu_st.errors.UnknownTokenWarning` a call),
+            ``error`` or ``ignore``.
         batch_tokens: Padded tokens that go through the network at once; None: chosen from the device and the
             size of the layers. Halved whenever the device has too little memory for a batch.
         trust_remote_code: Run code that the checkpoint brings.
@@ -96,6 +100,7 @@ class Reranker(LoadedModel):
         max_length: int | None = None,
         split_special_tokens: bool = False,
         truncation: Truncation = "warn",
+        unknown: Unknown = "warn",
         batch_tokens: int | None = None,
         trust_remote_code: bool = False,
         hub: Mapping[str, Any] | None = None,
@@ -109,7 +114,9 @@ class Reranker(LoadedModel):
             "trust_remote_code": trust_remote_code,
             "hub": hub,
         }
-        super().__init__(model, to_load, {"truncation": truncation, "batch_tokens": batch_tokens})
+        super().__init__(
+            model, to_load, {"truncation": truncation, "unknown": unknown, "batch_tokens": batch_tokens}
+        )
 
     def _load(self, name: str | Path, settings: Mapping[str, Any]) -> CrossEncoder:
         return load(name, **settings)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from youtu_st.verification.published import Score, check_published
 from youtu_st.verification.settings import check_settings
 from youtu_st.verification.subject import Subject, load_subject
 from youtu_st.verification.tokens import Token, read_tokens, show_tokens
+from youtu_st.verification.vocabulary import check_vocabulary
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,7 @@ def examine(
     *,
     checkpoint: str | Path | None = None,
     data: str | Path | None = None,
+    sample: Sequence[tuple[int, str]] = (),
     trust_remote_code: bool = False,
 ) -> Examination:
     """Look a model over, and do not stop at the first fault.
@@ -73,6 +76,7 @@ def examine(
             is examined as it is, and held against the spec.
         data: A directory of public data sets, for figures that were published on them; None: these are
             skipped.
+        sample: Texts that the model is for, each with its line: its vocabulary must read them.
         trust_remote_code: Run code that the checkpoint brings.
 
     Raises:
@@ -82,7 +86,7 @@ def examine(
     if not isinstance(subject, Subject):
         subject = load_subject(subject, checkpoint=checkpoint, trust_remote_code=trust_remote_code)
     behaviour = Behaviour(subject)
-    findings = [*check_settings(subject), *behaviour.findings()]
+    findings = [*check_settings(subject), *check_vocabulary(subject, sample), *behaviour.findings()]
     scores: list[Score] = []
     if subject.spec is not None and behaviour.is_finite:
         published, scores = check_published(subject.model, subject.spec, data)
