@@ -34,34 +34,7 @@ def encoder() -> Any:
     return youtu_st.Encoder("minilm", device="cpu", truncation="ignore")
 
 
-# -- models and convert --------------------------------------------------------------------------------------
-
-
-def test_models_as_tables(run: Run) -> None:
-    lines = [line.split() for line in run("models").out.splitlines()]
-    titles = "embedding model dimension max length attention pooling licence hub id"
-    assert lines[0] == titles.split()
-    minilm = "minilm 384 256 bidirectional masked_mean Apache-2.0 sentence-transformers/all-MiniLM-L6-v2"
-    assert lines[2] == minilm.split()
-    between = lines.index([])
-    assert [line[0] for line in lines[2:between]] == youtu_st.spec.model.known_models()
-    assert lines[between + 1] == ["reranker", "max", "length", "licence", "hub", "id"]
-    assert lines[between + 3 :] == [
-        ["qwen3-reranker-0.6b", "8,192", "Apache-2.0", "Qwen/Qwen3-Reranker-0.6B"],
-        ["qwen3-reranker-4b", "8,192", "Apache-2.0", "Qwen/Qwen3-Reranker-4B"],
-        ["qwen3-reranker-8b", "8,192", "Apache-2.0", "Qwen/Qwen3-Reranker-8B"],
-    ]
-
-
-def test_models_as_json(run: Run) -> None:
-    listed = json.loads(run("models", "--json").out)
-    models = {model["name"]: model for model in listed if model["kind"] == "embedding"}
-    assert sorted(models) == youtu_st.spec.model.known_models()
-    assert len(models) == 7
-    assert models["youtu-embedding"]["dimension"] == 2048
-    assert models["youtu-embedding"]["prompts"]["query"].endswith("\nQuery:")
-    rerankers = [model["name"] for model in listed if model["kind"] == "reranker"]
-    assert rerankers == ["qwen3-reranker-0.6b", "qwen3-reranker-4b", "qwen3-reranker-8b"]
+# -- convert -----------------------------------------------------------------------------------------------
 
 
 def test_convert_and_encode_with_what_it_wrote(run: Run, tmp_path: Path, encoder: Any) -> None:

@@ -7,14 +7,14 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
-from checkpoints import TEXTS, network
+from checkpoints import HIDDEN, TEXTS, network
 from hypothesis import given
 from hypothesis import strategies as st
 from oracle import Oracle
 from transformers import AttentionInterface, DataCollatorWithFlattening, RobertaConfig, RobertaModel
 
 import youtu_st
-from youtu_st.modules import packing
+from youtu_st.modules import InstructionMaskedPooling, packing
 from youtu_st.modules.packing import Packing
 
 QUERY = "Instruction: Given a search query \nQuery:"
@@ -131,6 +131,9 @@ def test_vectors_match_the_oracle(checkpoint, spec_file, flash, architecture, to
     oracle = Oracle(directory, bidirectional=attention == "bidirectional")
     want = [oracle.by_offsets(QUERY, text) for text in [*TEXTS, TEXTS[0]]]
     np.testing.assert_allclose(out["sentence_embedding"].numpy(), want, atol=1e-5)
+    first = InstructionMaskedPooling(HIDDEN, "cls")(out)["sentence_embedding"].numpy()
+    want = [oracle.hidden(oracle.ids(QUERY + text))[0] for text in [*TEXTS, TEXTS[0]]]
+    np.testing.assert_allclose(first, want, atol=1e-5 * np.abs(want).max())
 
 
 @pytest.mark.parametrize("attended", [LEFT, RIGHT], ids=["left", "right"])

@@ -116,7 +116,7 @@ def test_vectors_match_the_oracle(
         assert sum(run) == shared + int((lengths - shared).sum())
 
 
-@pytest.mark.parametrize("pooling", ["last_token", "mean", "masked_mean"])
+@pytest.mark.parametrize("pooling", ["last_token", "mean", "masked_mean", "cls"])
 def test_every_pooling(checkpoint, spec_file, pooling):
     directory = checkpoint("qwen2", "bpe-bos-eos")
     spec = spec_file(attention="causal", pooling=pooling, padding_side="left")
@@ -126,6 +126,7 @@ def test_every_pooling(checkpoint, spec_file, pooling):
     want = {
         "last_token": [unit(states[-1]) for states in hidden],
         "mean": [unit(states.mean(axis=0)) for states in hidden],
+        "cls": [unit(states[0]) for states in hidden],
         "masked_mean": [oracle.by_offsets(QUERY, text) for text in TEXTS],
     }[pooling]
     features, got = embed(model, TEXTS, QUERY)

@@ -123,7 +123,7 @@ def test_differences_of_prompts_in_words(found, words):
     assert difference(found, "a b \nc") == words
 
 
-@pytest.mark.parametrize("pooling", ["mean", "last_token"])
+@pytest.mark.parametrize("pooling", ["mean", "last_token", "cls"])
 def test_another_pooling(right, copy, pooling):
     edit(copy / "1_InstructionMaskedPooling" / "config.json", pooling=pooling)
     faults = off(examine(right.spec, checkpoint=copy))
@@ -134,7 +134,7 @@ def test_another_pooling(right, copy, pooling):
 
 @pytest.mark.parametrize(
     ("mode", "pooling"),
-    [("cls", "first_token"), ("lasttoken", "last_token"), ("mean", "mean"), ("max", "max")],
+    [("cls", "cls"), ("lasttoken", "last_token"), ("mean", "mean"), ("max", "max")],
 )
 def test_a_stock_directory_with_another_pooling(right, tmp_path, mode, pooling):
     """Saved by sentence-transformers alone, with the legacy spelling of its pooling's configuration."""

@@ -23,18 +23,23 @@ from youtu_st.cli.console import (
 from youtu_st.cli.loaded import SplitSpecialTokens
 
 if TYPE_CHECKING:
+    from rich.console import Console
     from rich.table import Table
+
+    from youtu_st.spec.registry import Published
 
 LIST_EXAMPLE = "Example: youtu-st models --json"
 CONVERT_EXAMPLE = "Example: youtu-st convert youtu-embedding --checkpoint Youtu-Embedding/ --out model/"
-ENCODERS = ("embedding model", "dimension", "max length", "attention", "pooling", "licence", "hub id")
-RERANKERS = ("reranker", "max length", "licence", "hub id")
+KNOWN = ("languages", "parameters", "download")
+ENCODERS = ("embedding model", *KNOWN, "dimension", "max length", "licence", "hub id")
+RERANKERS = ("reranker", *KNOWN, "max length", "licence", "hub id")
+NUMBERS = ("parameters", "download", "dimension", "max length")
 
 
 def models(
     as_json: Annotated[bool, typer.Option("--json", help="All that is known, as JSON.")] = False,
 ) -> None:
-    """List the models that go by a name."""
+    """List the models that go by a name, with their languages and sizes."""
     from youtu_st.spec.model import known_models, load_spec
     from youtu_st.spec.reranker import known_rerankers, load_reranker_spec
 
@@ -49,32 +54,55 @@ def models(
             ]
         )
         return
-    rows = [
-        (s.name, s.dimension, s.max_length, s.attention, s.pooling, s.license, s.hub_id) for s in encoders
-    ]
-    _print_table(ENCODERS, rows)
+    _print_table(ENCODERS, [(*_known(s), s.dimension, s.max_length, s.license, s.hub_id) for s in encoders])
     echo()
-    _print_table(RERANKERS, [(s.name, s.max_length, s.license, s.hub_id) for s in rerankers])
+    _print_table(RERANKERS, [(*_known(s), s.max_length, s.license, s.hub_id) for s in rerankers])
+
+
+def _known(spec: Published) -> tuple[str, ...]:
+    """Name, languages, parameters and weights, as a person would write them."""
+    return (
+        spec.name,
+        " ".join(spec.languages),
+        _amount(spec.million_parameters, "M", "B"),
+        _amount(spec.download_mb, " MB", " GB"),
+    )
+
+
+def _amount(millions: float | None, unit: str, thousand: str) -> str:
+    if millions is None:
+        return ""
+    return f"{millions:.3g}{unit}" if millions < 1000 else f"{millions / 1000:.2g}{thousand}"
 
 
 def _print_table(titles: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """Print one table, or, where the terminal is too narrow, the hub ids in a second one."""
+    """Print one table, or, where the terminal is too narrow, several, each with the names first."""
+    console, first = wide_console(), 1
+    while first < len(titles):
+        last = len(titles)
+        while not (fits := _fits(console, _columns(titles, rows, first, last))) and last > first + 1:
+            last -= 1
+        if first > 1:
+            console.print()
+        console.print(_columns(titles, rows, first, last, wrap=not fits))
+        first = last
+
+
+def _fits(console: Console, table: Table) -> bool:
     from rich.measure import Measurement
 
-    console, whole = wide_console(), _filled(titles, rows)
-    if Measurement.get(console, console.options.update(width=WIDE), whole).maximum <= console.width:
-        console.print(whole)
-        return
-    console.print(_filled(titles[:-1], [row[:-1] for row in rows]))
-    console.print()
-    console.print(_filled((titles[0], titles[-1]), [(row[0], row[-1]) for row in rows]))
+    return Measurement.get(console, console.options.update(width=WIDE), table).maximum <= console.width
 
 
-def _filled(titles: Sequence[str], rows: Sequence[Sequence[object]]) -> Table:
-    made = plain_table(titles, right=("dimension", "max length"), wrap=False)
+def _columns(
+    titles: Sequence[str], rows: Sequence[Sequence[object]], first: int, last: int, *, wrap: bool = False
+) -> Table:
+    """The names, and the columns from ``first`` up to ``last``."""
+    made = plain_table((titles[0], *titles[first:last]), right=NUMBERS, wrap=wrap)
     made.columns[0].style = "bold"
-    for row in rows:
-        made.add_row(*(cell(f"{value:,}" if isinstance(value, int) else value) for value in row))
+    for name, *row in rows:
+        cells = (name, *row[first - 1 : last - 1])
+        made.add_row(*(cell(f"{value:,}" if isinstance(value, int) else value) for value in cells))
     return made
 
 

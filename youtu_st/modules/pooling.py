@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, get_args
 
 import torch
@@ -13,11 +14,25 @@ from youtu_st.modules.mask import CONTENT_MASK
 from youtu_st.spec.model import Pooling
 
 
+def first_tokens(tokens: Tensor, attended: Tensor) -> Tensor:
+    """The first attended token of each row: ``(batch, tokens, dim)`` to ``(batch, dim)``."""
+    width = attended.shape[1]
+    positions = torch.arange(width, device=attended.device)
+    first = torch.where(attended.bool(), positions, width - 1).amin(dim=1)
+    return tokens[torch.arange(len(tokens), device=tokens.device), first]
+
+
 def last_tokens(tokens: Tensor, attended: Tensor) -> Tensor:
     """The last attended token of each row: ``(batch, tokens, dim)`` to ``(batch, dim)``."""
     positions = torch.arange(attended.shape[1], device=attended.device)
     last = torch.where(attended.bool(), positions, 0).amax(dim=1)
     return tokens[torch.arange(len(tokens), device=tokens.device), last]
+
+
+_ONE_TOKEN: dict[Pooling, Callable[[Tensor, Tensor], Tensor]] = {
+    "last_token": last_tokens,
+    "cls": first_tokens,
+}
 
 
 class InstructionMaskedPooling(Module):
@@ -27,7 +42,7 @@ class InstructionMaskedPooling(Module):
         embedding_dimension: Length of a token's vector.
         pooling: ``masked_mean``: mean over ``content_mask``, or over all attended tokens where a text has no
             content (an empty query), so that a vector is always finite. ``mean``: over all attended tokens,
-            instruction included. ``last_token``: the last attended token's vector.
+            instruction included. ``last_token``: the last attended token's vector. ``cls``: the first's.
 
     Raises:
         SpecError: If ``pooling`` is none of these.
@@ -55,8 +70,8 @@ class InstructionMaskedPooling(Module):
         """
         tokens: Tensor = features["token_embeddings"]
         attended = features["attention_mask"].bool()
-        if self.pooling == "last_token":
-            vectors = last_tokens(tokens, attended).float()
+        if self.pooling in _ONE_TOKEN:
+            vectors = _ONE_TOKEN[self.pooling](tokens, attended).float()
         else:
             counted = attended
             if self.pooling == "masked_mean" and CONTENT_MASK in features:

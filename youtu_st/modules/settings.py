@@ -21,7 +21,7 @@ from youtu_st.spec.model import lengths
 _NAMES = {"query": ("query",), "document": ("document", "passage", "corpus")}
 _NO_SPLIT = "split_special_tokens is not for this model:"
 _SPEC = "By a spec, a name or a .yaml file of your own, such a model can be loaded with it"
-_STOCK_POOLINGS = {"lasttoken": "last_token", "cls": "first_token"}
+_STOCK_POOLINGS = {"lasttoken": "last_token"}  # others have one name on both sides
 
 
 def ours(model: Any) -> InstructionTransformer | None:

@@ -28,7 +28,7 @@ _WORDS = {
     "masked_mean": "the mean over the text alone",
     "mean": "the mean over all tokens, the prompt's too",
     "last_token": "the last token",
-    "first_token": "the first token (CLS)",
+    "cls": "the first token (CLS)",
     "max": "the maximum over the tokens",
 }
 

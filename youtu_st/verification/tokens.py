@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -16,9 +16,10 @@ from youtu_st.inference.preprocess import preprocessor_for
 from youtu_st.modules import tokenization
 from youtu_st.modules.mask import Mask
 from youtu_st.probes import DOCUMENTS, QUERIES
+from youtu_st.spec.model import Pooling
 from youtu_st.verification.subject import Expected
 
-RULES = ("masked_mean", "mean", "last_token", "first_token", "max")
+RULES: tuple[str, ...] = (*get_args(Pooling), "max")
 """The poolings that are told apart."""
 BY_ROLE = (("query", QUERIES), ("document", DOCUMENTS))
 
@@ -106,7 +107,7 @@ def expected_content(
     if pooling == "masked_mean":
         return row.content if row.content.any() else ~row.content
     positions = np.arange(len(row))
-    masks = {"last_token": positions == len(row) - 1, "first_token": positions == 0}
+    masks = {"last_token": positions == len(row) - 1, "cls": positions == 0}
     mask: Mask = masks.get(pooling, positions >= 0)
     return mask
 
@@ -117,8 +118,13 @@ def pooled(read: TokenStates, content: Mask) -> dict[str, Doubles]:
     ``content``, shape ``(tokens,)``, counts under ``masked_mean``.
     """
     states = read.states
-    vectors = (states[content].mean(axis=0), states.mean(axis=0), states[-1], states[0], states.max(axis=0))
-    return dict(zip(RULES, vectors, strict=True))
+    return {
+        "masked_mean": states[content].mean(axis=0),
+        "mean": states.mean(axis=0),
+        "last_token": states[-1],
+        "cls": states[0],
+        "max": states.max(axis=0),
+    }
 
 
 def cosines(left: npt.ArrayLike, right: npt.ArrayLike) -> Doubles:
