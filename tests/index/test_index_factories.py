@@ -364,3 +364,55 @@ def test_kinds_that_take_no_selector_find_what_is_left(vectors: np.ndarray, fact
     odd = {key for key in alive if key % 2}
     for hits in table.search(vectors[:20], 50, np.array(sorted(odd))):
         assert len({key for _, key in hits} & odd) == 50
+
+
+APPROXIMATE_LISTS = [
+    "IVF128_HNSW4,Flat", "IVF64(HNSW8_SQ8),SQ8", "IVF64(IVF8,Flat),Flat", "IVF64(PQ4x4),Flat",
+    "IVF64_HNSW4,PQ8x4fs", "IVF64_HNSW4,PQ4x4,RFlat", "PCA12,IVF64_HNSW4,Flat",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("factory", [*APPROXIMATE_LISTS, "IVF64,Flat", "IVF64,PQ8x4", "HNSW4", "HNSW4_SQ8"])
+def test_no_match_is_lost_on_an_approximate_way_to_it(
+    vectors: np.ndarray, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], factory: str
+) -> None:
+    """The graph of IVF64_HNSW4 leads to some of its lists only: 2,416 of 3,000 vectors were found, 1,209 of 1,500."""
+    monkeypatch.setattr(
+        "youtu_st.index.vectors._EXACT_BELOW", 10
+    )  # as if all these were too many to be looked at
+    table = VectorTable(factory, 16)
+    table.add(np.arange(1, COUNT + 1), vectors)
+    if table.needs_training:
+        table.train()
+    queries, odd = vectors[:20] + vectors[100:120], table.keys[::2]
+    queries /= np.linalg.norm(queries, axis=1, keepdims=True)
+    stored = dict(zip(table.keys.tolist(), table.reconstruct(table.keys), strict=True))
+    for allowed, matching in ((None, table.keys), (odd, odd)):
+        for hits in table.search(queries, COUNT, allowed):  # more than the lists that are visited hold
+            assert sorted(key for _, key in hits) == matching.tolist()
+    if not factory.startswith("HNSW4"):  # a graph of vectors is approximate by its name; one of lists must not be
+        for query, hits in zip(queries, table.search(queries, 5, odd), strict=True):
+            best = sorted((float(stored[key] @ query) for key in odd.tolist()), reverse=True)[:5]
+            assert [score for score, _ in hits] == pytest.approx(best, abs=1e-5)
+    assert capfd.readouterr().err == ""  # nothing of FAISS about few points for a centroid
+
+
+def test_lists_are_looked_for_as_widely_as_they_are_searched() -> None:
+    generator = np.random.default_rng(0)
+    vectors = generator.standard_normal((6_000, 16)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    queries = vectors[::60]
+    exact = np.argsort(-(queries @ vectors.T), axis=1)[:, :10]
+
+    def recall(factory: str) -> float:
+        table = VectorTable(factory, 16)
+        table.add(np.arange(len(vectors)), vectors)
+        table.train()
+        found = table.search(queries, 10)
+        return float(
+            np.mean([len({k for _, k in hits} & {*row}) / 10 for hits, row in zip(found, exact, strict=True)])
+        )
+
+    plain = recall("IVF128,Flat")
+    for factory in ("IVF128_HNSW8,Flat", "IVF128(IVF8,Flat),Flat"):
+        assert recall(factory) > plain - 0.03

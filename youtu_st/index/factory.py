@@ -126,6 +126,15 @@ def inverted(index: Any) -> Any | None:
     return inner if isinstance(inner, faiss.IndexIVF) else None
 
 
+def may_miss_lists(index: Any) -> bool:
+    """Whether a search of all lists of an inverted file may still leave some out.
+
+    Only lists that are found exactly all are: a graph has no way to some, however far it is walked.
+    """
+    ivf = inverted(index)
+    return ivf is not None and not isinstance(faiss.downcast_index(ivf.quantizer), faiss.IndexFlat)
+
+
 def keeps_whole_vectors(index: Any) -> bool:
     """Whether ``reconstruct`` gives back the very float32 vectors that were added."""
     index = faiss.downcast_index(index)
@@ -196,6 +205,7 @@ def quiet(index: Any) -> None:
     ivf = inverted(index)
     if ivf is not None:
         ivf.cp.min_points_per_centroid = 1
+        quiet(ivf.quantizer)
     if hasattr(core(index), "pq"):
         core(index).pq.cp.min_points_per_centroid = 1
 
@@ -214,6 +224,7 @@ def tune(index: Any, search_parameters: str | None) -> None:
     inner = core(index)
     if isinstance(inner, faiss.IndexIVF):
         inner.nprobe = min(int(inner.nlist), max(_LEAST_NPROBE, math.ceil(math.sqrt(inner.nlist))))
+        tune(inner.quantizer, None)
     elif isinstance(inner, faiss.IndexHNSW):
         inner.hnsw.efSearch = _EF_SEARCH
     if not search_parameters:
@@ -268,7 +279,9 @@ def search_parameters(index: Any, k: int, selector: Any, share: float, *, everyt
         return faiss.IndexRefineSearchParameters(k_factor=index.k_factor, base_index_params=inner)
     if isinstance(index, faiss.IndexIVF):
         nprobe = int(index.nlist) if everything else int(index.nprobe)
-        return faiss.SearchParametersIVF(sel=selector, nprobe=nprobe)
+        # What finds the lists has to look at least as far as the search does: by itself, a graph walks less.
+        lists = search_parameters(index.quantizer, nprobe, None, 1.0, everything=True)
+        return faiss.SearchParametersIVF(sel=selector, nprobe=nprobe, quantizer_params=lists)
     if isinstance(index, faiss.IndexHNSW):
         # A graph walk meets few vectors that a narrow selector lets through, so it has to walk further.
         breadth = max(int(index.hnsw.efSearch), 2 * k) / max(share, 1e-9)

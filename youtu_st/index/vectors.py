@@ -118,7 +118,8 @@ class VectorTable:
             return [[] for _ in queries]
         # Few rows are scored one by one: no approximation can miss them. One query of Flat needs no help.
         alone = self.is_flat and len(queries) == 1
-        if filtered and count <= _EXACT_BELOW and not alone and self._can_reconstruct():
+        one_by_one = count <= _EXACT_BELOW or recipes.may_miss_lists(self.index)
+        if filtered and one_by_one and not alone and self._can_reconstruct():
             return self._scan(queries, k, np.flatnonzero(mask))
         found = self._rank(queries, k, mask, *self._nearest(queries, k, mask, count, everything=filtered))
         short = [row for row, hits in enumerate(found) if len(hits) < k]
@@ -170,7 +171,8 @@ class VectorTable:
         """For queries whose approximate search came up short of ``k``: look everywhere."""
         if not len(queries):
             return []
-        if recipes.inverted(self.index) is None and self._can_reconstruct():
+        lists = recipes.inverted(self.index) is not None and not recipes.may_miss_lists(self.index)
+        if not lists and self._can_reconstruct():
             return self._scan(queries, k, np.flatnonzero(mask))
         return self._rank(queries, k, mask, *self._nearest(queries, k, mask, count, everything=True))
 
