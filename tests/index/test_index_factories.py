@@ -390,7 +390,9 @@ def test_no_match_is_lost_on_an_approximate_way_to_it(
     for allowed, matching in ((None, table.keys), (odd, odd)):
         for hits in table.search(queries, COUNT, allowed):  # more than the lists that are visited hold
             assert sorted(key for _, key in hits) == matching.tolist()
-    if not factory.startswith("HNSW4"):  # a graph of vectors is approximate by its name; one of lists must not be
+    if not factory.startswith(
+        "HNSW4"
+    ):  # a graph of vectors is approximate by its name; one of lists must not be
         for query, hits in zip(queries, table.search(queries, 5, odd), strict=True):
             best = sorted((float(stored[key] @ query) for key in odd.tolist()), reverse=True)[:5]
             assert [score for score, _ in hits] == pytest.approx(best, abs=1e-5)

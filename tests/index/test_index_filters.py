@@ -120,8 +120,8 @@ condition = st.recursive(
 filters = st.recursive(
     st.dictionaries(path, condition, max_size=2),
     lambda inner: (
-        st.lists(inner, min_size=1, max_size=3).map(lambda parts: {"$and": parts})
-        | st.lists(inner, min_size=1, max_size=3).map(lambda parts: {"$or": parts})
+        st.lists(inner, max_size=3).map(lambda parts: {"$and": parts})
+        | st.lists(inner, max_size=3).map(lambda parts: {"$or": parts})
         | inner.map(lambda one: {"$not": one})
     ),
     max_leaves=4,
@@ -169,6 +169,14 @@ RECORDS: list[dict[str, Any]] = [
         ({"$and": [{"lang": "zh"}, {"year": {"$lte": 2020}}]}, [0]),
         ({"$not": {"lang": "zh"}}, [1, 2, 3]),
         ({"year": {"$not": {"$gte": 2000}}}, [2, 3]),
+        ({"$and": []}, [0, 1, 2, 3]),
+        ({"$or": []}, []),
+        ({"$not": {"$or": []}}, [0, 1, 2, 3]),
+        ({"$not": {"$and": []}}, []),
+        ({"lang": "zh", "$and": []}, [0]),
+        ({"lang": "zh", "$or": []}, []),
+        ({"$or": [{"$and": []}, {"lang": "zh"}]}, [0, 1, 2, 3]),
+        ({"$or": [{"lang": "zh"}, {"lang": None}, {"year": 2023.5}, {"ok": {"$eq": True}}]}, [0, 1, 2, 3]),
         ({"tags": {"$size": 0}}, [1]),
         ({"tags": {"$size": 2}}, [0]),
         ({"tags": {"$size": 2, "$eq": "b"}}, [0]),
@@ -192,8 +200,10 @@ def test_examples(filter: dict[str, Any] | None, expected: list[int]) -> None:
         ({"author": {"name": "Li"}}, r"'name' in the condition on .*author\.name"),
         ({"lang": ["zh", "en"]}, r"\$eq must be a str, .*not \['zh', 'en'\]: .*use \$in"),
         ({"lang": {"$in": "zh"}}, r"\$in must be a list of values, not 'zh'"),
-        ({"$and": []}, r"\$and must be a list of at least one filter, not \[\]"),
+        ({"$and": {}}, r"\$and must be a list of filters, not \{\}"),
         ({"$or": {"a": 1}}, r"\$or must be a list"),
+        ({"$or": [{"a": 1}, {"a": [1]}]}, r"\$eq must be a str, .*not \[1\]"),
+        ({"$or": [{"": 1}]}, "names of metadata fields"),
         ({"$not": 3}, r"a filter must be a dictionary"),
         ({"a": {}}, "condition on .*must not be empty; known operators"),
         ({"a": {"$gt": True}}, r"\$gt must be a number or a str, not True"),
@@ -264,10 +274,10 @@ for _ in range(19):
     [
         (SELF, r"^a filter must nest at most 20 levels$"),
         ({"a": {"$not": SELF}}, "unknown operator 'a' in the condition"),
-        (LAUGHS, "^a filter must have at most 900 conditions; to match one of many values, use"),
-        ({"$or": [{"a": n} for n in range(1000)]}, "at most 900 conditions"),
-        ({f"a{n}": 1 for n in range(1000)}, "at most 900 conditions"),
-        ({"$or": [{}] * 1000}, "at most 900 conditions"),
+        (LAUGHS, "^a filter must have at most 8000 conditions; to match one of many values, use"),
+        ({"$or": [{"a": n} for n in range(8000)]}, "at most 8000 conditions"),
+        ({f"a{n}": 1 for n in range(8001)}, "at most 8000 conditions"),
+        ({"$or": [{}] * 8000}, "at most 8000 conditions"),
         ({"a": nested(100_000)}, r"\$eq must be a str, .* not \[\[\[\[\[\.\.\.\]\]\]\]\]: to match any"),
         ({"a": {"$in": [1, LOOP]}}, r"\$in must be a str, .* not \[\[\[\[\[\.\.\."),
         ({"a": {"$in": nested(100_000)[0][0]}}, r"\$in must be a str, .* not \["),
@@ -317,9 +327,13 @@ def test_whatever_a_filter_holds_is_one_short_line(filter: Any, message: str) ->
 @pytest.mark.parametrize(
     ("filter", "expected"),
     [
-        ({"$or": [{"a": -n} for n in range(1, 449)] + [{"a": 1}]}, [0]),
-        ({"$and": [{"a": 1}] * 899}, [0]),
-        ({f"b{n}": None for n in range(900)}, [0, 1, 2]),
+        ({"$or": [{"a": -n} for n in range(1, 7_999)] + [{"a": 1}]}, [0]),
+        ({"$or": [{"a": -n, "b": None} for n in range(1, 2_000)] + [{"a": {"$gt": 1}}]}, [1, 2]),
+        ({"$or": [{"a": {"$gt": n}} for n in range(3_999)]}, [0, 1, 2]),
+        ({"$and": [{"a": 1}] * 7_999}, [0]),
+        ({"$not": {"$and": [{"a": {"$ne": n}} for n in range(1_100)]}}, [0, 1]),
+        ({f"b{n}": None for n in range(7_999)}, [0, 1, 2]),
+        ({"a": {"$nin": list(range(2, 40_000))}}, [0, 2]),
         ({"a": {"$in": list(range(1, 100_000))}}, [0, 1]),
         ({"a": {"$nin": ["x" * 10**6, None, 1]}}, [1, 2]),
         ({"x" * 10**6: None}, [0, 1, 2]),
@@ -350,7 +364,7 @@ def test_as_many_conditions_as_allowed_fit_into_sqlite_however_they_nest(
 ) -> None:
     """Each level adds to what its parser has to remember, and each part to the depth of the expression."""
     filter: dict[str, Any] = {"a": 1}
-    parts = 880 // levels // (4 if isinstance(leaf, dict) else 1) - 3
+    parts = 7_800 // levels // (4 if isinstance(leaf, dict) else 1) - 3
     for level in range(levels):
         inner = {"$not": filter} if level == 8 else filter
         beside = [{"a": leaf}] * parts

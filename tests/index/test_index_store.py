@@ -194,6 +194,12 @@ ONE = [{"a": 1}]
             "key 'a' must be a str, a number, .*of type int64",
         ),
         ({"texts": ["a"], "metadata": [{"a": "\ud800"}]}, "metadata 0.*surrogate"),
+        (
+            {"texts": ["a", "b"], "metadata": [{}, {"a": 2**63}]},
+            "metadata 1, key 'a' must be an int of 64 bits, not 9223372036854775808: store",
+        ),
+        ({"texts": ["a"], "metadata": [{"a": [{"b": -(2**63) - 1}]}]}, "metadata 0, .* an int of 64 bits"),
+        ({"texts": ["a"], "metadata": [{"a": 10**5000}]}, "an int of 64 bits, not an int of 16610 bits"),
         ({"texts": ["a", "b"], "metadata": [{}, {"a": "x\0y"}]}, "metadata 1 must have no NUL character"),
         ({"texts": ["a"], "metadata": [{"a": [{"\\\0": 1}]}]}, "metadata 0 must have no NUL character"),
         ({"texts": ["a"], "vectors": [[1.0, 2.0]]}, r"vectors must have shape \(1, 16\), not \(1, 2\)"),
@@ -385,3 +391,16 @@ def test_a_long_journal_is_folded_by_add(
         assert 2 <= generation <= 6  # each time the journal has doubled the snapshot
         assert index.search("text 3", k=60) == reader.search("text 3", k=60)
     reader.close()
+
+
+def test_the_longest_numbers_are_told_apart(index: VectorIndex) -> None:
+    """Beyond 64 bits, SQLite counts in floats, to which 2**64 and 2**64 + 1 are one."""
+    numbers = [2**63 - 1, 2**63 - 2, -(2**63), -(2**63) + 1, 2.0**63, "9" * 30]
+    ids = index.add(
+        [f"text {n}" for n in range(len(numbers))], metadata=[{"n": number} for number in numbers]
+    )
+    for id, number in zip(ids, numbers, strict=True):
+        assert index.ids({"n": number}) == [id]
+        assert index.get([id])[0].metadata == {"n": number}
+    assert index.ids({"n": {"$gt": 2**63 - 2}}) == [ids[0], ids[4]]
+    assert index.ids({"n": {"$lte": -(2**63)}}) == [ids[2]]

@@ -18,8 +18,9 @@ _COMPARISONS = {"$gt": ">", "$gte": ">=", "$lt": "<", "$lte": "<="}
 FIELD_OPERATORS = ("$eq", "$ne", "$in", "$nin", *_COMPARISONS, "$size", "$not")
 LOGICAL_OPERATORS = ("$and", "$or", "$not")
 _MAX_DEPTH = 20  # SQLite's own parser stops not far beyond
-_MAX_CONDITIONS = 900  # to SQLite, so many parts of one "and" are so many levels, and it takes 1,000
-_MAX_INTEGER = 1 << 63  # beyond, SQLite counts in floats, to which 2**64 and 2**64 + 1 are one number
+_MAX_CONDITIONS = 8_000  # of at most four values each: SQLite takes 32,766
+_MAX_JOINED = 16  # to SQLite, so many parts of one "and" are so many levels, and it takes 1,000 of all kinds
+MAX_INTEGER = 1 << 63  # beyond, SQLite counts in floats, to which 2**64 and 2**64 + 1 are one number
 
 # json_each gives one row for a scalar, one for each element of a list, none where the path leads nowhere.
 _ELEMENTS = (
@@ -73,13 +74,32 @@ def _all(filter: Any, depth: int) -> Compiled:
 
 def _part(name: Any, value: Any, depth: int) -> Compiled:
     if name in ("$and", "$or"):
-        if not isinstance(value, list | tuple) or not value:
-            raise FilterError(f"{name} must be a list of at least one filter, not {brief(value)}")
-        joiner = " AND " if name == "$and" else " OR "
-        return _join(joiner, [_all(part, depth + 1) for part in value])
+        if not isinstance(value, list | tuple):
+            raise FilterError(f"{name} must be a list of filters, not {brief(value)}")
+        if name == "$and":
+            return _join(" AND ", [_all(part, depth + 1) for part in value])
+        alike, others = _alternatives(value)
+        fields = [_among(_path(field), values) for field, values in alike.items()]
+        return _join(" OR ", [*fields, *(_all(part, depth + 1) for part in others)])
     if name == "$not":
         return _negate(_all(value, depth + 1))
     return _field(_path(name), value, depth)
+
+
+def _alternatives(parts: Sequence[Any]) -> tuple[dict[str, list[Any]], list[Any]]:
+    """Parts of an "or" that compare a field with one value, by field, and the rest.
+
+    A thousand values of one field are looked for at once, and not one by one.
+    """
+    alike: dict[str, list[Any]] = {}
+    others = []
+    for part in parts:
+        ((name, value),) = part.items() if isinstance(part, Mapping) and len(part) == 1 else ((None, None),)
+        if isinstance(name, str) and not name.startswith("$") and not isinstance(value, Mapping):
+            alike.setdefault(name, []).append(_scalar(value, "$eq"))
+        else:
+            others.append(part)
+    return alike, others
 
 
 def _path(name: Any) -> str:
@@ -166,7 +186,7 @@ def _size(path: str, value: Any) -> Compiled:
         raise FilterError(f"$size must be an int of at least 0, not {brief(value)}")
     # A missing field's NULL would outlive a NOT.
     condition = "json_type(documents.metadata, ?) = 'array' AND json_array_length(documents.metadata, ?)"
-    return f"ifnull({condition} = json_extract(?, '$'), 0)", [path, path, _dump(min(count, _MAX_INTEGER - 1))]
+    return f"ifnull({condition} = json_extract(?, '$'), 0)", [path, path, _dump(min(count, MAX_INTEGER - 1))]
 
 
 def _operands(value: Any, operator: str) -> list[Any]:
@@ -182,7 +202,7 @@ def _scalar(value: Any, operator: str) -> Any:
         raise FilterError(f"{operator} must be a str, a number, a bool or None, not {brief(value)}{hint}")
     if isinstance(plain, float) and not math.isfinite(plain):
         raise FilterError(f"{operator} must be a finite number, not {brief(value)}")
-    if isinstance(plain, int) and not -_MAX_INTEGER <= plain < _MAX_INTEGER:
+    if isinstance(plain, int) and not -MAX_INTEGER <= plain < MAX_INTEGER:
         raise FilterError(
             f"{operator} must be an int of 64 bits, not {brief(value)}: store longer ones as str, or ask "
             "with a float"
@@ -211,10 +231,13 @@ def _join(joiner: str, parts: Sequence[Compiled]) -> Compiled:
     if len(parts) == 1:
         return parts[0]
     if not parts:
-        return "(1)", []
+        return ("(1)" if joiner == " AND " else "(0)"), []
     # The longest first: what is nested deepest comes before SQLite's parser has anything to remember,
     # which remembers a hundred things and gives up.
     ordered = sorted(parts, key=lambda part: len(part[0]), reverse=True)
+    if len(ordered) > _MAX_JOINED:
+        chunks = [ordered[i : i + _MAX_JOINED] for i in range(0, len(ordered), _MAX_JOINED)]
+        return _join(joiner, [_join(joiner, chunk) for chunk in chunks])
     return f"({joiner.join(sql for sql, _ in ordered)})", [value for _, values in ordered for value in values]
 
 

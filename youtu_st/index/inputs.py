@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import chain
@@ -13,9 +14,11 @@ from typing import Any
 import numpy as np
 
 from youtu_st.errors import InputError, brief
+from youtu_st.index.filters import MAX_INTEGER
 from youtu_st.inputs import check_no_nul, check_texts, check_unicode
 
 _MAX_DEPTH = 100
+_LONG_NUMBER = re.compile("[0-9]{19}", re.ASCII)
 _FLAT = {str, int, float, bool, type(None)}
 _BULK_JSON = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",\n", ": "))
 _TO_JSON = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
@@ -118,6 +121,8 @@ def _metadata_rows(metadata: Iterable[Any]) -> list[str]:
             text = _BULK_JSON.encode(values)
             check_unicode("metadata", text)
             check_no_nul("metadata", text)
+            if _LONG_NUMBER.search(text):
+                raise ValueError("an int of more than 64 bits, perhaps")
             return [f"{{{row}}}".replace(",\n", ", ") for row in text[2:-2].split("},\n{")]
     except (TypeError, ValueError):
         pass  # the loop finds what is wrong, and where
@@ -151,6 +156,8 @@ def _check_json(value: Any, where: str, depth: int) -> None:
             _check_json(item, where, depth + 1)
     elif isinstance(value, float) and not math.isfinite(value):
         raise InputError(f"{where} must be a finite number, not {brief(value)}")
+    elif isinstance(value, int) and not -MAX_INTEGER <= value < MAX_INTEGER:
+        raise InputError(f"{where} must be an int of 64 bits, not {brief(value)}: store longer ones as str")
     elif value is not None and not isinstance(value, str | int | float):
         raise InputError(
             f"{where} must be a str, a number, a bool, None, or a list or dictionary of these, not "
