@@ -110,7 +110,7 @@ def qwen3(script: Script, texts: list[str], prompt: str) -> Tensor:
 
 
 class LLMEmbeddingModel:
-    """The class of Youtu-Embedding's scripts, on the CPU.
+    """The class of Youtu-Embedding's ``usage/infer_llm_embedding.py``, on the CPU.
 
     Where the class encodes all texts at once, so does this; ``batch_size`` is read by nothing.
     """
@@ -123,7 +123,7 @@ class LLMEmbeddingModel:
         self.device = torch.device("cpu")
         self.batch_size, self.max_length = batch_size, max_length
         task = "Given a search query, retrieve passages that answer the question"
-        self.query_instruction = f"Instruction: {task} \nQuery:"
+        self.query_instruction = f"Instruction: {task} \nQuery: "
         self.doc_instruction = ""
 
     def mean_pooling(self, hidden_state: Tensor, attention_mask: Tensor) -> Tensor:

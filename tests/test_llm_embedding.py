@@ -13,7 +13,7 @@ from youtu_st.errors import InputError, ModelLoadError
 from youtu_st.llm_embedding import LLMEmbeddingModel
 
 SOME = TEXTS[::9]
-SPACED = "Instruction: Given a search query, retrieve passages that answer the question \nQuery: "
+TASK = "Instruction: Given a search query, retrieve passages that answer the question \nQuery:"
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +60,7 @@ def test_attributes_are_read_when_they_are_needed(models, monkeypatch):
     ours, theirs = models
     plain = ours.encode_queries(SOME)
     # Nor is a prompt put through a template: this one holds the words of it already.
-    for query, document in ((SPACED, "Instruction: b \nQuery:"), ("", SPACED), ("查询：", "")):
+    for query, document in ((TASK, "Instruction: b \nQuery:"), ("", TASK), ("查询：", "")):
         for model in models:
             monkeypatch.setattr(model, "query_instruction", query)
             monkeypatch.setattr(model, "doc_instruction", document)
@@ -74,23 +74,71 @@ def test_attributes_are_read_when_they_are_needed(models, monkeypatch):
 
 def test_encode_takes_whole_texts_with_one_instruction_or_one_each(models):
     ours, theirs = models
-    each = [SPACED, "", "查询：", ours.query_instruction][: len(SOME)]
+    each = [TASK, "", "查询：", ours.query_instruction][: len(SOME)]
     texts = [told + text for told, text in zip(each, SOME, strict=False)]
     same(ours.encode(texts, each), theirs.encode(texts, each))
-    texts = [SPACED + text for text in SOME]
-    same(ours.encode(texts, SPACED), theirs.encode(texts, SPACED))
+    texts = [TASK + text for text in SOME]
+    same(ours.encode(texts, TASK), theirs.encode(texts, TASK))
 
 
 def test_where_the_published_class_gives_nan_there_is_an_error(models):
     ours, theirs = models
-    told = ours.query_instruction
+    told = TASK
     swallowed = "The"  # "Query:The" holds the token ":The": as many as "Query:" alone
     for text in ("", swallowed):
         assert theirs.encode([told + text], told).isnan().all()
         with pytest.raises(InputError, match="text 1 is (empty|nothing to this model)"):
-            ours.encode_queries([SOME[0], text])
+            ours.encode([told + SOME[0], told + text], told)
     with pytest.raises(InputError, match="text 0 is empty"):
         ours.encode([told], told)
+
+
+def test_a_query_stands_after_the_space_of_the_script(models):
+    """With ``Query:`` alone, as the class was here once, other vectors came out."""
+    ours, theirs = models
+    assert ours.query_instruction == TASK + " "
+    texts = ["天气", "What is it", "法国首都"]
+    spaced, bare = (
+        theirs.encode([f"{TASK} {text}" for text in texts], TASK + " "),
+        ours.encode([TASK + text for text in texts], TASK),
+    )
+    same(ours.encode_queries(texts), spaced)
+    assert (bare * spaced).sum(dim=1).min() < 0.9
+
+
+@pytest.fixture(scope="module")
+def ended(tmp_path_factory):
+    """With a tokenizer that ends a text, and an instruction, with a token of its own."""
+    directory = save_checkpoint(tmp_path_factory.mktemp("ended"), "youtu", "bpe-bos-eos", hidden=2048)
+    return LLMEmbeddingModel(directory, 32, LIMIT, 0), published.LLMEmbeddingModel(directory, 32, LIMIT, 0)
+
+
+def test_of_a_text_of_one_token_the_end_token_is_left(ended):
+    ours, theirs = ended
+    mixed = ["b", *SOME[:3], "他", "\n", " "]
+    for texts in (["b"], ["他", "b"], mixed):
+        same(ours.encode_passages(texts), theirs.encode_passages(texts))
+    same(ours.encode_passages("b"), theirs.encode_passages("b"))
+    each = [TASK + " ", "", "查询：", ""] + [""] * (len(mixed) - 4)
+    whole = [told + text for told, text in zip(each, mixed, strict=True)]
+    same(ours.encode(whole, each), theirs.encode(whole, each))
+    with pytest.raises(InputError, match="text 1 is empty"):
+        ours.encode_passages(["b", ""])
+
+
+def test_results_are_shown_best_first(models, capsys):
+    ours, _ = models
+    ours.display_results("Is it\x1b[2J cold?", ["no", "rather\nso", "yes"], [[-0.25, 0.5, 1.0]])
+    query, *lines = capsys.readouterr().out.strip().splitlines()
+    assert query == "Query: Is it\\x1b[2J cold?"
+    assert [line.split() for line in lines] == [
+        ["1", "1.0000", "█" * 30, "yes"],
+        ["2", "0.5000", "█" * 15 + "░" * 15, "rather\\nso"],
+        ["3", "-0.2500", "░" * 30, "no"],
+    ]
+    scores = ours.compute_similarity(SOME[0], SOME[:2])
+    ours.display_results(SOME[0], SOME[:2], scores)
+    assert f"{max(scores[0]):.4f}" in capsys.readouterr().out.splitlines()[2]
 
 
 def test_the_published_checkpoints_code_runs_where_the_user_says_so(tmp_path, models):

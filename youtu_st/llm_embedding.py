@@ -4,8 +4,9 @@ A script that has the class in it runs here once it imports the class instead::
 
     from youtu_st.llm_embedding import LLMEmbeddingModel
 
-Vectors are those of the scripts: positions are counted (see ``docs/mask.md``), 1,024 tokens are read, and the
-network is float32.
+Vectors are those of ``usage/infer_llm_embedding.py``: positions are counted (see ``docs/mask.md``), 1,024 tokens
+are read, the network is float32, and a query stands after ``Query: ``. The scripts at the root of the repository
+have the class with ``Query:`` and no space, which is another vector: set :attr:`query_instruction` to it.
 """
 
 from __future__ import annotations
@@ -15,16 +16,21 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from sentence_transformers.util import batch_to_device
 from torch import Tensor
 
 from youtu_st.encoder import Encoder
-from youtu_st.errors import InputError
+from youtu_st.errors import InputError, printable
 from youtu_st.inputs import check_count
 from youtu_st.loading.load import load
 from youtu_st.modules.settings import prompt_for
-from youtu_st.spec.prompts import PLACEHOLDER, each_instruction
+from youtu_st.spec import instructions
+from youtu_st.spec.prompts import PLACEHOLDER, each_instruction, fill
 
 SPEC = "youtu-embedding-script"
+QUERY_TASK = "Given a search query, retrieve passages that answer the question"
+_BAR = 30
+_STAND_IN = "some words, of which tokens are left in any vocabulary"
 
 
 class LLMEmbeddingModel:
@@ -74,7 +80,7 @@ class LLMEmbeddingModel:
         first.template = PLACEHOLDER  # instructions are whole prompts here
         self.batch_size = batch_size
         self.max_length = max_length
-        self.query_instruction = prompt_for(self.model, "query")
+        self.query_instruction = fill(instructions.template(SPEC, "usage"), QUERY_TASK)
         self.doc_instruction = prompt_for(self.model, "document")
         self._encoder = Encoder(self.model, truncation="ignore")
 
@@ -150,9 +156,48 @@ class LLMEmbeddingModel:
         rows: list[list[float]] = self.compute_similarity_for_vectors(*vectors).tolist()
         return rows
 
+    def display_results(self, query: str, passages: Sequence[str], scores: Sequence[Sequence[float]]) -> None:
+        """Print the passages of a query, the most similar first, with their scores.
+
+        Args:
+            query: The query.
+            passages: Its passages.
+            scores: What :meth:`compute_similarity` gives for them; the first list is the query's.
+        """
+        print(f"\nQuery: {printable(query)}")
+        ranked = sorted(zip(scores[0], passages, strict=True), key=lambda pair: -pair[0])
+        for rank, (score, passage) in enumerate(ranked, start=1):
+            full = min(_BAR, max(0, int(score * _BAR)))
+            print(f"{rank:3}  {score:7.4f}  {'█' * full}{'░' * (_BAR - full)}  {printable(passage)}")
+
     def _encode(self, texts: str | Sequence[str], instruction: str | Sequence[str]) -> Tensor:
         listed = [texts] if isinstance(texts, str) else texts
-        return torch.from_numpy(self._encoder.encode_query(listed, instruction=instruction)).to(self.device)
+        each = each_instruction(instruction, len(listed))
+        alone = self._added_tokens_alone(listed, each)
+        # Another text stands in for those: messages name positions.
+        others = [_STAND_IN if i in alone else text for i, text in enumerate(listed)]
+        found = self._encoder.encode_query(others, instruction=each)
+        if alone:
+            first: Any = self.model[0]
+            with torch.inference_mode():
+                features = batch_to_device(first.collate(list(alone.values())), self.device)
+                found[list(alone)] = self.model(features)["sentence_embedding"].float().cpu().numpy()
+        return torch.from_numpy(found).to(self.device)
+
+    def _added_tokens_alone(self, texts: Sequence[str], told: Sequence[str | None]) -> dict[int, Any]:
+        """Rows of the texts of which only tokens that the tokenizer added are left, by position.
+
+        Where it adds an end token to the instruction too, one token more is dropped than the instruction has:
+        of a text of one token the scripts return that end token's vector, which ``Encoder`` refuses.
+        """
+        short = [i for i, text in enumerate(texts) if isinstance(text, str) and text]
+        first: Any = self.model[0]
+        rows = first.tokenize_texts([texts[i] for i in short], [told[i] or "" for i in short])
+        return {
+            i: row
+            for i, row in zip(short, rows, strict=True)
+            if row.content.any() and (row.is_blank or texts[i].isspace())
+        }
 
 
 def _bare(sentences: Sequence[str], instruction: str | Sequence[str]) -> list[str]:
