@@ -79,6 +79,10 @@ def test_encode_takes_whole_texts_with_one_instruction_or_one_each(models):
     same(ours.encode(texts, each), theirs.encode(texts, each))
     texts = [TASK + text for text in SOME]
     same(ours.encode(texts, TASK), theirs.encode(texts, TASK))
+    same(ours.encode(texts[0], TASK), theirs.encode(texts[0], TASK))  # one str is one text
+    for call in (ours.encode_queries, ours.encode_passages, lambda given: ours.encode(given, "")):
+        with pytest.raises(InputError, match="text 0 must "):
+            call(b"abc")
 
 
 def test_where_the_published_class_gives_nan_there_is_an_error(models):
@@ -152,6 +156,8 @@ def test_the_published_checkpoints_code_runs_where_the_user_says_so(tmp_path, mo
 
 def test_mistakes_are_told(models, directory):
     ours, _ = models
+    with pytest.raises(InputError, match="text 0 must begin with its instruction 'y: '"):
+        ours.encode("abc", "y: ")
     with pytest.raises(InputError, match="text 1 must begin with its instruction 'y: '.*encode_queries"):
         ours.encode(["y: a", "b"], "y: ")
     with pytest.raises(InputError, match=r"2 texts need 2 instructions \(or one str for all\), not 1"):

@@ -4,9 +4,10 @@ A script that has the class in it runs here once it imports the class instead::
 
     from youtu_st.llm_embedding import LLMEmbeddingModel
 
-Vectors are those of ``usage/infer_llm_embedding.py``: positions are counted (see ``docs/mask.md``), 1,024 tokens
-are read, the network is float32, and a query stands after ``Query: ``. The scripts at the root of the repository
-have the class with ``Query:`` and no space, which is another vector: set :attr:`query_instruction` to it.
+Vectors are those of ``usage/infer_llm_embedding.py``: positions are counted (see ``docs/mask.md``), 1,024
+tokens are read, the network is float32, and a query stands after ``Query: ``. The scripts at the root of the
+repository have the class with ``Query:`` and no space, which is another vector: set
+:attr:`query_instruction` to it.
 """
 
 from __future__ import annotations
@@ -98,11 +99,11 @@ class LLMEmbeddingModel:
             raise InputError(f"max_length is {value}, and the network reads at most {limit} tokens")
         self.model.max_seq_length = value
 
-    def encode(self, sentences_batch: Sequence[str], instruction: str | Sequence[str]) -> Tensor:
+    def encode(self, sentences_batch: str | Sequence[str], instruction: str | Sequence[str]) -> Tensor:
         """Encode texts that begin with their instruction.
 
         Args:
-            sentences_batch: ``instruction + text``, each.
+            sentences_batch: ``instruction + text``, each; one str is one text.
             instruction: What they begin with: one for all, or one for each.
 
         Returns:
@@ -112,7 +113,8 @@ class LLMEmbeddingModel:
             InputError: If a text does not begin with its instruction; or has no more tokens with it than the
                 instruction alone, where the published class gives NaN; or as for ``Encoder.encode_query``.
         """
-        return self._encode(_bare(sentences_batch, instruction), instruction)
+        listed = [sentences_batch] if isinstance(sentences_batch, str) else sentences_batch
+        return self._encode(_bare(listed, instruction), instruction)
 
     def encode_queries(self, queries: str | Sequence[str]) -> Tensor:
         """Encode queries after :attr:`query_instruction`.

@@ -11,6 +11,7 @@ from youtu_st.encoder import Encoder
 from youtu_st.errors import InputError
 from youtu_st.frameworks.arguments import check_encode_arguments, refuse_settings
 from youtu_st.inference.dynamic_batching import DynamicBatcher
+from youtu_st.inputs import check_texts
 from youtu_st.modules.settings import prompts_for
 from youtu_st.protocol import Role as Role
 from youtu_st.protocol import TextEncoder, Vectors
@@ -73,12 +74,14 @@ class Embedder:
         self, role: Role, texts: Sequence[str], *, instruction: str | None = None, show_progress: bool = False
     ) -> Rows:
         """One list of floats per text, of unit length, in order; raises as the encoder does."""
-        rows: Rows = self._encode((role, instruction), texts, show_progress=show_progress).tolist()
+        rows: Rows = self._encode(
+            (role, instruction), check_texts(texts), show_progress=show_progress
+        ).tolist()
         return rows
 
     async def aembed(self, role: Role, texts: Sequence[str], *, instruction: str | None = None) -> Rows:
         """As :meth:`embed`, without blocking the event loop; concurrent calls share batches."""
-        rows: Rows = (await self._batcher((role, instruction), texts)).tolist()
+        rows: Rows = (await self._batcher((role, instruction), check_texts(texts))).tolist()
         return rows
 
     def _encode(

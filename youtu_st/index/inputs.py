@@ -61,8 +61,8 @@ def check_batch(texts: Iterable[str], ids: Iterable[str] | None, metadata: Itera
 
 
 def listed(values: Any) -> Any:
-    """Any iterable as a list; one str, and what is no iterable, as they are: for the check to refuse."""
-    return values if isinstance(values, str) or not isinstance(values, Iterable) else list(values)
+    """Any iterable as a list; a str, bytes, and what is no iterable, as they are: for the check to refuse."""
+    return values if isinstance(values, str | bytes) or not isinstance(values, Iterable) else list(values)
 
 
 def alone(query: Any) -> Any:
@@ -111,7 +111,7 @@ def _new_ids(count: int) -> list[str]:
 
 def _metadata_rows(metadata: Iterable[Any]) -> list[str]:
     """Each dictionary as JSON; flat ones in one call of the encoder, which takes a third of the time."""
-    if isinstance(metadata, Mapping | str):
+    if isinstance(metadata, Mapping | str | bytes):
         raise InputError(f"metadata must be a list of one dictionary for each text, not {brief(metadata)}")
     values = [{} if value is None else value for value in metadata]
     kinds = map(type, chain.from_iterable(map(dict.values, values)))

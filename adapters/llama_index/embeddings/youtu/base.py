@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from llama_index.core.base.embeddings.base import Embedding
@@ -19,6 +19,7 @@ from llama_index.embeddings.youtu.cache import CachePart, part_name
 from youtu_st.errors import InputError
 from youtu_st.frameworks.arguments import encoder_settings
 from youtu_st.frameworks.embedder import Embedder, Embeds
+from youtu_st.inputs import check_texts
 from youtu_st.protocol import Role, TextEncoder
 
 BATCH_TEXTS = 1024
@@ -185,7 +186,12 @@ class YoutuEmbedding(Embeds, HuggingFaceEmbedding):
     def get_text_embedding_batch(
         self, texts: list[str], show_progress: bool = False, **kwargs: Any
     ) -> list[Embedding]:
-        """The vectors of texts, in order."""
+        """The vectors of texts, in order.
+
+        Raises:
+            InputError: If they are no list of str, or one is blank: the message has its position.
+        """
+        check_texts(texts)
         part = self._caching("document")
         return super(YoutuEmbedding, part).get_text_embedding_batch(texts, show_progress, **kwargs)
 
@@ -193,8 +199,21 @@ class YoutuEmbedding(Embeds, HuggingFaceEmbedding):
         self, texts: list[str], show_progress: bool = False, **kwargs: Any
     ) -> list[Embedding]:
         """As :meth:`get_text_embedding_batch`, without blocking the event loop."""
+        check_texts(texts)
         part = self._caching("document")
         return await super(YoutuEmbedding, part).aget_text_embedding_batch(texts, show_progress, **kwargs)
+
+    def get_agg_embedding_from_queries(
+        self, queries: list[str], agg_fn: Callable[..., Embedding] | None = None
+    ) -> Embedding:
+        """One vector for several queries, their mean unless ``agg_fn`` says otherwise."""
+        return super().get_agg_embedding_from_queries(check_texts(queries, noun="query"), agg_fn)
+
+    async def aget_agg_embedding_from_queries(
+        self, queries: list[str], agg_fn: Callable[..., Embedding] | None = None
+    ) -> Embedding:
+        """As :meth:`get_agg_embedding_from_queries`, without blocking the event loop."""
+        return await super().aget_agg_embedding_from_queries(check_texts(queries, noun="query"), agg_fn)
 
     def _caching(self, role: Role) -> YoutuEmbedding:
         """This, or a view of it whose cache holds nothing of another role, instruction or model."""

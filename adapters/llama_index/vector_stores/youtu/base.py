@@ -23,6 +23,7 @@ from llama_index.vector_stores.youtu.nodes import to_document, to_node
 from youtu_st.errors import InputError
 from youtu_st.frameworks.store import in_a_thread, opened
 from youtu_st.index import VectorIndex
+from youtu_st.index.inputs import check_ids
 from youtu_st.protocol import TextEncoder
 
 _FETCH = 20
@@ -225,6 +226,7 @@ class YoutuVectorStore(BasePydanticVectorStore):
         return [to_node(document) for document in found if document is not None]
 
     def _ids(self, node_ids: list[str] | None, condition: dict[str, Any]) -> list[str]:
+        node_ids = None if node_ids is None else check_ids(node_ids)
         if node_ids is not None and not condition:
             return node_ids
         matching = self._index.ids(condition)
@@ -258,7 +260,7 @@ class YoutuVectorStore(BasePydanticVectorStore):
             raise InputError(f"an option of a query must be mmr_threshold, not {next(iter(kwargs))!r}")
         condition = to_filter(query.filters)
         if query.doc_ids:
-            condition = {"$and": [condition, in_documents(query.doc_ids)]}
+            condition = {"$and": [condition, in_documents(check_ids(query.doc_ids))]}
         k, ids = query.similarity_top_k, query.node_ids or None
         if query.mode == VectorStoreQueryMode.DEFAULT:
             hits = self._index.search(question, k, condition, ids=ids)
