@@ -159,10 +159,38 @@ def test_metadata_does_not_change_a_vector(store: YoutuVectorStore, encoder: Tin
     assert len(caught) == 1
     assert "transformations=[splitter, embed_model]" in str(caught[0].message)
     assert (caught[0].category, caught[0].filename) == (UserWarning, __file__)
-    assert encoder.encoded == ["text of d", "text of a", "text of b", "text of c"]
+    pasted = [one.get_content(MetadataMode.EMBED) for one in made]
+    # That of d is right. Of a and b their texts, and to find out what else it is, what a was made of; so of c.
+    assert encoder.encoded == ["text of d", "text of a", "text of b", pasted[0], "text of c", pasted[2]]
     own = encoder.encode_document([f"text of {id}" for id in "abcd"])
     np.testing.assert_allclose(store.index.vectors(["a", "b", "c", "d"]), own, atol=1e-6)
     np.testing.assert_allclose(own[3], hidden.embedding, atol=1e-6)
+
+
+def test_embeddings_of_texts_alone_are_taken(store: YoutuVectorStore, encoder: TinyEncoder) -> None:
+    """As ``encode_document([text])`` makes them: they were encoded again, and called those of metadata too."""
+    many = [node(f"n{i}", metadata={"file": f"{i}.md"}) for i in range(60)]
+    rows = TinyEncoder(noise=0.0005).encode_document([one.get_content() for one in many])
+    for one, row in zip(many, rows, strict=True):
+        one.embedding = row.tolist()
+    encoder.encoded.clear()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        store.add(many)
+        assert len(encoder.encoded) == 8
+        store.add(many[:1])
+    np.testing.assert_allclose(store.index.vectors([one.node_id for one in many]), rows, atol=1e-6)
+
+
+def test_of_mixed_embeddings_each_node_has_its_texts(store: YoutuVectorStore, encoder: TinyEncoder) -> None:
+    many = [node(f"n{i}", metadata={"file": f"{i}.md"}) for i in range(20)]
+    for i, one in enumerate(many):
+        content = one.get_content(MetadataMode.EMBED if i in (0, 7) else MetadataMode.NONE)
+        one.embedding = None if i == 5 else encoder.encode_document([content])[0].tolist()
+    with pytest.warns(UserWarning, match="of their metadata and text together"):
+        store.add(many)
+    own = encoder.encode_document([one.get_content() for one in many])
+    np.testing.assert_allclose(store.index.vectors([one.node_id for one in many]), own, atol=1e-6)
 
 
 def test_metadata_changes_vectors_where_the_user_asks(tmp_path: Path, encoder: TinyEncoder) -> None:
@@ -226,7 +254,8 @@ def test_with_embed_metadata_an_embedding_of_the_text_alone_is_another_models(
     with pytest.raises(IndexMismatchError):
         store.add([a])
     store.embed_metadata = False
-    with pytest.warns(UserWarning, match="metadata"):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
         store.add([a])
     store.close()
 

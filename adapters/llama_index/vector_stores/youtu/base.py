@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from llama_index.core import VectorStoreIndex
+from llama_index.core.base.embeddings.base import BaseEmbedding
 from llama_index.core.bridge.pydantic import PrivateAttr
 from llama_index.core.schema import BaseNode, MetadataMode
 from llama_index.core.vector_stores.types import (
@@ -17,9 +19,9 @@ from llama_index.core.vector_stores.types import (
     VectorStoreQueryResult,
 )
 
-from llama_index.vector_stores.youtu.embeddings import METADATA_WARNING, check_embedding
+from llama_index.vector_stores.youtu.embeddings import METADATA_WARNING, check_embedding, of_text_alone
 from llama_index.vector_stores.youtu.filters import in_documents, to_filter
-from llama_index.vector_stores.youtu.nodes import to_document, to_node
+from llama_index.vector_stores.youtu.nodes import document_hashes, to_document, to_node
 from youtu_st.errors import InputError
 from youtu_st.frameworks.store import in_a_thread, opened
 from youtu_st.index import VectorIndex
@@ -114,8 +116,9 @@ class YoutuVectorStore(BasePydanticVectorStore):
     def add(self, nodes: Sequence[BaseNode], **kwargs: Any) -> list[str]:
         """Add nodes, all or none of them; a node with the id of a stored one replaces it.
 
-        A node without an embedding gets its vector from the index's encoder, and so does one whose embedding
-        was made with metadata, unless the store was made with ``embed_metadata``.
+        A node without an embedding gets its vector from the index's encoder. So does one whose embedding is
+        that of its metadata and text together, unless the store was made with ``embed_metadata``; a few are
+        compared to find out, and an embedding of the text alone is taken.
 
         Args:
             nodes: Nodes with a text; where an id comes twice, the last one counts.
@@ -143,21 +146,26 @@ class YoutuVectorStore(BasePydanticVectorStore):
         pasted = [node.get_content(MetadataMode.EMBED) for node in nodes]
         given = [i for i, node in enumerate(nodes) if node.embedding is not None]
         fit = [i for i in given if self.embed_metadata or pasted[i] == texts[i]]
-        if given and not self._checked:
-            check_embedding(nodes[(fit or given)[0]], self._index, with_metadata=self.embed_metadata)
+        rest = set(given) - set(fit)
+        known: dict[int, Any] = {}
+        if fit and not self._checked:
+            check_embedding(nodes[fit[0]], self._index, with_metadata=self.embed_metadata)
             self._checked = True
-        if len(fit) < len(given) and not self._warned:
+        if rest:
+            alone, known = of_text_alone(nodes, sorted(rest), self._index)
+            fit = [*fit, *alone]
+        if known and not self._warned:
             self._warned = True
             warnings.warn(METADATA_WARNING, UserWarning, stacklevel=3)
-        if not fit and not self.embed_metadata:
+        if not fit and not known and not self.embed_metadata:
             return None
         self._index.add([])  # takes the write lock before the encoder's work, which may take hours
-        rows: list[Any] = [node.embedding for node in nodes]
-        rest = sorted(set(range(len(nodes))) - set(fit))
-        if rest:
+        rows: list[Any] = [known.get(i, node.embedding) for i, node in enumerate(nodes)]
+        missing = sorted(set(range(len(nodes))) - {*fit, *known})
+        if missing:
             contents = pasted if self.embed_metadata else texts
-            encoded = self._index.encoder.encode_document([contents[i] for i in rest])
-            for i, row in zip(rest, encoded, strict=True):
+            encoded = self._index.encoder.encode_document([contents[i] for i in missing])
+            for i, row in zip(missing, encoded, strict=True):
                 rows[i] = row
         return rows
 
@@ -224,6 +232,29 @@ class YoutuVectorStore(BasePydanticVectorStore):
         """
         found = self._index.get(self._ids(node_ids, to_filter(filters)))
         return [to_node(document) for document in found if document is not None]
+
+    def document_hashes(self) -> dict[str, str]:
+        """The hash of each source document of the nodes, by its id.
+
+        With these in its docstore, LlamaIndex knows which documents have changed:
+        ``docstore.set_document_hashes(store.document_hashes())``.
+        """
+        found = self._index.get(self._index.ids())
+        return document_hashes(document for document in found if document is not None)
+
+    def as_index(self, embed_model: BaseEmbedding, **kwargs: Any) -> VectorStoreIndex:
+        """``VectorStoreIndex.from_vector_store``, and it knows the documents whose nodes are here.
+
+        So ``refresh_ref_docs`` encodes those that have changed since, and no others. To LlamaIndex's own index
+        over any store, all are new: it adds them a second time.
+
+        Args:
+            embed_model: What embeds, such as ``YoutuEmbedding(encoder=store.index.encoder)``.
+            **kwargs: As for ``VectorStoreIndex``, such as ``transformations``.
+        """
+        index = VectorStoreIndex.from_vector_store(self, embed_model, **kwargs)
+        index.docstore.set_document_hashes(self.document_hashes())
+        return index
 
     def _ids(self, node_ids: list[str] | None, condition: dict[str, Any]) -> list[str]:
         node_ids = None if node_ids is None else check_ids(node_ids)

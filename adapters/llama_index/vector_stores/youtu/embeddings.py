@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import numpy as np
 from llama_index.core.schema import BaseNode, MetadataMode
 
 from youtu_st.errors import IndexMismatchError
 from youtu_st.index import VectorIndex
 from youtu_st.inputs import unit_rows
 from youtu_st.probes import PROBE_COSINE, lowest_cosine
+from youtu_st.protocol import Vectors
+
+_SAMPLE = 8
 
 METADATA_WARNING = (
     "nodes came with embeddings of their metadata and text together. Metadata does not change a vector here, "
@@ -18,26 +24,63 @@ METADATA_WARNING = (
 )
 
 
+def of_text_alone(
+    nodes: Sequence[BaseNode], positions: Sequence[int], index: VectorIndex
+) -> tuple[list[int], dict[int, Vectors]]:
+    """Which embeddings of nodes with metadata are the vectors of their texts alone, by a few of them.
+
+    Args:
+        nodes: Nodes, and
+        positions: which of them have both an embedding and metadata that LlamaIndex would embed.
+        index: What they are for.
+
+    Returns:
+        The positions of those that are, all of them if a sample is; and for the others of the sample, the
+        vectors that they should have.
+
+    Raises:
+        InputError: If an embedding of the sample is not finite or is zero.
+        IndexMismatchError: If one is neither that of its text nor that of text and metadata.
+    """
+    places = np.linspace(0, len(positions) - 1, min(len(positions), _SAMPLE)).round().astype(int)
+    sample = [positions[place] for place in places]
+    own = index.encoder.encode_document([nodes[i].get_content(MetadataMode.NONE) for i in sample])
+    right, others = [], {}
+    for i, row in zip(sample, own, strict=True):
+        if _cosine(nodes[i], row) >= PROBE_COSINE:
+            right.append(i)
+        elif not others:
+            check_embedding(nodes[i], index, with_metadata=True)
+        if i not in right:
+            others[i] = row
+    return (right, others) if others else (list(positions), {})
+
+
+def _cosine(node: BaseNode, row: Vectors) -> float:
+    """That of a node's embedding with a vector; -1 where its length is another."""
+    embedding = node.get_embedding()
+    given = unit_rows([embedding], (1, len(embedding)), f"the embedding of node {node.node_id!r}")
+    return lowest_cosine(row[None], given) if given.shape[1] == len(row) else -1.0
+
+
 def check_embedding(node: BaseNode, index: VectorIndex, *, with_metadata: bool) -> None:
     """Compare a node's embedding with the encoder's own vector; nothing else would find out a wrong model.
 
-    ``with_metadata``, it has to be that of text and metadata; otherwise that of the text will do too.
+    ``with_metadata``, that is the vector of text and metadata; otherwise that of the text.
 
     Raises:
         InputError: If the embedding is not finite or is zero.
         IndexMismatchError: If it has another length, or a cosine below ``PROBE_COSINE``.
     """
-    embedding = node.get_embedding()
-    given = unit_rows([embedding], (1, len(embedding)), f"the embedding of node {node.node_id!r}")
-    modes = [MetadataMode.EMBED] if with_metadata else [MetadataMode.EMBED, MetadataMode.NONE]
-    contents = dict.fromkeys(node.get_content(mode) for mode in modes)
-    expected = index.encoder.encode_document(list(contents))
-    found = f"it has {len(embedding)} numbers, not {expected.shape[1]}"
-    if len(embedding) == expected.shape[1]:
-        cosine = max(lowest_cosine(row[None], given) for row in expected)
-        if cosine >= PROBE_COSINE:
-            return
-        found = f"its cosine with the encoder's own vector is {cosine:.4f}, not at least {PROBE_COSINE}"
+    mode = MetadataMode.EMBED if with_metadata else MetadataMode.NONE
+    (expected,) = index.encoder.encode_document([node.get_content(mode)])
+    cosine = _cosine(node, expected)
+    if cosine >= PROBE_COSINE:
+        return
+    length = len(node.get_embedding())
+    found = f"its cosine with the encoder's own vector is {cosine:.4f}, not at least {PROBE_COSINE}"
+    if length != len(expected):
+        found = f"it has {length} numbers, not {len(expected)}"
     raise IndexMismatchError(
         f"the embedding of node {node.node_id!r} is not of this index's encoder, {index.manifest.model}: "
         f"{found}; nothing was added. Let LlamaIndex embed with YoutuEmbedding(encoder=store.index.encoder), "

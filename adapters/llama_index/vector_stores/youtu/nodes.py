@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from llama_index.core.schema import (
@@ -94,3 +95,24 @@ def to_node(document: Document | Hit) -> BaseNode:
             f"document {id!r} has metadata under {RECORD!r} that is no node's record ({error!r}): "
             "add the document again without it"
         ) from error
+
+
+_OF_SEVERAL = "several, or unknown"
+"""The hash of a document whose nodes name none, or more than one: whatever it is now, it has changed."""
+
+
+def document_hashes(documents: Iterable[Document]) -> dict[str, str]:
+    """The hash that each source document of some stored nodes had, by its id, as LlamaIndex's docstores keep.
+
+    Raises:
+        IndexDamagedError: If a node's record cannot be read.
+    """
+    hashes: dict[str, str] = {}
+    for document in documents:
+        node = to_node(document)
+        source = node.source_node
+        if source is None and not isinstance(node, DocumentNode):
+            continue
+        id, hash = (node.node_id, node.hash) if source is None else (source.node_id, source.hash)
+        hashes[id] = hash if hash and hashes.get(id, hash) == hash else _OF_SEVERAL
+    return hashes
