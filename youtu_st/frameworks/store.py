@@ -8,10 +8,9 @@ from functools import wraps
 from pathlib import Path
 from typing import Any, TypeVar
 
-from youtu_st.encoder import Encoder
 from youtu_st.errors import InputError
-from youtu_st.index import VectorIndex, read_manifest
-from youtu_st.protocol import TextEncoder, settings_of
+from youtu_st.index import VectorIndex
+from youtu_st.protocol import TextEncoder
 
 Result = TypeVar("Result")
 
@@ -19,17 +18,13 @@ Result = TypeVar("Result")
 def opened(index: VectorIndex | str | Path, encoder: TextEncoder | None) -> VectorIndex:
     """An index that is open, if its vectors are the encoder's, or that of a directory.
 
-    Without an encoder, this process's one for the model and the settings that the manifest names opens the
-    directory.
+    Without an encoder, the model that the manifest names opens the directory.
 
     Raises:
         InputError: If ``index`` is something else.
         YoutuError: As for ``VectorIndex.open`` and ``VectorIndex.check``.
     """
     if isinstance(index, str | Path):
-        if encoder is None:
-            manifest = read_manifest(index)
-            encoder = Encoder.shared(manifest.model, **settings_of(manifest.identity))
         return VectorIndex.open(index, encoder)
     if not isinstance(index, VectorIndex):
         raise InputError(

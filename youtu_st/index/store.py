@@ -17,6 +17,7 @@ from youtu_st.index.documents import DocumentStore
 from youtu_st.index.filters import Compiled, Filter, compile_filter
 from youtu_st.index.manifest import Manifest, check_encoder, check_probes, read_manifest
 from youtu_st.index.mmr import mmr
+from youtu_st.index.model import encoder_of
 from youtu_st.index.results import Document, Hit
 from youtu_st.index.rows import Rows
 from youtu_st.index.vectors import Found, VectorTable
@@ -63,7 +64,7 @@ class VectorIndex:
 
     @classmethod
     def open(
-        cls, path: str | Path, encoder: TextEncoder, *, search_parameters: str | None = None
+        cls, path: str | Path, encoder: TextEncoder | None = None, *, search_parameters: str | None = None
     ) -> VectorIndex:
         """Open an index for reading; its first ``add`` or ``delete`` makes it the writer.
 
@@ -71,14 +72,17 @@ class VectorIndex:
             path: The directory.
             encoder: The encoder it was built with. Another dtype, device or backend may open it if its
                 vectors of the manifest's probe texts have a cosine of at least 0.999 to the stored ones.
+                None: this process's one for the model that the manifest names.
             search_parameters: FAISS parameters such as ``"nprobe=64"`` or ``"efSearch=128"``.
 
         Raises:
             IndexNotFoundError: If there is no index.
             IndexMismatchError: If the encoder is another: the message lists what differs.
             IndexDamagedError: If a file cannot be read: the message names it.
+            ModelLoadError: If there is no encoder, and the manifest's model cannot be loaded here.
         """
         manifest = read_manifest(path)
+        encoder = encoder_of(manifest, path) if encoder is None else encoder
         check_encoder(manifest, encoder, Path(path))
         return cls(IndexDirectory(Path(path), manifest, search_parameters), encoder)
 

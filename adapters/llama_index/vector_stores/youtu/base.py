@@ -245,8 +245,8 @@ class YoutuVectorStore(BasePydanticVectorStore):
     def as_index(self, embed_model: BaseEmbedding, **kwargs: Any) -> VectorStoreIndex:
         """``VectorStoreIndex.from_vector_store``, and it knows the documents whose nodes are here.
 
-        So ``refresh_ref_docs`` encodes those that have changed since, and no others. To LlamaIndex's own index
-        over any store, all are new: it adds them a second time.
+        So ``refresh_ref_docs`` encodes those that have changed since, and no others. To LlamaIndex's own
+        index over any store, all are new: it adds them a second time.
 
         Args:
             embed_model: What embeds, such as ``YoutuEmbedding(encoder=store.index.encoder)``.

@@ -45,7 +45,8 @@ def of_text_alone(
     places = np.linspace(0, len(positions) - 1, min(len(positions), _SAMPLE)).round().astype(int)
     sample = [positions[place] for place in places]
     own = index.encoder.encode_document([nodes[i].get_content(MetadataMode.NONE) for i in sample])
-    right, others = [], {}
+    right: list[int] = []
+    others: dict[int, Vectors] = {}
     for i, row in zip(sample, own, strict=True):
         if _cosine(nodes[i], row) >= PROBE_COSINE:
             right.append(i)
