@@ -16,11 +16,23 @@ def relevance(cosine: float) -> float:
     return min(1.0, max(0.0, (1 + cosine) / 2))
 
 
+# What FAISS takes, and what is to be said to who passes it here.
+_INSTEAD = {
+    "distance_strategy": "leave it out, for scores are cosines",
+    "normalize_L2": "leave it out, for vectors are of unit length",
+    "relevance_score_fn": "leave it out, for relevance is (1 + cosine) / 2",
+    "docstore": "leave it out, for the index holds the documents",
+    "index_to_docstore_id": "leave it out, for the index keeps the ids",
+    "embedding_function": "use embedding=",
+}
+
+
 def refuse(unknown: Mapping[str, Any], *allowed: str) -> None:
     """Raise a TypeError for keywords that nobody reads, naming those that are allowed."""
     if unknown:
         names = ", ".join(map(repr, unknown))
-        raise TypeError(f"unknown keyword {names}: allowed here are {', '.join(allowed)}")
+        hints = [f"; {name}: {_INSTEAD[name]}" for name in unknown if name in _INSTEAD]
+        raise TypeError(f"unknown keyword {names}: allowed here are {', '.join(allowed)}{''.join(hints)}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +55,9 @@ class Search:
             TypeError: For an unknown keyword.
         """
         known = ("filter", "score_threshold")
+        options = dict(options)
+        # Of FAISS, which filters the nearest fetch_k only. Here a filter sees all documents.
+        check_count("fetch_k", options.pop("fetch_k", 1))
         refuse({name: value for name, value in options.items() if name not in known}, *known)
         share = check_share("lambda_mult", lambda_mult)
         search = cls(check_count("k", k), check_count("fetch_k", fetch_k), share, **options)

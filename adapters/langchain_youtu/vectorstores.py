@@ -19,6 +19,7 @@ from typing_extensions import Self
 
 from langchain_youtu.documents import Scored, langchain_document, refuse_records, scored
 from langchain_youtu.encoders import EmbeddingsEncoder, embedding_for, encoder_for, one_of
+from langchain_youtu.faiss_calls import FaissCalls
 from langchain_youtu.searches import Search, refuse, relevance
 from youtu_st.errors import InputError
 from youtu_st.frameworks.store import opened
@@ -26,11 +27,12 @@ from youtu_st.index import VectorIndex
 from youtu_st.protocol import TextEncoder
 
 
-class YoutuVectorStore(VectorStore):
+class YoutuVectorStore(FaissCalls, VectorStore):
     """Documents in a :class:`~youtu_st.index.VectorIndex`: on disk, found by cosine, without pickle.
 
     Every search takes ``filter`` (a dictionary, see ``docs/index-format.md``) and ``score_threshold``, the
-    least relevance from 0 to 1, where relevance is (1 + cosine) / 2. Any other keyword is a ``TypeError``.
+    least relevance from 0 to 1, where relevance is (1 + cosine) / 2. Any other keyword is a ``TypeError``,
+    but for ``fetch_k``, which means something to ``max_marginal_relevance_search`` only.
 
         >>> store = YoutuVectorStore.create("planets", encoder=encoder)
         >>> ids = store.add_texts(["Mars is red.", "Venus is hot."], [{"n": 4}, {"n": 2}])
@@ -41,6 +43,7 @@ class YoutuVectorStore(VectorStore):
         encoder: What opens the directory. Default: the model that its manifest names.
         embedding: Any LangChain ``Embeddings`` instead; it also encodes the questions. Documents are always
             encoded by the index's encoder, and for an open index the two must agree.
+        **unknown: None is known.
 
     Raises:
         InputError: If both are given, or one is not what it should be.
@@ -55,7 +58,9 @@ class YoutuVectorStore(VectorStore):
         *,
         encoder: TextEncoder | None = None,
         embedding: Embeddings | None = None,
+        **unknown: Any,
     ) -> None:
+        refuse(unknown, "index", "encoder", "embedding")
         embedding = one_of(encoder, embedding)
         wanted = None if embedding is None else encoder_for(embedding)
         self._index = opened(index, wanted)
@@ -123,6 +128,13 @@ class YoutuVectorStore(VectorStore):
             TypeError: For an unknown keyword.
         """
         refuse(unknown, "ids", "path", "factory")
+        return cls._made(path, embedding, factory, (texts, metadatas, ids, None))
+
+    @classmethod
+    def _made(
+        cls, path: str | Path | None, embedding: Embeddings, factory: str, documents: tuple[Any, ...]
+    ) -> Self:
+        """A store over a new index of some documents, the arguments of :meth:`_add`."""
         with ExitStack() as undo:  # on any error
             if path is None:
                 where = undo.enter_context(tempfile.TemporaryDirectory(prefix="youtu-index-"))
@@ -130,7 +142,7 @@ class YoutuVectorStore(VectorStore):
             if path is not None:
                 undo.callback(shutil.rmtree, path)  # it was vacant: all of it was made here
             undo.callback(store.index.close)
-            store.add_texts(texts, metadatas, ids=ids)
+            store._add(*documents)
             undone = undo.pop_all()
         if path is None:
             store._remove = weakref.finalize(store, undone.close)
@@ -191,12 +203,14 @@ class YoutuVectorStore(VectorStore):
             TypeError: For an unknown keyword.
         """
         refuse(unknown, "ids", "batch_size")
+        return self._add(texts, metadatas, ids, None)
+
+    def _add(self, texts: Any, metadatas: Any, ids: Any, vectors: Any) -> list[str]:
         if isinstance(metadatas, list | tuple):
             refuse_records(metadatas)
-        given: Any = ids  # what else may be wrong with them the index knows
-        if isinstance(ids, list | tuple):
-            given = [uuid.uuid4().hex if id is None else id for id in ids]
-        return self._index.add(texts, given, metadatas)
+        if isinstance(ids, list | tuple):  # what else may be wrong with them the index knows
+            ids = [uuid.uuid4().hex if id is None else id for id in ids]
+        return self._index.add(texts, ids, metadatas, vectors=vectors)
 
     def delete(self, ids: Sequence[str] | None = None, **unknown: Any) -> bool:
         """Delete documents; unknown ids are not an error.
