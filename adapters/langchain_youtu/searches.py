@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from youtu_st.index import Hit, VectorIndex
+from youtu_st.index import Hit, VectorIndex, without_records
 from youtu_st.index.filters import Filter, compile_filter
 from youtu_st.inputs import check_count, check_share
 
@@ -16,6 +16,7 @@ def relevance(cosine: float) -> float:
     return min(1.0, max(0.0, (1 + cosine) / 2))
 
 
+_DEEPEST = 30
 # What FAISS takes, and what is to be said to who passes it here.
 _INSTEAD = {
     "distance_strategy": "leave it out, for scores are cosines",
@@ -35,6 +36,22 @@ def refuse(unknown: Mapping[str, Any], *allowed: str) -> None:
         raise TypeError(f"unknown keyword {names}: allowed here are {', '.join(allowed)}{''.join(hints)}")
 
 
+def as_faiss_has_it(filter: Any, depth: int = 0) -> Any:
+    """A filter in which a list is any of its values, and ``$neq`` is ``$ne``, as an index takes it."""
+    if not isinstance(filter, Mapping) or depth > _DEEPEST:  # which the index refuses
+        return filter
+    translated: dict[Any, Any] = {}
+    for name, value in filter.items():
+        if name in ("$and", "$or") and isinstance(value, list):
+            value = [as_faiss_has_it(part, depth + 1) for part in value]
+        elif isinstance(value, Mapping):
+            value = as_faiss_has_it(value, depth + 1)
+        elif isinstance(value, list) and not (isinstance(name, str) and name.startswith("$")):
+            value = {"$in": value}
+        translated["$ne" if name == "$neq" else name] = value
+    return translated
+
+
 @dataclass(frozen=True, slots=True)
 class Search:
     """What is asked for, beside the question."""
@@ -42,7 +59,7 @@ class Search:
     k: int
     fetch_k: int
     lambda_mult: float
-    filter: Filter | None = None
+    filter: Filter | Callable[[dict[str, Any]], bool] | None = None
     score_threshold: float | None = None
 
     @classmethod
@@ -60,30 +77,35 @@ class Search:
         check_count("fetch_k", options.pop("fetch_k", 1))
         refuse({name: value for name, value in options.items() if name not in known}, *known)
         share = check_share("lambda_mult", lambda_mult)
-        search = cls(check_count("k", k), check_count("fetch_k", fetch_k), share, **options)
-        compile_filter(search.filter)
+        filter = as_faiss_has_it(options.pop("filter", None))
+        search = cls(check_count("k", k), check_count("fetch_k", fetch_k), share, filter, **options)
+        if not callable(filter):
+            compile_filter(filter)
         if search.score_threshold is not None:
             check_share("score_threshold", search.score_threshold)
         return search
 
     def near(self, index: VectorIndex, vector: list[float]) -> list[Hit]:
         """The nearest documents, best first."""
-        return self._relevant(index.search(vector, self.k, self.filter))
+        return self._relevant(index.search(vector, self.k, **self._confinement(index)))
 
     def diverse(self, index: VectorIndex, vector: list[float]) -> list[Hit]:
         """Documents that are near and unlike each other, chosen among those that are relevant enough."""
-        ids = None
+        confined = self._confinement(index)
         if self.score_threshold is not None:
-            fetched = index.search(vector, max(self.k, self.fetch_k), self.filter)
-            ids = [hit.id for hit in self._relevant(fetched)]
+            fetched = index.search(vector, max(self.k, self.fetch_k), **confined)
+            confined["ids"] = [hit.id for hit in self._relevant(fetched)]
         return index.search_diverse(
-            vector,
-            self.k,
-            fetch_k=self.fetch_k,
-            lambda_mult=self.lambda_mult,
-            filter=self.filter,
-            ids=ids,
+            vector, self.k, fetch_k=self.fetch_k, lambda_mult=self.lambda_mult, **confined
         )
+
+    def _confinement(self, index: VectorIndex) -> dict[str, Any]:
+        """The filter, or the ids of the documents whose metadata a function likes, which looks at all."""
+        if not callable(self.filter):
+            return {"filter": self.filter}
+        documents = (document for document in index.get(index.ids()) if document is not None)
+        liked = [one.id for one in documents if self.filter(without_records(one.metadata))]
+        return {"ids": liked}
 
     def _relevant(self, hits: list[Hit]) -> list[Hit]:
         least = self.score_threshold

@@ -222,8 +222,6 @@ def test_wrong_arguments_of_mmr(store: YoutuVectorStore, encoder: TinyEncoder) -
         store.max_marginal_relevance_search("question", lambda_mult=2)
     with pytest.raises(InputError, match="fetch_k must be an int of at least 1, not 0"):
         asyncio.run(store.amax_marginal_relevance_search("question", fetch_k=0))
-    with pytest.raises(TypeError, match="'fetch_k': allowed here are filter, score_threshold"):
-        store.similarity_search("question", fetch_k=3)
     assert encoder.encoded == []
 
 
@@ -258,10 +256,9 @@ def test_concurrent_searches_share_a_batch_and_leave_the_loop_free(tmp_path: Pat
             assert in_time
             return super().encode_query(texts, **options)
 
-    class Filter(dict[str, Any]):
-        def items(self) -> Any:
-            threads.add(threading.get_ident())
-            return super().items()
+    def seen(metadata: dict[str, Any]) -> bool:
+        threads.add(threading.get_ident())
+        return True
 
     threads: set[int] = set()
     go.set()
@@ -271,8 +268,7 @@ def test_concurrent_searches_share_a_batch_and_leave_the_loop_free(tmp_path: Pat
         batches.clear()
 
         async def ask() -> list[list[Document]]:
-            filter = Filter({"n": None})
-            questions = [asyncio.ensure_future(store.asimilarity_search(t, 1, filter=filter)) for t in TEXTS]
+            questions = [asyncio.ensure_future(store.asimilarity_search(t, 1, filter=seen)) for t in TEXTS]
             while not batches:
                 await asyncio.sleep(0.01)  # which needs a free loop
             go.set()
