@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from youtu_st.errors import FilterError
-from youtu_st.index.filters import compile_filter
+from youtu_st.index.filters import compile_filter, prepare
 
 MISSING = object()
 COMPARE = {
@@ -57,6 +57,9 @@ def holds(value: Any, operator: str, operand: Any) -> bool:
         return not field(value, operand)
     if operator == "$size":
         return isinstance(value, list) and len(value) == operand
+    if operator in ("$substring", "$isubstring"):
+        fold = str.lower if operator == "$isubstring" else str
+        return any(isinstance(item, str) and fold(operand) in fold(item) for item in elements(value))
     if operator in ("$ne", "$nin"):
         return not holds(value, {"$ne": "$eq", "$nin": "$in"}[operator], operand)
     return any(equals(value, one) for one in (operand if operator == "$in" else [operand]))
@@ -84,6 +87,7 @@ def matches(metadata: Any, filter: dict[str, Any]) -> bool:
 def select(records: list[Any], filter: dict[str, Any] | None) -> list[int]:
     condition, values = compile_filter(filter)
     connection = sqlite3.connect(":memory:")
+    prepare(connection)
     connection.execute("CREATE TABLE documents (key INTEGER PRIMARY KEY, metadata TEXT)")
     rows = [(key, json.dumps(record, ensure_ascii=False)) for key, record in enumerate(records)]
     connection.executemany("INSERT INTO documents VALUES (?, ?)", rows)
@@ -113,6 +117,9 @@ condition = st.recursive(
     | st.dictionaries(st.sampled_from(["$eq", "$ne"]), scalar, min_size=1)
     | st.dictionaries(st.sampled_from(["$in", "$nin"]), st.lists(scalar, max_size=3), min_size=1)
     | st.dictionaries(st.sampled_from(sorted(COMPARE)), bound, min_size=1)
+    | st.dictionaries(
+        st.sampled_from(["$substring", "$isubstring"]), text | st.sampled_from("aAzZÀàΣσ中"), min_size=1
+    )
     | st.dictionaries(st.just("$size"), st.integers(0, 3) | st.just(2**70), min_size=1),
     lambda inner: inner.map(lambda one: {"$not": one}),
     max_leaves=3,
@@ -177,6 +184,12 @@ RECORDS: list[dict[str, Any]] = [
         ({"lang": "zh", "$or": []}, []),
         ({"$or": [{"$and": []}, {"lang": "zh"}]}, [0, 1, 2, 3]),
         ({"$or": [{"lang": "zh"}, {"lang": None}, {"year": 2023.5}, {"ok": {"$eq": True}}]}, [0, 1, 2, 3]),
+        ({"author.name": {"$substring": "i"}}, [0]),
+        ({"author.name": {"$substring": "l"}}, []),
+        ({"author.name": {"$isubstring": "l"}}, [0]),
+        ({"tags": {"$substring": ""}}, [0]),
+        ({"year": {"$substring": "02"}}, [2]),
+        ({"lang": {"$not": {"$isubstring": "ZH"}}}, [1, 2, 3]),
         ({"tags": {"$size": 0}}, [1]),
         ({"tags": {"$size": 2}}, [0]),
         ({"tags": {"$size": 2, "$eq": "b"}}, [0]),
@@ -208,6 +221,10 @@ def test_examples(filter: dict[str, Any] | None, expected: list[int]) -> None:
         ({"a": {}}, "condition on .*must not be empty; known operators"),
         ({"a": {"$gt": True}}, r"\$gt must be a number or a str, not True"),
         ({"a": {"$lt": None}}, r"\$lt must be a number or a str, not None"),
+        ({"a": {"$substring": 1}}, r"\$substring must be a str, not 1"),
+        ({"a": {"$isubstring": ["x"]}}, r"\$isubstring must be a str, .*not \['x'\]"),
+        ({"a": {"$substring": "x\0"}}, r"\$substring must be a str without NUL"),
+        ({"a": {"$contains": "x"}}, r"unknown operator '\$contains'.*\$substring, \$isubstring"),
         ({"a": {"$size": -1}}, r"\$size must be an int of at least 0, not -1"),
         ({"a": {"$size": True}}, r"\$size must .*not True"),
         ({"a": {"$size": 1.0}}, r"\$size must .*not 1\.0"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -15,7 +16,8 @@ Filter = Mapping[str, Any]
 Compiled = tuple[str, list[Any]]
 
 _COMPARISONS = {"$gt": ">", "$gte": ">=", "$lt": "<", "$lte": "<="}
-FIELD_OPERATORS = ("$eq", "$ne", "$in", "$nin", *_COMPARISONS, "$size", "$not")
+_SUBSTRINGS = {"$substring": "{0}", "$isubstring": "youtu_lower({0})"}
+FIELD_OPERATORS = ("$eq", "$ne", "$in", "$nin", *_COMPARISONS, *_SUBSTRINGS, "$size", "$not")
 LOGICAL_OPERATORS = ("$and", "$or", "$not")
 _MAX_DEPTH = 20  # SQLite's own parser stops not far beyond
 _MAX_CONDITIONS = 8_000  # of at most four values each: SQLite takes 32,766
@@ -27,6 +29,11 @@ _ELEMENTS = (
     "SELECT 1 FROM json_each(documents.metadata, ?) AS e WHERE json_type(documents.metadata, ?) <> 'object'"
 )
 _KIND = "CASE {0}.type WHEN 'integer' THEN 'real' ELSE {0}.type END"
+
+
+def prepare(connection: sqlite3.Connection) -> None:
+    """Give a connection what compiled filters call: SQLite's own ``lower`` knows ASCII only."""
+    connection.create_function("youtu_lower", 1, str.lower, deterministic=True)
 
 
 def compile_filter(filter: Filter | None) -> Compiled:
@@ -137,6 +144,8 @@ def _field(path: str, condition: Any, depth: int) -> Compiled:
 def _operator(path: str, name: Any, value: Any, depth: int) -> Compiled:
     if name in _COMPARISONS:
         return _compare(path, name, value)
+    if name in _SUBSTRINGS:
+        return _holds(path, name, value)
     simple: dict[Any, Callable[[], Compiled]] = {
         "$eq": lambda: _equal(path, value, "$eq"),
         "$ne": lambda: _negate(_equal(path, value, "$ne")),
@@ -178,6 +187,14 @@ def _compare(path: str, operator: str, value: Any) -> Compiled:
     # The bound goes through SQLite's own JSON reader, so that both sides are read alike.
     condition = f"e.type IN {kinds} AND e.value {_COMPARISONS[operator]} json_extract(?, '$')"
     return f"EXISTS ({_ELEMENTS} AND {condition})", [path, path, _dump(bound)]
+
+
+def _holds(path: str, operator: str, value: Any) -> Compiled:
+    bound = _scalar(value, operator)
+    if not isinstance(bound, str):
+        raise FilterError(f"{operator} must be a str, not {brief(value)}")
+    text, part = map(_SUBSTRINGS[operator].format, ("e.value", "json_extract(?, '$')"))
+    return f"EXISTS ({_ELEMENTS} AND e.type = 'text' AND instr({text}, {part}))", [path, path, _dump(bound)]
 
 
 def _size(path: str, value: Any) -> Compiled:

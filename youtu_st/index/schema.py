@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from youtu_st.errors import IndexDamagedError, VectorIndexError, brief, in_one_line
+from youtu_st.index.filters import prepare
 from youtu_st.index.rows import row_checksum
 from youtu_st.index.state import Change, State
 
@@ -72,6 +73,7 @@ def connect(path: Path, mode: str) -> sqlite3.Connection:
         timeout=30,
         check_same_thread=False,
     )
+    prepare(connection)
     connection.execute("PRAGMA trusted_schema=OFF")
     connection.execute("PRAGMA cell_size_check=ON")
     # FULL: what a transaction has committed survives a power cut, not only a kill.

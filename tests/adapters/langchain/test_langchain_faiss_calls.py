@@ -169,6 +169,20 @@ def test_filters_as_faiss_has_them(store: YoutuVectorStore, theirs: Any, ours: d
     assert retriever.invoke(QUERY) == expected
 
 
+@pytest.mark.parametrize("bad", ["A\0x", 2**64, -(2**64)])
+def test_what_sqlite_would_read_otherwise_is_refused(store: YoutuVectorStore, bad: Any) -> None:
+    for filter in (
+        {"k": bad},
+        {"k": [bad]},
+        {"k": {"$neq": bad}},
+        {"$or": [{"k": 1}, {"k": {"$in": [1, bad]}}]},
+    ):
+        with pytest.raises(FilterError, match="without NUL|64 bits"):
+            store.similarity_search(QUERY, filter=filter)
+    with pytest.raises(InputError, match="no NUL|64 bits"):
+        store.add_texts(["a"], [{"k": [bad]}])
+
+
 def test_a_filter_without_end_is_refused(store: YoutuVectorStore) -> None:
     endless: dict[str, Any] = {}
     endless["$not"] = endless

@@ -376,7 +376,9 @@ def test_query_restrictions(store: YoutuVectorStore) -> None:
         assert plain == diverse
         return plain
 
-    assert found(node_ids=[], doc_ids=[]) == found(filters=MetadataFilters(filters=[])) == "abcdefg"
+    # LlamaIndex's retrievers pass an empty list of node_ids for a store that keeps its texts.
+    assert found(node_ids=[]) == found(filters=MetadataFilters(filters=[])) == "abcdefg"
+    assert found(doc_ids=[]) == ""
     assert found(node_ids=["c", "f", "nowhere"]) == "cf"
     assert found(doc_ids=["x"]) == "aceg"  # g is of x and of y
     assert found(doc_ids=["x", "y"]) == "abcefg"
@@ -521,3 +523,34 @@ def test_async_methods_do_the_same_in_other_threads(tmp_path: Path, encoder: Tin
 def test_documents_are_nodes_too(store: YoutuVectorStore) -> None:
     store.add([Document(id_="whole", text="a whole document", metadata={"n": 1})])
     assert ids(store, "a whole document", filters=where(n=1)) == ["whole"]
+
+
+def test_what_users_of_other_stores_call(tmp_path: Path, encoder: TinyEncoder) -> None:
+    YoutuVectorStore.create(tmp_path / "index", encoder).close()
+    for opened in (
+        YoutuVectorStore.from_persist_dir(str(tmp_path / "index"), encoder=encoder),
+        YoutuVectorStore.from_persist_path(tmp_path / "index", encoder=encoder, embed_metadata=True),
+    ):
+        assert opened.index.path == tmp_path / "index"
+        opened.close()
+    makes = (
+        r"YoutuVectorStore\.create\(path, encoder, factory='Flat'\) makes one.*YoutuVectorStore\(path\) opens"
+    )
+    for call, said in (
+        (
+            lambda: YoutuVectorStore(faiss_index=object()),
+            "'faiss_index' is not taken here: its vectors have no",
+        ),
+        (lambda: YoutuVectorStore(tmp_path / "index", stores_text=True), "'stores_text' is not taken here"),
+        (lambda: YoutuVectorStore(), "an index must be given; "),
+        (
+            lambda: YoutuVectorStore.from_persist_dir("x", "default"),
+            "'namespace' is not taken here: each index",
+        ),
+        (
+            lambda: YoutuVectorStore.from_persist_path("x", fs=object()),
+            "'fs' is not taken here: an index is in a",
+        ),
+    ):
+        with pytest.raises(InputError, match=said + ".*" + makes):
+            call()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 from llama_index.core import VectorStoreIndex
 from llama_index.core.base.embeddings.base import BaseEmbedding
 from llama_index.core.bridge.pydantic import PrivateAttr
-from llama_index.core.schema import BaseNode, MetadataMode
+from llama_index.core.schema import BaseNode
 from llama_index.core.vector_stores.types import (
     BasePydanticVectorStore,
     MetadataFilters,
@@ -19,7 +18,8 @@ from llama_index.core.vector_stores.types import (
     VectorStoreQueryResult,
 )
 
-from llama_index.vector_stores.youtu.embeddings import METADATA_WARNING, check_embedding, of_text_alone
+from llama_index.vector_stores.youtu.arguments import refuse
+from llama_index.vector_stores.youtu.embeddings import GivenEmbeddings
 from llama_index.vector_stores.youtu.filters import in_documents, to_filter
 from llama_index.vector_stores.youtu.nodes import document_hashes, to_document, to_node
 from youtu_st.errors import InputError
@@ -46,8 +46,10 @@ class YoutuVectorStore(BasePydanticVectorStore):
             For an open index, its vectors must be those of the index's own encoder.
         embed_metadata: Whether a node's vector is that of its text with its metadata before it, as LlamaIndex
             makes it (``MetadataMode.EMBED``). By default it is that of the text alone.
+        **unknown: None is known.
 
     Raises:
+        InputError: If there is no index, or for an unknown argument: the message says what to use.
         IndexNotFoundError: If there is no index at the path: :meth:`create` makes one.
         IndexMismatchError: If the index was built with another encoder.
     """
@@ -56,18 +58,20 @@ class YoutuVectorStore(BasePydanticVectorStore):
     embed_metadata: bool = False
 
     _index: VectorIndex = PrivateAttr()
-    _checked: bool = PrivateAttr(default=False)
-    _warned: bool = PrivateAttr(default=False)
+    _given: GivenEmbeddings = PrivateAttr(default_factory=GivenEmbeddings)
 
     # No __len__: LlamaIndex asks `if vector_store`, and an empty one would not be taken for a store.
 
     def __init__(
         self,
-        index: VectorIndex | str | Path,
+        index: VectorIndex | str | Path | None = None,
         *,
         encoder: TextEncoder | None = None,
         embed_metadata: bool = False,
+        **unknown: Any,
     ) -> None:
+        if unknown or index is None:
+            refuse(unknown)
         super().__init__(stores_text=True)
         self.embed_metadata = embed_metadata
         self._index = opened(index, encoder)
@@ -83,6 +87,39 @@ class YoutuVectorStore(BasePydanticVectorStore):
             InputError: If the factory string cannot be used.
         """
         return cls(VectorIndex.create(path, encoder, factory), embed_metadata=embed_metadata)
+
+    @classmethod
+    def from_persist_dir(
+        cls,
+        persist_dir: str | Path,
+        namespace: str | None = None,
+        fs: Any = None,
+        *,
+        encoder: TextEncoder | None = None,
+        embed_metadata: bool = False,
+    ) -> YoutuVectorStore:
+        """The store of an index in a directory, by the name that other stores give it.
+
+        Args:
+            persist_dir: The directory of the index.
+            namespace: There is none here.
+            fs: There is none here.
+            encoder: As for the constructor.
+            embed_metadata: As for the constructor.
+
+        Raises:
+            InputError: For a ``namespace`` or ``fs``.
+            YoutuError: As for the constructor.
+        """
+        others = {"namespace": namespace, "fs": fs}
+        if given := {name: value for name, value in others.items() if value is not None}:
+            refuse(given)
+        return cls(persist_dir, encoder=encoder, embed_metadata=embed_metadata)
+
+    @classmethod
+    def from_persist_path(cls, persist_path: str | Path, fs: Any = None, **options: Any) -> YoutuVectorStore:
+        """As :meth:`from_persist_dir`."""
+        return cls.from_persist_dir(persist_path, fs=fs, **options)
 
     @classmethod
     def class_name(cls) -> str:
@@ -138,36 +175,8 @@ class YoutuVectorStore(BasePydanticVectorStore):
             texts,
             [document.id for document in documents],
             [document.metadata for document in documents],
-            vectors=self._vectors(nodes, texts),
+            vectors=self._given.vectors(nodes, texts, self._index, with_metadata=self.embed_metadata),
         )
-
-    def _vectors(self, nodes: Sequence[BaseNode], texts: list[str]) -> list[Any] | None:
-        """A vector for each node; None where the index is to encode all texts itself."""
-        pasted = [node.get_content(MetadataMode.EMBED) for node in nodes]
-        given = [i for i, node in enumerate(nodes) if node.embedding is not None]
-        fit = [i for i in given if self.embed_metadata or pasted[i] == texts[i]]
-        rest = set(given) - set(fit)
-        known: dict[int, Any] = {}
-        if fit and not self._checked:
-            check_embedding(nodes[fit[0]], self._index, with_metadata=self.embed_metadata)
-            self._checked = True
-        if rest:
-            alone, known = of_text_alone(nodes, sorted(rest), self._index)
-            fit = [*fit, *alone]
-        if known and not self._warned:
-            self._warned = True
-            warnings.warn(METADATA_WARNING, UserWarning, stacklevel=3)
-        if not fit and not known and not self.embed_metadata:
-            return None
-        self._index.add([])  # takes the write lock before the encoder's work, which may take hours
-        rows: list[Any] = [known.get(i, node.embedding) for i, node in enumerate(nodes)]
-        missing = sorted(set(range(len(nodes))) - {*fit, *known})
-        if missing:
-            contents = pasted if self.embed_metadata else texts
-            encoded = self._index.encoder.encode_document([contents[i] for i in missing])
-            for i, row in zip(missing, encoded, strict=True):
-                rows[i] = row
-        return rows
 
     def delete(self, ref_doc_id: str, **delete_kwargs: Any) -> None:
         """Delete all nodes of a source document; none is not an error.
@@ -271,7 +280,8 @@ class YoutuVectorStore(BasePydanticVectorStore):
 
         Args:
             query: Its embedding, or else its text, through the index's encoder. ``filters``, ``node_ids`` and
-                ``doc_ids`` restrict what may be found; an empty list does not. ``mode`` is ``default`` (best
+                ``doc_ids`` restrict what may be found; an empty list of ``node_ids``, which LlamaIndex's
+                retrievers pass for a store such as this, does not. ``mode`` is ``default`` (best
                 first) or ``mmr``, which trades relevance for variety.
             **kwargs: ``mmr_threshold``, from 0 (most varied) to 1 (relevance alone), 0.5 by default; it goes
                 before the query's own.
@@ -290,7 +300,7 @@ class YoutuVectorStore(BasePydanticVectorStore):
         if kwargs:
             raise InputError(f"an option of a query must be mmr_threshold, not {next(iter(kwargs))!r}")
         condition = to_filter(query.filters)
-        if query.doc_ids:
+        if query.doc_ids is not None:
             condition = {"$and": [condition, in_documents(check_ids(query.doc_ids))]}
         k, ids = query.similarity_top_k, query.node_ids or None
         if query.mode == VectorStoreQueryMode.DEFAULT:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from llama_index.core.schema import BaseNode, MetadataMode
@@ -22,6 +24,56 @@ METADATA_WARNING = (
     "embed_model=embed_model) with embed_model=YoutuEmbedding(encoder=store.index.encoder), "
     "or keep such embeddings with YoutuVectorStore(..., embed_metadata=True)"
 )
+
+
+class GivenEmbeddings:
+    """The embeddings that nodes bring to a store: the first are compared, and double work is told once."""
+
+    def __init__(self) -> None:
+        self._checked = False
+        self._warned = False
+
+    def vectors(
+        self, nodes: Sequence[BaseNode], texts: Sequence[str], index: VectorIndex, *, with_metadata: bool
+    ) -> list[Any] | None:
+        """A vector for each node; None where the index is to encode all texts itself.
+
+        Args:
+            nodes: The nodes, and
+            texts: their texts alone.
+            index: What they are for.
+            with_metadata: Whether vectors are those of text and metadata.
+
+        Raises:
+            InputError: If an embedding is not finite or is zero.
+            IndexMismatchError: If one is not of the index's encoder.
+            IndexLockedError: If somebody else is writing.
+        """
+        pasted = [node.get_content(MetadataMode.EMBED) for node in nodes]
+        given = [i for i, node in enumerate(nodes) if node.embedding is not None]
+        fit = [i for i in given if with_metadata or pasted[i] == texts[i]]
+        doubtful = sorted({*given} - {*fit})
+        known: dict[int, Any] = {}
+        if fit and not self._checked:
+            check_embedding(nodes[fit[0]], index, with_metadata=with_metadata)
+            self._checked = True
+        if doubtful:
+            alone, known = of_text_alone(nodes, doubtful, index)
+            fit = [*fit, *alone]
+        if known and not self._warned:
+            self._warned = True
+            warnings.warn(METADATA_WARNING, UserWarning, stacklevel=3)
+        if not fit and not known and not with_metadata:
+            return None
+        index.add([])  # takes the write lock before the encoder's work, which may take hours
+        rows: list[Any] = [known.get(i, node.embedding) for i, node in enumerate(nodes)]
+        missing = sorted(set(range(len(nodes))) - {*fit, *known})
+        if missing:
+            contents = pasted if with_metadata else texts
+            encoded = index.encoder.encode_document([contents[i] for i in missing])
+            for i, row in zip(missing, encoded, strict=True):
+                rows[i] = row
+        return rows
 
 
 def of_text_alone(

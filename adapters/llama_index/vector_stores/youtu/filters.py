@@ -13,7 +13,7 @@ from llama_index.core.vector_stores.types import (
 )
 
 from llama_index.vector_stores.youtu.nodes import RECORD
-from youtu_st.errors import FilterError
+from youtu_st.errors import FilterError, brief
 
 _ONE = {
     FilterOperator.EQ: "$eq",
@@ -25,7 +25,7 @@ _ONE = {
     FilterOperator.CONTAINS: "$eq",  # a field that is a list equals each of its elements
 }
 _LIST = {FilterOperator.IN: "$in", FilterOperator.NIN: "$nin", FilterOperator.ANY: "$in"}
-_OPERATORS = ", ".join(one.value for one in (*_ONE, *_LIST, FilterOperator.ALL, FilterOperator.IS_EMPTY))
+_TEXT = {FilterOperator.TEXT_MATCH: "$substring", FilterOperator.TEXT_MATCH_INSENSITIVE: "$isubstring"}
 
 
 def to_filter(filters: MetadataFilters | None) -> dict[str, Any]:
@@ -60,12 +60,12 @@ def _condition(one: MetadataFilter) -> dict[str, Any]:
         return {"$or": [{field: {"$in": [None, ""]}}, {field: {"$size": 0}}]}
     if operator in _ONE and isinstance(value, str | int | float):
         return {field: {_ONE[operator]: value}}
+    if operator in _TEXT and isinstance(value, str):
+        return {field: {_TEXT[operator]: value}}
     if operator in _LIST and isinstance(value, list):
         return {field: {_LIST[operator]: value}}
     if operator == FilterOperator.ALL and isinstance(value, list):
         return {"$and": [{field: {"$eq": item}} for item in value] or [{field: {"$ne": None}}]}
-    if operator in (*_ONE, *_LIST, FilterOperator.ALL):
-        takes = "a string or a number" if operator in _ONE else "a list"
-        hint = "; for a field that is missing use is_empty" if value is None else ""
-        raise FilterError(f"{operator.value!r} on {field!r} must have {takes}, not {value!r}{hint}")
-    raise FilterError(f"the operator on {field!r} must be one of {_OPERATORS}, not {operator.value!r}")
+    takes = "a string or a number" if operator in _ONE else "a string" if operator in _TEXT else "a list"
+    hint = "; for a field that is missing use is_empty" if value is None else ""
+    raise FilterError(f"{operator.value!r} on {brief(field)} must have {takes}, not {brief(value)}{hint}")
