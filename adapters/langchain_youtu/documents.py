@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from langchain_core.documents import Document
@@ -22,6 +22,21 @@ def langchain_document(stored: Hit | StoredDocument) -> Document:
 def scored(hits: list[Hit]) -> Scored:
     """The documents found, with their cosines."""
     return [(langchain_document(hit), hit.score) for hit in hits]
+
+
+def check_documents(documents: Iterable[Document]) -> list[Document]:
+    """The documents as a list, if that is what they are.
+
+    Raises:
+        InputError: Naming the position of what is none.
+    """
+    if isinstance(documents, str | bytes | Document) or not isinstance(documents, Iterable):
+        raise InputError(f"documents must be a list of Document, not one {type(documents).__name__}")
+    listed = list(documents)
+    for position, one in enumerate(listed):
+        if not isinstance(one, Document):
+            raise InputError(f"document {position} must be a LangChain Document, not {type(one).__name__}")
+    return listed
 
 
 def refuse_records(metadatas: Sequence[dict[str, Any] | None]) -> None:

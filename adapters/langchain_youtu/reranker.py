@@ -9,6 +9,7 @@ from langchain_core.callbacks import Callbacks
 from langchain_core.documents import BaseDocumentCompressor, Document
 from pydantic import ConfigDict, PrivateAttr
 
+from langchain_youtu.documents import check_documents
 from youtu_st.frameworks.reranker import DEFAULT_MODEL, best, check_top_n, reranker_for
 from youtu_st.rerank import Reranker
 
@@ -76,6 +77,7 @@ class YoutuReranker(BaseDocumentCompressor):
             InputError: If the question or a text is blank (its position is named), ``top_n`` is not at least
                 1, or the model takes no instructions and one is given.
         """
+        documents = check_documents(documents)
         texts = [document.page_content for document in documents]
         ranked = best(self._reranker, query, texts, top_n=self.top_n, instruction=self.instruction)
         kept = [documents[one.index].model_copy(deep=True) for one in ranked]

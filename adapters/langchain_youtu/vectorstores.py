@@ -14,9 +14,9 @@ from typing import Any
 
 from langchain_core.documents import Document
 from langchain_core.embeddings import Embeddings
-from langchain_core.vectorstores import VectorStore
 from typing_extensions import Self
 
+from langchain_youtu.document_calls import DocumentCalls
 from langchain_youtu.documents import Scored, langchain_document, refuse_records, scored
 from langchain_youtu.encoders import EmbeddingsEncoder, embedding_for, encoder_for, one_of
 from langchain_youtu.faiss_calls import FaissCalls
@@ -27,12 +27,13 @@ from youtu_st.index import VectorIndex
 from youtu_st.protocol import TextEncoder
 
 
-class YoutuVectorStore(FaissCalls, VectorStore):
+class YoutuVectorStore(FaissCalls, DocumentCalls):
     """Documents in a :class:`~youtu_st.index.VectorIndex`: on disk, found by cosine, without pickle.
 
-    Every search takes ``filter`` (a dictionary, see ``docs/index-format.md``) and ``score_threshold``, the
-    least relevance from 0 to 1, where relevance is (1 + cosine) / 2. Any other keyword is a ``TypeError``,
-    but for ``fetch_k``, which means something to ``max_marginal_relevance_search`` only.
+    Every search takes ``filter`` (a dictionary, see ``docs/index-format.md``, or a function of a document's
+    metadata) and ``score_threshold``, the least relevance from 0 to 1, where relevance is (1 + cosine) / 2.
+    Any other keyword is a ``TypeError``, but for ``fetch_k``, which means something to
+    ``max_marginal_relevance_search`` only.
 
         >>> store = YoutuVectorStore.create("planets", encoder=encoder)
         >>> ids = store.add_texts(["Mars is red.", "Venus is hot."], [{"n": 4}, {"n": 2}])

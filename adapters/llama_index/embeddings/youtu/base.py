@@ -159,6 +159,8 @@ class YoutuEmbedding(Embeds, HuggingFaceEmbedding):
         return _filled(nodes, await self.aget_text_embedding_batch(self._contents(nodes), **kwargs))
 
     def _contents(self, nodes: Sequence[BaseNode]) -> list[str]:
+        if isinstance(nodes, str | bytes):
+            raise InputError(f"nodes must be a list of nodes, not one {type(nodes).__name__}")
         if self.embed_metadata:
             return [node.get_content(metadata_mode=MetadataMode.EMBED) for node in nodes]
         for node in nodes:
