@@ -418,3 +418,20 @@ def test_lists_are_looked_for_as_widely_as_they_are_searched() -> None:
     plain = recall("IVF128,Flat")
     for factory in ("IVF128_HNSW8,Flat", "IVF128(IVF8,Flat),Flat"):
         assert recall(factory) > plain - 0.03
+
+
+@pytest.mark.slow
+def test_a_filter_that_many_documents_match_finds_all_of_them(make: Callable[..., VectorIndex]) -> None:
+    """8,602 of 20,500 were found, which are too many to be looked at one by one by themselves."""
+    generator = np.random.default_rng(0)
+    count = 41_000
+    vectors = generator.standard_normal((count, 16)).astype(np.float32)
+    index = make("IVF1024_HNSW32,Flat")
+    numbers = [{"even": n % 2 == 0} for n in range(count)]
+    index.add([f"text {n}" for n in range(count)], [str(n) for n in range(count)], numbers, vectors=vectors)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    cosines = vectors[::2] @ vectors[7]
+    hits = index.search(vectors[7], 20_500, {"even": True})
+    assert [int(hit.id) for hit in hits[:50]] == (2 * np.argsort(-cosines, kind="stable")[:50]).tolist()
+    assert sorted(int(hit.id) for hit in hits) == list(range(0, count, 2))
+    assert len(index.search(vectors[7], count)) == count
