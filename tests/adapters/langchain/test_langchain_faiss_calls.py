@@ -156,7 +156,7 @@ def test_scores_by_vector(store: YoutuVectorStore, embeddings: YoutuEmbeddings) 
         ),
         ({"$not": {"n": [1, 2]}}, {"n": {"$nin": [1, 2]}}),
     ],
-    ids=str,
+    ids=range(6),
 )
 def test_filters_as_faiss_has_them(store: YoutuVectorStore, theirs: Any, ours: dict[str, Any]) -> None:
     expected = store.similarity_search(QUERY, 12, filter=ours)
