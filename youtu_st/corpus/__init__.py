@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from youtu_st.corpus.passages import Passage, Splitter, passage_tokens
-from youtu_st.corpus.readers import SourceDocument, read_documents, read_file, read_numbered_texts, read_texts
+from youtu_st.corpus.notes import Gathered, Notes
+from youtu_st.corpus.passages import Passage, Splitter, are_blank, passage_tokens
+from youtu_st.corpus.readers import Reading, SourceDocument, read_documents, read_file, read_numbered_texts, read_texts
 from youtu_st.corpus.sources import SUFFIXES, Found, SourceFile, find_files
 from youtu_st.corpus.spool import Spool
 from youtu_st.corpus.sync import Changes, read_passages, update_index
@@ -12,11 +13,15 @@ __all__ = [
     "SUFFIXES",
     "Changes",
     "Found",
+    "Gathered",
+    "Notes",
     "Passage",
+    "Reading",
     "SourceDocument",
     "SourceFile",
     "Splitter",
     "Spool",
+    "are_blank",
     "find_files",
     "passage_tokens",
     "read_documents",

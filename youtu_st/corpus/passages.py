@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import groupby, pairwise
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
+from youtu_st.corpus.capacity import Cutter
+from youtu_st.corpus.markdown import MarkdownParts
 from youtu_st.corpus.readers import SourceDocument
 from youtu_st.errors import InputError
 from youtu_st.inputs import check_count
@@ -28,9 +29,10 @@ class Passage:
     Attributes:
         id: The same as long as the file's name, the record's id and the text are the same, wherever in the
             file the passage stands.
-        text: The text.
-        metadata: ``source``, ``position`` (from 0, in the file), and where they are known ``line`` (from 1),
-            ``page`` (from 1), ``title`` (the nearest heading above), and what the document brought along.
+        text: The text, its title before it.
+        metadata: ``source``, ``position`` (from 0, in the file), and where they are known ``line`` (from 1,
+            where the part of the text begins), ``page`` (from 1), ``title`` (a record's, or the nearest
+            heading above), and what the document brought along.
     """
 
     id: str
@@ -41,28 +43,19 @@ class Passage:
 class Splitter:
     """Splits documents along headings, paragraphs and sentences, as few parts as the token limit allows.
 
+    A title stands before every part of its text: a document's own, or in Markdown the nearest heading, where
+    the part does not begin with it. A title takes at most half of a passage, and is cut there.
+
     Args:
         tokenizer: The model's own: a fast tokenizer of transformers, or a ``tokenizers.Tokenizer``.
-        max_tokens: Most tokens of a passage, special tokens not counted.
+        max_tokens: Most tokens of a passage, its title among them, special tokens not counted.
 
     Raises:
         InputError: If ``max_tokens`` is less than 1, or the tokenizer is not a fast one.
     """
 
     def __init__(self, tokenizer: Any, max_tokens: int) -> None:
-        from semantic_text_splitter import MarkdownSplitter, TextSplitter
-        from tokenizers import Tokenizer
-
-        check_count("max_tokens", max_tokens)
-        backend = getattr(tokenizer, "backend_tokenizer", tokenizer)
-        if not isinstance(backend, Tokenizer):
-            raise InputError(f"tokenizer must be a fast one, not {type(tokenizer).__name__}")
-        # A copy: truncation would make every text look short, and the model's own must stay as it is.
-        copy = Tokenizer.from_str(backend.to_str())
-        copy.no_truncation()
-        copy.no_padding()
-        self._text = TextSplitter.from_huggingface_tokenizer(copy, max_tokens)
-        self._markdown = MarkdownSplitter.from_huggingface_tokenizer(copy, max_tokens)
+        self._cutter = Cutter(tokenizer, check_count("max_tokens", max_tokens))
 
     def split(self, documents: Iterable[SourceDocument]) -> Iterator[Passage]:
         """Split documents; those of one source must follow one another.
@@ -74,32 +67,31 @@ class Splitter:
             The passages, in order. Nothing but white space between them is lost.
         """
         for source, group in groupby(documents, key=lambda document: document.source):
+            is_markdown = source.lower().endswith(".md")
+            parts = MarkdownParts(self._cutter).of(group) if is_markdown else self._plain(group)
             seen: Counter[str] = Counter()
-            position = 0
-            for document in group:
+            for position, (document, text, facts) in enumerate(parts):
                 record = str(document.metadata.get("id", ""))
-                for text, facts in self._parts(document):
-                    id = first = _id(source, record, 0, text)
-                    if seen[first]:
-                        id = _id(source, record, seen[first], text)
-                    place = {"source": source, "position": position}
-                    yield Passage(id, text, {**place, **document.metadata, **facts})
-                    seen[first] += 1
-                    position += 1
+                id = first = _id(source, record, 0, text)
+                if seen[first]:
+                    id = _id(source, record, seen[first], text)
+                place = {"source": source, "position": position}
+                yield Passage(id, text, {**place, **document.metadata, **facts})
+                seen[first] += 1
 
-    def _parts(self, document: SourceDocument) -> Iterator[tuple[str, dict[str, Any]]]:
-        text = document.text
-        is_markdown = document.source.lower().endswith(".md")
-        counts_lines = not {"line", "page"} & document.metadata.keys()
-        headings = _headings(text) if is_markdown else []
-        line, counted = 1, 0
-        for start, part in (self._markdown if is_markdown else self._text).chunk_indices(text):
-            if not part or part.isspace():
-                continue
-            line, counted = line + text.count("\n", counted, start), start
-            above = bisect_right(headings, line, key=lambda heading: heading[0])
-            facts = {"title": headings[above - 1][1]} if above else {}
-            yield part, {**({"line": line} if counts_lines else {}), **facts}
+    def _plain(
+        self, documents: Iterable[SourceDocument]
+    ) -> Iterator[tuple[SourceDocument, str, dict[str, Any]]]:
+        for document in documents:
+            text, title = document.text, self._cutter.title(document.title)
+            counts_lines = not {"line", "page"} & document.metadata.keys()
+            line, counted = document.first_line, 0
+            start = len(text) - len(text.lstrip())
+            if title and text.startswith(title + "\n", start) and text[start + len(title) :].strip():
+                start += len(title)  # some texts begin with it
+            for place, _, whole in self._cutter.parts(text, start, len(text), title):
+                line, counted = line + text.count("\n", counted, place), place
+                yield document, whole, {"line": line} if counts_lines else {}
 
 
 def passage_tokens(encoder: Encoder, wanted: int | None = None) -> int:
@@ -134,19 +126,22 @@ def passage_tokens(encoder: Encoder, wanted: int | None = None) -> int:
     return wanted
 
 
+def are_blank(encoder: Encoder, texts: list[str]) -> list[bool]:
+    """Of each text whether the model reads nothing of it: such a one can be no document.
+
+    Args:
+        encoder: The encoder.
+        texts: Texts.
+    """
+    from youtu_st.inference.preprocess import preprocessor_for
+    from youtu_st.modules.settings import prompt_for
+
+    prompt = prompt_for(encoder.model, "document")
+    rows = preprocessor_for(encoder.model).tokenize(texts, [prompt] * len(texts))
+    return [row.is_blank for row in rows]
+
+
 def _id(source: str, record: str, occurrence: int, text: str) -> str:
     """Equal texts of one record, or of a file without records, are numbered; nothing else has a number."""
     parts = "\0".join((source, record, str(occurrence), text))
     return hashlib.sha256(parts.encode("utf-8", "surrogatepass")).hexdigest()[:24]
-
-
-def _headings(text: str) -> list[tuple[int, str]]:
-    """Line (from 1) and text of each Markdown heading."""
-    from markdown_it import MarkdownIt
-
-    tokens = MarkdownIt().parse(text)
-    return [
-        (token.map[0] + 1, following.content)
-        for token, following in pairwise(tokens)
-        if token.type == "heading_open" and token.map is not None and following.content
-    ]

@@ -9,11 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from youtu_st.corpus.notes import Notes
 from youtu_st.disk import open_plain
 from youtu_st.errors import InputError, brief
 
-SUFFIXES = (".csv", ".jsonl", ".md", ".pdf", ".txt")
+SUFFIXES = (".csv", ".jsonl", ".md", ".pdf", ".tsv", ".txt")
 """Kinds of files that can be read; upper case is fine."""
+MOST_OTHERS = 5
+"""Files of other kinds that are known by name."""
+_LONGEST_NAME = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,90 +45,116 @@ class Found:
     Attributes:
         files: The files, each once, in the order of the paths and sorted below a folder.
         skipped: Number of files in folders that are of another kind.
+        others: Names of the first few of these.
         owned: Filters for :class:`~youtu_st.index.VectorIndex`; what any of them matches is a passage of
             these files, or of a file in these folders that is gone.
     """
 
     files: tuple[SourceFile, ...]
     skipped: int
+    others: tuple[str, ...]
     owned: tuple[dict[str, Any], ...]
 
 
-def find_files(paths: Iterable[str | Path]) -> Found:
+def find_files(paths: Iterable[str | Path], notes: Notes | None = None) -> Found:
     """Find the files to read.
 
-    Folders are walked. Hidden files and folders are left out, and links to folders are not followed.
+    Folders are walked. Hidden files and folders are left out. So are links to folders, and what goes by the
+    name of a text and is no file: a link to nowhere, a pipe; each with a note.
 
     Args:
         paths: Files and folders.
+        notes: Takes what cannot be read: a path that does not exist, a file that was named and is of an
+            unknown kind, a folder that cannot be listed, a name that is not valid Unicode, which an index
+            could not hold. None: the first is raised.
 
     Raises:
-        InputError: If a path does not exist, a file that was named is of an unknown kind, or the name of one
-            that was found is not valid Unicode, which an index could not hold.
-        OSError: If a folder cannot be listed.
+        InputError: If ``notes`` does not take a problem.
     """
+    notes = notes or Notes()
     files: dict[str, SourceFile] = {}
-    skipped = 0
+    skipped: list[str] = []
+    number = 0
     folders: list[dict[str, Any]] = []
     named: list[str] = []
     for path in map(Path, paths):
+        source = path.as_posix()
         if os.path.isdir(path):
-            folders.append(_below(path.as_posix()))
-            for found in _walk(path):
-                if found.suffix in SUFFIXES and found.path.is_file():
+            folders.append(below(source))
+            for found in _walk(path, notes):
+                if found.suffix not in SUFFIXES:
+                    number += 1
+                    skipped += [found.source][: MOST_OTHERS - len(skipped)]
+                elif not os.path.isfile(found.path):
+                    notes.note(f"{_shown(found.source)}: left out: {_absence(found.path)}")
+                elif _is_unicode(found.source, notes):
                     files.setdefault(found.source, found)
-                else:
-                    skipped += 1
-        elif os.path.isfile(path):
-            file = SourceFile(path, path.as_posix())
-            if file.suffix not in SUFFIXES:
-                raise InputError(f"{path}: cannot read files of this kind; known: {', '.join(SUFFIXES)}")
-            named.append(file.source)
-            files.setdefault(file.source, file)
-        else:
-            raise InputError(f"{path}: {_absence(path)}")
-    for source in files:
-        if not source.isascii():
-            _check_name(source)
-    return Found(tuple(files.values()), skipped, ({"source": {"$in": named}}, *folders))
+        elif not os.path.isfile(path):
+            notes.problem(InputError(f"{_shown(str(path))}: {_absence(path)}"), source)
+        elif path.suffix.lower() not in SUFFIXES:
+            known = ", ".join(SUFFIXES)
+            notes.problem(InputError(f"{path}: cannot read files of this kind; known: {known}"), source)
+        elif _is_unicode(source, notes):
+            named.append(source)
+            files.setdefault(source, SourceFile(path, source))
+    return Found(tuple(files.values()), number, tuple(skipped), ({"source": {"$in": named}}, *folders))
 
 
-def _check_name(source: str) -> None:
+def _is_unicode(source: str, notes: Notes) -> bool:
+    if source.isascii():
+        return True
     try:
         source.encode()
     except UnicodeEncodeError as error:
-        raise InputError(
+        problem = InputError(
             f"{brief(source)}: no index can hold a name that is not UTF-8: rename the file"
-        ) from error
+        )
+        problem.__cause__ = error
+        notes.problem(problem, brief(source))
+        return False
+    return True
+
+
+def _shown(name: str) -> str:
+    """A name as it is, if a message can hold it."""
+    return name if name.isprintable() and len(name) <= _LONGEST_NAME else brief(name)
 
 
 def _absence(path: Path) -> str:
-    """Why something that was named is neither a file nor a folder."""
+    """Why something is neither a file nor a folder."""
     try:
         open_plain(path).close()
     except OSError as error:
         if error.errno not in (errno.ENOENT, errno.ENOTDIR):
             return (error.strerror or str(error)).lower()
-    return "no such file or folder"
+    return "a link to nowhere" if path.is_symlink() else "no such file or folder"
 
 
-def _walk(folder: Path) -> Iterator[SourceFile]:
+def _walk(folder: Path, notes: Notes) -> Iterator[SourceFile]:
     def fail(error: OSError) -> None:
-        raise error
+        directory = Path(os.fsdecode(error.filename or folder))
+        reason = (error.strerror or str(error)).lower()
+        problem = InputError(f"{_shown(str(directory))}: the folder cannot be listed: {reason}")
+        problem.__cause__ = error
+        notes.problem(problem, directory.as_posix(), below=True)
 
     for directory, folders, names in os.walk(folder, onerror=fail):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        seen = sorted(name for name in folders if not name.startswith("."))
+        links = {name for name in seen if os.path.islink(os.path.join(directory, name))}
+        for name in sorted(links):
+            notes.note(f"{_shown((Path(directory) / name).as_posix())}: left out: a link to a folder")
+        folders[:] = [name for name in seen if name not in links]
         for name in sorted(names):
             if not name.startswith("."):
                 path = Path(directory) / name
                 yield SourceFile(path, path.as_posix())
 
 
-def _below(folder: str) -> dict[str, Any]:
+def below(folder: str) -> dict[str, Any]:
     """A filter for sources below a folder: a range, since filters know no prefixes."""
     if folder != ".":
         prefix = folder.rstrip("/")
         return {"source": {"$gte": f"{prefix}/", "$lt": f"{prefix}0"}}  # "0" follows "/"
     # Sources below the current folder carry no prefix: all that are neither absolute nor above it.
-    outside = [{"$not": _below(above)} for above in ("/", "..")]
+    outside = [{"$not": below(above)} for above in ("/", "..")]
     return {"$and": [{"source": {"$gte": ""}}, *outside]}

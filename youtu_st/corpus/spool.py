@@ -20,9 +20,7 @@ class Spool:
     """
 
     def __init__(self) -> None:
-        self._file = tempfile.SpooledTemporaryFile(  # noqa: SIM115 (closed by __exit__)
-            _IN_MEMORY, mode="w+", encoding="utf-8"
-        )
+        self._file = tempfile.SpooledTemporaryFile(_IN_MEMORY)  # noqa: SIM115 (closed by __exit__)
         self._count = 0
 
     def __enter__(self) -> Spool:
@@ -33,8 +31,18 @@ class Spool:
 
     def add(self, value: Any) -> None:
         """Add a value at the end."""
-        self._file.write(json.dumps(value) + "\n")
+        self._file.write(json.dumps(value).encode() + b"\n")
         self._count += 1
+
+    def mark(self) -> tuple[int, int]:
+        """The end as it is now, for :meth:`back_to`; only while values are being added."""
+        return self._count, self._file.tell()
+
+    def back_to(self, mark: tuple[int, int]) -> None:
+        """Take away all values that were added after a mark."""
+        self._count, place = mark
+        self._file.seek(place)
+        self._file.truncate()
 
     def __len__(self) -> int:
         return self._count

@@ -9,9 +9,10 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from youtu_st.corpus.passages import Passage, Splitter
-from youtu_st.corpus.readers import read_file
-from youtu_st.corpus.sources import Found
+from youtu_st.corpus.readers import Reading, read_file
+from youtu_st.corpus.sources import Found, SourceFile
 from youtu_st.corpus.spool import Spool
+from youtu_st.errors import InputError, MissingDependencyError
 
 if TYPE_CHECKING:
     from youtu_st.encoder import Encoder
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 BLOCK = 1024
 """Passages that are encoded and committed together."""
+BLANKS_TOGETHER = 256
 REPORT_EVERY = 100
 
 
@@ -31,20 +33,28 @@ class Changes:
         updated: Passages with the same text, whose metadata changed, such as the line they stand on.
         unchanged: Passages that were there already.
         deleted: Passages that the files no longer hold.
+        kept: Passages that stay as they are, as their files could not be read, or not all of them.
         files: Files that hold passages.
-        empty: Files that hold none.
+        empty: Names of files that hold none.
     """
 
     added: int
     updated: int
     unchanged: int
     deleted: int
+    kept: int
     files: int
-    empty: int
+    empty: tuple[str, ...]
 
 
 def read_passages(
-    found: Found, splitter: Splitter, spool: Spool, *, report: Callable[[int], object] | None = None
+    found: Found,
+    splitter: Splitter,
+    spool: Spool,
+    *,
+    reading: Reading | None = None,
+    are_blank: Callable[[list[str]], list[bool]] | None = None,
+    report: Callable[[int], object] | None = None,
 ) -> None:
     """Read and split files.
 
@@ -52,20 +62,60 @@ def read_passages(
         found: The files.
         splitter: Splits them, by the tokenizer of the index's encoder.
         spool: Takes the passages.
+        reading: How to read them. Its notes take every problem: a record or a page that has one is left out,
+            and so is a whole file. None: the first is raised.
+        are_blank: Tells of which texts the encoder reads nothing, see
+            :func:`~youtu_st.corpus.passages.are_blank`; they are left out with a note for each file.
         report: Called with the number of passages so far, now and then.
 
     Raises:
-        InputError: If a file cannot be read.
+        InputError: If a file cannot be read, and ``reading`` does not take that.
     """
+    reading = reading or Reading()
     for file in found.files:
-        for passage in splitter.split(read_file(file)):
-            spool.add([passage.id, passage.text, passage.metadata])
-            if report is not None and len(spool) % REPORT_EVERY == 0:
-                report(len(spool))
+        mark = spool.mark()
+        passages = splitter.split(read_file(file, reading))
+        try:
+            if are_blank is not None:
+                passages = _readable(file, passages, are_blank, reading)
+            for passage in passages:
+                spool.add([passage.id, passage.text, passage.metadata])
+                if report is not None and len(spool) % REPORT_EVERY == 0:
+                    report(len(spool))
+        except (InputError, MissingDependencyError) as error:
+            reading.notes.problem(error, file.source)
+            spool.back_to(mark)
+
+
+def _readable(
+    file: SourceFile,
+    passages: Iterator[Passage],
+    are_blank: Callable[[list[str]], list[bool]],
+    reading: Reading,
+) -> Iterator[Passage]:
+    """The passages of a file that are not blank."""
+    lost: list[Passage] = []
+    while block := list(islice(passages, BLANKS_TOGETHER)):
+        for passage, is_blank in zip(block, are_blank([passage.text for passage in block]), strict=True):
+            if is_blank:
+                lost.append(passage)
+            else:
+                yield passage
+    if lost:
+        facts = lost[0].metadata
+        where = next((f", {name} {facts[name]}" for name in ("line", "page") if name in facts), "")
+        more = f" and {len(lost) - 1:,} more like it" if len(lost) > 1 else ""
+        reading.notes.note(f"{file.source}{where}{more}: left out: the model reads nothing of it")
 
 
 def update_index(
-    index: VectorIndex, encoder: Encoder, found: Found, spool: Spool, *, show_progress: bool = False
+    index: VectorIndex,
+    encoder: Encoder,
+    found: Found,
+    spool: Spool,
+    *,
+    spoiled: Sequence[dict[str, Any]] = (),
+    show_progress: bool = False,
 ) -> Changes:
     """Make an index hold the passages of these files, and no others of them.
 
@@ -77,6 +127,8 @@ def update_index(
         encoder: The encoder.
         found: The files.
         spool: Their passages, as :func:`read_passages` left them.
+        spoiled: Filters; what any of them matches is of a file that could not be read, or not all of it, and
+            is not deleted: see :meth:`~youtu_st.corpus.notes.Gathered.spoiled`.
         show_progress: Show a progress bar on standard error after two seconds.
 
     Returns:
@@ -87,6 +139,7 @@ def update_index(
     """
     index.add([])  # become the writer before looking at what is there
     stored = frozenset(id for condition in found.owned for id in index.ids(condition))
+    kept = {id for condition in spoiled for id in index.ids(condition)}
     ids, sources = set(), set()
     for passage in _passages(spool):
         ids.add(passage.id)
@@ -98,9 +151,10 @@ def update_index(
         added=len(ids - stored),
         updated=updated,
         unchanged=len(ids & stored) - updated,
-        deleted=index.delete(stored - ids),
+        deleted=index.delete(stored - ids - kept),
+        kept=len(kept - ids),
         files=len(sources),
-        empty=len(found.files) - len(sources),
+        empty=tuple(file.source for file in found.files if file.source not in sources),
     )
 
 

@@ -1,0 +1,168 @@
+"""Markdown to parts: sections that fit together, and headings that are never alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from youtu_st.corpus.capacity import SEPARATOR, Cutter
+from youtu_st.corpus.headings import Section, sections
+from youtu_st.corpus.readers import SourceDocument
+
+Part = tuple[SourceDocument, str, dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """A part before it is told: its place in the block's text, its own text, and what stands before it."""
+
+    place: int
+    text: str
+    prefix: str
+    title: str
+
+    @property
+    def whole(self) -> str:
+        return f"{self.prefix}{SEPARATOR}{self.text}" if self.prefix else self.text
+
+
+_Place = tuple[SourceDocument, int, _Found]
+"""A part, the block that it is from, and the line that it begins on."""
+
+
+class MarkdownParts:
+    """The parts of one Markdown file, which may come in blocks.
+
+    Args:
+        cutter: Counts and cuts.
+    """
+
+    def __init__(self, cutter: Cutter) -> None:
+        self._cutter = cutter
+
+    def of(self, documents: Iterable[SourceDocument]) -> Iterator[Part]:
+        """Split the blocks of a file.
+
+        Args:
+            documents: The blocks, in order.
+
+        Returns:
+            The parts: of which block, the text, and ``line`` and ``title``.
+        """
+        above = fence = pending = ""
+        last: _Place | None = None
+        is_first = True
+        for document in documents:
+            # A heading at the end of a block belongs to the text in the next one.
+            text, line = pending + document.text, document.first_line - pending.count("\n")
+            found, fence = sections(text, above or document.title, fence=fence, front=is_first)
+            is_first, pending = False, ""
+            if self._is_bare(text, found[-1]):
+                pending = text[found.pop().start :]
+            above = found[-1].title if found else above
+            counted = 0
+            for part in self._packed(text, found):
+                if last is not None:
+                    yield self._told(*last)
+                line, counted = line + text.count("\n", counted, part.place), part.place
+                last = document, line, part
+            ended, line = document, line + text.count("\n", counted, len(text) - len(pending))
+        if pending:
+            yield from self._with_headings(last, (ended, line), pending)
+        elif last is not None:
+            yield self._told(*last)
+
+    def _is_bare(self, text: str, section: Section) -> bool:
+        """Whether a section is headings without text below, and not so many that they are a text."""
+        if section.body == section.start or text[section.body : section.end].strip():
+            return False
+        return self._cutter.count(text[section.start : section.end].strip()) <= self._cutter.most // 4
+
+    def _packed(self, text: str, found: Sequence[Section]) -> Iterator[_Found]:
+        """As many sections in a part as fit, but none of a higher heading's with one of the heading before."""
+        if not found:
+            return
+        together = self._together(text, found)
+        if together is not None:
+            if together.text:
+                yield together
+            return
+        if len(found) == 1:
+            yield from self._split(text, found[0])
+            return
+        level = min(section.level for section in found[1:])
+        starts = [0, *(i for i, section in enumerate(found) if i and section.level == level), len(found)]
+        runs = [found[i:j] for i, j in zip(starts, starts[1:], strict=False) if j > i]
+        sizes = [self._cutter.count(text[run[0].start : run[-1].end]) for run in runs]
+        waiting: list[Section] = []
+        size = 0
+        for run, length in zip(runs, sizes, strict=True):
+            if waiting and size + length > self._cutter.most:
+                yield from self._packed(text, waiting)
+                waiting, size = [], 0
+            waiting, size = [*waiting, *run], size + length
+        if len(waiting) < len(found):
+            yield from self._packed(text, waiting)
+        else:  # together they are more than the sum of them, or a title must stand before them
+            for run in runs:
+                yield from self._packed(text, run)
+
+    def _together(self, text: str, found: Sequence[Section]) -> _Found | None:
+        """Sections as one part, if they fit."""
+        first = found[0]
+        part = text[first.start : found[-1].end]
+        if len(part) > 100 * self._cutter.most + 4096:  # no need to count
+            return None
+        prefix = self._cutter.title(first.title) if first.body == first.start else ""
+        one = _Found(first.start + len(part) - len(part.lstrip()), part.strip(), prefix, first.title)
+        return one if self._cutter.count(one.whole) <= self._cutter.most else None
+
+    def _split(self, text: str, section: Section) -> Iterator[_Found]:
+        """A section that does not fit: its heading as it is before the first part, as a title before others."""
+        prefix = self._cutter.title(section.title)
+        start, body, most = section.start, section.body, self._cutter.most
+        headings = text[start:body].strip()
+        size = self._cutter.count(headings + SEPARATOR) if headings else 0
+        # Headings that are longer than half of a part, or all there is, are split like a text.
+        cut, room = (body, most - size) if size <= most // 2 and text[body : section.end].strip() else (start, most)
+        while headings:
+            place, part = next(self._cutter.cut(text, cut, section.end, room, markdown=True))
+            whole = text[start : place + len(part)]
+            over = self._cutter.count(whole.strip()) - most
+            if over <= 0 or room == 1:
+                first = start + len(whole) - len(whole.lstrip())
+                yield _Found(first, whole.strip(), "", section.title)
+                start = place + len(part)
+                break
+            room = max(room - over, 1)
+        for place, part, _ in self._cutter.parts(text, start, section.end, prefix, markdown=True):
+            yield _Found(place, part, prefix, section.title)
+
+    def _with_headings(self, last: _Place | None, place: tuple[SourceDocument, int], headings: str) -> Iterator[Part]:
+        """The end of a file that ends in headings: they stand below the end of the text above them."""
+        cutter, added = self._cutter, headings.strip()
+        if last is None:
+            title = sections(headings)[0][-1].title
+            for start, part in cutter.cut(headings, 0, len(headings), cutter.most, markdown=True):
+                line = place[1] + headings.count("\n", 0, start)
+                yield self._told(place[0], line, _Found(start, part, "", title))
+            return
+        document, line, above = last
+        both = replace(above, text=f"{above.text}{SEPARATOR}{added}")
+        if cutter.count(both.whole) <= cutter.most:
+            yield self._told(document, line, both)
+            return
+        prefix = cutter.title(above.title)
+        room = max(cutter.most - cutter.count(f"{prefix}{SEPARATOR}{SEPARATOR}{added}"), 1)
+        start, tail = list(cutter.cut(above.text, 0, len(above.text), room, markdown=True))[-1]
+        if start:
+            yield self._told(document, line, replace(above, text=above.text[:start].rstrip()))
+        else:
+            prefix = above.prefix
+        end = _Found(start, f"{tail}{SEPARATOR}{added}", prefix, above.title)
+        yield self._told(document, line + above.text.count("\n", 0, start), end)
+
+    @staticmethod
+    def _told(document: SourceDocument, line: int, part: _Found) -> Part:
+        return document, part.whole, {"line": line, **({"title": part.title} if part.title else {})}
