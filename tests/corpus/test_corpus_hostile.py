@@ -13,7 +13,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from youtu_st.corpus import SUFFIXES, Gathered, decoding, find_files, read_documents, read_texts, readers, tables
+from youtu_st.corpus import (
+    SUFFIXES,
+    Gathered,
+    decoding,
+    find_files,
+    read_documents,
+    read_texts,
+    readers,
+    tables,
+)
 from youtu_st.corpus.sources import SourceFile
 from youtu_st.errors import InputError
 
@@ -71,7 +80,10 @@ def test_whatever_depth_is_read_or_refused(tmp_path: Path, depth: int) -> None:
     try:
         assert [document.text for document in read_documents([path])] == ["x"]
     except InputError as error:
-        deep = ("not valid JSON: it is nested too deeply", "the fields beside the text must nest at most 100 levels")
+        deep = (
+            "not valid JSON: it is nested too deeply",
+            "the fields beside the text must nest at most 100 levels",
+        )
         assert str(error) in {f"{path}, line 1: {reason}" for reason in deep}
 
 

@@ -9,14 +9,14 @@ import traceback
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from itertools import takewhile
+from itertools import pairwise, takewhile
 from typing import Annotated, Any
 
 import typer
 
 import youtu_st
 from youtu_st.cli import encode, index, models, rerank, verify
-from youtu_st.cli.console import echo, one_line, say
+from youtu_st.cli.console import UsageError, echo, one_line, say
 from youtu_st.errors import YoutuError, brief, printable
 
 OK, FAULT, MISTAKE, INTERRUPTED = 0, 1, 2, 130
@@ -66,6 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with warnings.catch_warnings(), _printable_logs():
         _show_warnings_as_lines()
         try:
+            _check_given(arguments)
             code = app(arguments, prog_name="youtu-st", standalone_mode=False)
             sys.stdout.flush()
             if code == INTERRUPTED:  # typer makes this of Ctrl-C; older releases raise Abort
@@ -75,6 +76,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return stop.code if isinstance(stop.code, int) else FAULT
         except BaseException as error:
             return _report(error, debug)
+
+
+def _check_given(arguments: Sequence[str]) -> None:
+    """Raise for an argument that is empty, as a variable of a shell is that was never set.
+
+    Nothing but an instruction means anything when it is empty: that there is to be none.
+    """
+    for before, argument in pairwise(["youtu-st", *arguments]):
+        name, _, value = argument.partition("=")
+        if name.startswith("--") and "=" in argument and not value and name != "--instruction":
+            raise UsageError(f"{name} must not be empty: give it a value, or leave it out")
+        if not argument and before.startswith("-") and before != "--instruction":
+            raise UsageError(f"{before} must not be empty: give it a value, or leave it out")
+        if not argument and not before.startswith("-"):
+            raise UsageError(f"an argument is empty, the one after {before[:200]!r}: give it a value")
 
 
 def _report(error: BaseException, debug: bool) -> int:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from youtu_st.cli.console import (
+    Checkpoint,
     TrustRemoteCode,
     UsageError,
     absolute_model,
@@ -37,6 +38,7 @@ def check(
         str | None,
         typer.Option(metavar="NAME", help="Encodes what lost its vectors; default: the index's own model."),
     ] = None,
+    checkpoint: Checkpoint = None,
     trust_remote_code: TrustRemoteCode = False,
 ) -> int:
     """Look at every byte of an index: 0 if it is whole, 1 if something is damaged."""
@@ -54,10 +56,12 @@ def check(
                 raise UsageError(
                     f"the manifest of {directory} is lost: say with --model which model it is for"
                 )
+            settings: dict[str, Any] = {} if manifest is None else settings_of(manifest.identity)
             return load_encoder(
                 absolute_model(name),
+                checkpoint=checkpoint,
                 trust_remote_code=trust_remote_code,
-                **({} if manifest is None else settings_of(manifest.identity)),
+                **settings,
             )
 
         repaired = repair_index(directory, encoder)

@@ -10,6 +10,7 @@ import typer
 
 from youtu_st.cli.console import (
     DEFAULT_MODEL,
+    Checkpoint,
     Fast,
     Model,
     Texts,
@@ -20,6 +21,7 @@ from youtu_st.cli.console import (
     echo,
 )
 from youtu_st.cli.loaded import SplitSpecialTokens, load_encoder
+from youtu_st.cli.reading import Encoding, TextField, check_out, gathering, tell
 
 if TYPE_CHECKING:
     from youtu_st.protocol import Vectors
@@ -34,12 +36,15 @@ def encode(
     role: Annotated[str, typer.Option(metavar="query|document", help="What the texts are.")],
     out: Annotated[Path, typer.Option(metavar="NPY", help="Where to write the matrix, float32.")],
     model: Model = DEFAULT_MODEL,
+    checkpoint: Checkpoint = None,
     instruction: Annotated[
         str | None, typer.Option(metavar="TEXT", help="What queries are for; default: the model's own.")
     ] = None,
     dimensions: Annotated[
         int | None, typer.Option(metavar="N", help="Length to cut vectors to; default: the model's own.")
     ] = None,
+    encoding: Encoding = None,
+    text_field: TextField = None,
     fast: Fast = False,
     split_special_tokens: SplitSpecialTokens = False,
     trust_remote_code: TrustRemoteCode = False,
@@ -52,17 +57,20 @@ def encode(
     if instruction is not None and role == "document":
         raise UsageError("--instruction goes with --role query: documents are encoded without one")
     name = absolute_model(model)
-    if not out.absolute().parent.is_dir():
-        raise UsageError(f"{out}: there is no directory {out.absolute().parent}")
-    if out.is_dir():
-        raise UsageError(f"{out} is a directory: --out is the file to write")
+    check_out(out)
+    reading, notes = gathering(encoding, text_field)
     with Spool() as texts:
-        for text in read_texts(file):
+        for text in read_texts(file, reading):
             texts.add(text)
+        tell(notes)
         if not len(texts):
             raise UsageError(f"{file}: there are no texts in it")
         encoder = load_encoder(
-            name, trust_remote_code=trust_remote_code, split_special_tokens=split_special_tokens, fast=fast
+            name,
+            checkpoint=checkpoint,
+            trust_remote_code=trust_remote_code,
+            split_special_tokens=split_special_tokens,
+            fast=fast,
         )
         how: dict[str, Any] = {"dimensions": dimensions, "show_progress": True, "total": len(texts)}
         if role == "query":

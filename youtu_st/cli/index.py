@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,6 +13,7 @@ import typer
 from youtu_st.cli import check
 from youtu_st.cli.console import (
     DEFAULT_MODEL,
+    Checkpoint,
     Fast,
     TrustRemoteCode,
     UsageError,
@@ -24,7 +26,8 @@ from youtu_st.cli.console import (
     status,
 )
 from youtu_st.cli.loaded import SplitSpecialTokens, load_encoder, load_reranker
-from youtu_st.errors import IndexNotFoundError, UnknownModelError, brief
+from youtu_st.cli.reading import Encoding, TextField, gathering, some, tell
+from youtu_st.errors import IndexMismatchError, IndexNotFoundError, ModelLoadError, UnknownModelError, brief
 
 if TYPE_CHECKING:
     from youtu_st.encoder import Encoder
@@ -33,6 +36,8 @@ if TYPE_CHECKING:
 EXAMPLE = "Example: youtu-st index build notes/ handbook.pdf --out notes.index"
 SEARCH_EXAMPLE = 'Example: youtu-st index search notes.index "How do I renew a passport?" -k 3'
 INFO_EXAMPLE = "Example: youtu-st index info notes.index"
+
+_WEIGHTS_ELSEWHERE = "If {} was built with --checkpoint, it is opened with the same"
 
 app = typer.Typer(rich_markup_mode=None, epilog=EXAMPLE)
 
@@ -51,10 +56,11 @@ def index() -> None:
 @app.command(epilog=EXAMPLE)
 def build(
     paths: Annotated[
-        list[Path], typer.Argument(metavar="PATH", help="Files (.md .txt .jsonl .csv .pdf) and folders.")
+        list[Path], typer.Argument(metavar="PATH", help="Files (.md .txt .jsonl .csv .tsv .pdf) and folders.")
     ],
     out: Annotated[Path, typer.Option(metavar="DIR", help="The index: new, or one to bring up to date.")],
     model: ModelOption = None,
+    checkpoint: Checkpoint = None,
     factory: Annotated[
         str | None,
         typer.Option(metavar="STRING", help="FAISS factory, such as HNSW32; default: Flat, which is exact."),
@@ -65,6 +71,11 @@ def build(
             metavar="N", help="Most tokens of a passage; default: what the model reads, at most 512."
         ),
     ] = None,
+    encoding: Encoding = None,
+    text_field: TextField = None,
+    skip_errors: Annotated[
+        bool, typer.Option("--skip-errors", help="Go on without what cannot be read, and say what it is.")
+    ] = False,
     split_special_tokens: SplitSpecialTokens = False,
     fast: Fast = False,
     trust_remote_code: TrustRemoteCode = False,
@@ -76,35 +87,57 @@ def build(
 
     if chunk_tokens is not None:
         check_count("--chunk-tokens", chunk_tokens)
-    found = corpus.find_files(paths)
+    reading, notes = gathering(encoding, text_field)
+    found = corpus.find_files(paths, notes)
     named = ", ".join(map(str, paths))
     if not found.files:
+        tell(notes, skip=skip_errors)
         raise UsageError(f"no documents found in {named}: there is no file of {' '.join(corpus.SUFFIXES)}")
     manifest = _manifest_to_update(out, factory, split_special_tokens)
     encoder = _encoder(
         out,
         manifest,
         model=model,
+        checkpoint=checkpoint,
         trust_remote_code=trust_remote_code,
         split_special_tokens=split_special_tokens,
         fast=fast,
     )
     splitter = corpus.Splitter(encoder.reader, corpus.passage_tokens(encoder, chunk_tokens))
     with corpus.Spool() as spool:
-        # Before the index is made: a file that cannot be read leaves nothing behind.
+        # Before the index is made: what cannot be read is told all at once, and leaves nothing behind.
         with status("reading ...") as spinner:
             corpus.read_passages(
-                found, splitter, spool, report=lambda n: spinner.update(f"reading: {n:,} passages")
+                found,
+                splitter,
+                spool,
+                reading=reading,
+                are_blank=partial(corpus.are_blank, encoder),
+                report=lambda n: spinner.update(f"reading: {n:,} passages"),
             )
+        tell(notes, skip=skip_errors)
         if not len(spool) and manifest is None:
-            raise UsageError(f"no documents found in {named}: {count(len(found.files), 'file')}, all empty")
-        opened = _opened(out, encoder) if manifest else VectorIndex.create(out, encoder, factory or "Flat")
+            what = "all left out" if notes.count else "all empty"
+            raise UsageError(f"no documents found in {named}: {count(len(found.files), 'file')}, {what}")
+        opened = (
+            _opened(out, encoder, checkpoint)
+            if manifest
+            else VectorIndex.create(out, encoder, factory or "Flat")
+        )
         with opened as index:
-            changes = corpus.update_index(index, encoder, found, spool, show_progress=True)
+            changes = corpus.update_index(
+                index, encoder, found, spool, spoiled=notes.spoiled(), show_progress=True
+            )
             total = len(index)
-    skipped = [(found.skipped, "file", " of other kinds"), (changes.empty, "empty file", "")]
-    if parts := [count(number, noun) + rest for number, noun, rest in skipped if number]:
-        say("note", f"skipped {' and '.join(parts)}")
+    empty = [name for name in changes.empty if name not in notes]
+    for number, names, kind, rest in (
+        (found.skipped, found.others, "file", " of other kinds"),
+        (len(empty), empty, "empty file", ""),
+    ):
+        if number:
+            say("note", f"skipped {count(number, kind)}{rest}: {some(names, number)}")
+    if changes.kept:
+        say("note", f"{count(changes.kept, 'passage')} of files with problems stay in the index as they were")
     updated = f"updated {changes.updated:,}, " if changes.updated else ""
     echo(
         f"added {changes.added:,}, {updated}unchanged {changes.unchanged:,}, deleted {changes.deleted:,} "
@@ -127,6 +160,7 @@ def search(
     full: Annotated[bool, typer.Option("--full", help="Show passages whole.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Show passages as JSON.")] = False,
     model: ModelOption = None,
+    checkpoint: Checkpoint = None,
     rerank: Annotated[
         str | None,
         typer.Option(metavar="NAME", help="A reranker that puts the nearest passages into order."),
@@ -141,8 +175,10 @@ def search(
     check_question("QUESTION", question, k=k, reranker=rerank)
     condition = None if where is None else _condition(where)
     manifest = _manifest(directory)
-    encoder = _encoder(directory, manifest, model=model, trust_remote_code=trust_remote_code)
-    with _opened(directory, encoder) as index:
+    encoder = _encoder(
+        directory, manifest, model=model, checkpoint=checkpoint, trust_remote_code=trust_remote_code
+    )
+    with _opened(directory, encoder, checkpoint) as index:
         reranker = None
         if rerank is not None:  # it reads the passages as the encoder did
             split = _splits(manifest)
@@ -218,6 +254,7 @@ def _encoder(
     manifest: Manifest | None,
     *,
     model: str | None,
+    checkpoint: str | None,
     trust_remote_code: bool,
     split_special_tokens: bool = False,
     fast: bool = False,
@@ -236,7 +273,18 @@ def _encoder(
             f"{directory} was built with the model {name}, which is not there: say where it is with --model"
         ) from error
     split = split_special_tokens or (manifest is not None and _splits(manifest))
-    return load_encoder(absolute, trust_remote_code=trust_remote_code, split_special_tokens=split, fast=fast)
+    try:
+        return load_encoder(
+            absolute,
+            checkpoint=checkpoint,
+            trust_remote_code=trust_remote_code,
+            split_special_tokens=split,
+            fast=fast,
+        )
+    except ModelLoadError as error:
+        if manifest is None or checkpoint is not None:
+            raise
+        raise ModelLoadError(f"{error}. {_WEIGHTS_ELSEWHERE.format(directory)}") from error
 
 
 def _splits(manifest: Manifest) -> bool:
@@ -245,11 +293,16 @@ def _splits(manifest: Manifest) -> bool:
     return bool(settings_of(manifest.identity))
 
 
-def _opened(directory: Path, encoder: Encoder) -> VectorIndex:
+def _opened(directory: Path, encoder: Encoder, checkpoint: str | None) -> VectorIndex:
     from youtu_st.index import VectorIndex
 
-    with status(f"opening {directory} ..."):
-        return VectorIndex.open(directory, encoder)
+    try:
+        with status(f"opening {directory} ..."):
+            return VectorIndex.open(directory, encoder)
+    except IndexMismatchError as error:
+        if checkpoint is not None or "weights" not in str(error):
+            raise
+        raise IndexMismatchError(f"{error}\n{_WEIGHTS_ELSEWHERE.format(directory)}") from error
 
 
 def _manifest(directory: Path) -> Manifest:

@@ -21,10 +21,16 @@ SplitSpecialTokens = Annotated[
 
 
 def load_encoder(
-    name: str, *, trust_remote_code: bool, split_special_tokens: bool = False, fast: bool = False
+    name: str,
+    *,
+    checkpoint: str | None = None,
+    trust_remote_code: bool,
+    split_special_tokens: bool = False,
+    fast: bool = False,
 ) -> Encoder:
     """Load an encoder, quietly, by what ``absolute_model`` gives; say which way is the fastest."""
     settings: dict[str, Any] = {
+        "checkpoint": checkpoint,
         "trust_remote_code": trust_remote_code,
         "split_special_tokens": split_special_tokens,
     }

@@ -15,6 +15,7 @@ from youtu_st.cli.console import (
     check_question,
 )
 from youtu_st.cli.loaded import SplitSpecialTokens, load_reranker
+from youtu_st.cli.reading import gathering, tell
 
 DEFAULT_MODEL = "qwen3-reranker-0.6b"
 EXAMPLE = 'Example: youtu-st rerank answers.txt --query "Which planet is red?" -k 3'
@@ -43,7 +44,9 @@ def rerank(
 
     check_question("--query", query, k=k, reranker=model)
     name = "standard input" if file == STANDARD_INPUT else file
-    lines = list(read_numbered_texts(file))
+    reading, notes = gathering()
+    lines = list(read_numbered_texts(file, reading))
+    tell(notes)
     if not lines:
         raise UsageError(f"{name}: there are no texts in it")
     reranker = load_reranker(

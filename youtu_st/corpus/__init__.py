@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from youtu_st.corpus.notes import Gathered, Notes
 from youtu_st.corpus.passages import Passage, Splitter, are_blank, passage_tokens
-from youtu_st.corpus.readers import Reading, SourceDocument, read_documents, read_file, read_numbered_texts, read_texts
+from youtu_st.corpus.readers import (
+    Reading,
+    SourceDocument,
+    read_documents,
+    read_file,
+    read_numbered_texts,
+    read_texts,
+)
 from youtu_st.corpus.sources import SUFFIXES, Found, SourceFile, find_files
 from youtu_st.corpus.spool import Spool
 from youtu_st.corpus.sync import Changes, read_passages, update_index

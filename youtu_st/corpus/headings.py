@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from itertools import accumulate, pairwise
 from typing import Any
 
-_FRONT = re.compile(r"---[ \t]*\n(?=[\w\"'-]+[ \t]*:)(?:(?!---|\.\.\.).*\n){1,500}?(?:---|\.\.\.)[ \t]*(?:\n|\Z)")
+_FRONT = re.compile(
+    r"---[ \t]*\n(?=[\w\"'-]+[ \t]*:)(?:(?!---|\.\.\.).*\n){1,500}?(?:---|\.\.\.)[ \t]*(?:\n|\Z)"
+)
 _FRONT_TITLE = re.compile(r"^title[ \t]*:[ \t]*(.+?)[ \t]*$", re.MULTILINE)
 
 
@@ -31,7 +33,9 @@ class Section:
     title: str
 
 
-def sections(text: str, title: str = "", *, fence: str = "", front: bool = False) -> tuple[list[Section], str]:
+def sections(
+    text: str, title: str = "", *, fence: str = "", front: bool = False
+) -> tuple[list[Section], str]:
     """The sections of a text, or of a block of one.
 
     Args:
@@ -75,7 +79,7 @@ def _joined(text: str, spans: list[tuple[int, int, int, str]]) -> Iterator[Secti
 
 
 def _headings(text: str) -> tuple[list[tuple[int, int, int, str]], str]:
-    """First line, line after the last, level and title of each heading; and a fence that is open at the end."""
+    """First line, line after the last, level and title of headings; and a fence that stays open."""
     from markdown_it import MarkdownIt
 
     # What is inside of a line needs no parsing: only blocks are looked at.

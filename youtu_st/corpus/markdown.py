@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any
 
 from youtu_st.corpus.capacity import SEPARATOR, Cutter
@@ -80,7 +81,7 @@ class MarkdownParts:
         return self._cutter.count(text[section.start : section.end].strip()) <= self._cutter.most // 4
 
     def _packed(self, text: str, found: Sequence[Section]) -> Iterator[_Found]:
-        """As many sections in a part as fit, but none of a higher heading's with one of the heading before."""
+        """As many sections in a part as fit, those of one higher heading before others."""
         if not found:
             return
         together = self._together(text, found)
@@ -93,7 +94,7 @@ class MarkdownParts:
             return
         level = min(section.level for section in found[1:])
         starts = [0, *(i for i, section in enumerate(found) if i and section.level == level), len(found)]
-        runs = [found[i:j] for i, j in zip(starts, starts[1:], strict=False) if j > i]
+        runs = [found[i:j] for i, j in pairwise(starts) if j > i]
         sizes = [self._cutter.count(text[run[0].start : run[-1].end]) for run in runs]
         waiting: list[Section] = []
         size = 0
@@ -119,13 +120,15 @@ class MarkdownParts:
         return one if self._cutter.count(one.whole) <= self._cutter.most else None
 
     def _split(self, text: str, section: Section) -> Iterator[_Found]:
-        """A section that does not fit: its heading as it is before the first part, as a title before others."""
+        """A section that does not fit: its heading as it is, then its title before all other parts."""
         prefix = self._cutter.title(section.title)
         start, body, most = section.start, section.body, self._cutter.most
         headings = text[start:body].strip()
         size = self._cutter.count(headings + SEPARATOR) if headings else 0
         # Headings that are longer than half of a part, or all there is, are split like a text.
-        cut, room = (body, most - size) if size <= most // 2 and text[body : section.end].strip() else (start, most)
+        cut, room = (
+            (body, most - size) if size <= most // 2 and text[body : section.end].strip() else (start, most)
+        )
         while headings:
             place, part = next(self._cutter.cut(text, cut, section.end, room, markdown=True))
             whole = text[start : place + len(part)]
@@ -139,7 +142,9 @@ class MarkdownParts:
         for place, part, _ in self._cutter.parts(text, start, section.end, prefix, markdown=True):
             yield _Found(place, part, prefix, section.title)
 
-    def _with_headings(self, last: _Place | None, place: tuple[SourceDocument, int], headings: str) -> Iterator[Part]:
+    def _with_headings(
+        self, last: _Place | None, place: tuple[SourceDocument, int], headings: str
+    ) -> Iterator[Part]:
         """The end of a file that ends in headings: they stand below the end of the text above them."""
         cutter, added = self._cutter, headings.strip()
         if last is None:

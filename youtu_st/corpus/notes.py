@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
+from youtu_st.corpus.conditions import below
 from youtu_st.errors import YoutuError
 
 MOST_OF_A_FILE = 5
@@ -62,6 +63,10 @@ class Gathered(Notes):
         """Keep a note."""
         self.notes.append(message)
 
+    def __contains__(self, source: object) -> bool:
+        """Whether something of a file, or the whole file, was left out."""
+        return source in self._of_file
+
     def lines(self) -> Iterator[str]:
         """The problems, one line each; of a file the first few and a count, and so of all."""
         shown = 0
@@ -80,7 +85,5 @@ class Gathered(Notes):
 
     def spoiled(self) -> tuple[dict[str, Any], ...]:
         """Filters for :class:`~youtu_st.index.VectorIndex`: passages of files that had a problem."""
-        from youtu_st.corpus.sources import below
-
         names = [source for source in self._of_file if source not in self._folders]
         return ({"source": {"$in": names}}, *map(below, sorted(self._folders)))

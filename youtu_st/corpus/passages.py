@@ -68,9 +68,9 @@ class Splitter:
         """
         for source, group in groupby(documents, key=lambda document: document.source):
             is_markdown = source.lower().endswith(".md")
-            parts = MarkdownParts(self._cutter).of(group) if is_markdown else self._plain(group)
+            parts = MarkdownParts(self._cutter).of if is_markdown else self._plain
             seen: Counter[str] = Counter()
-            for position, (document, text, facts) in enumerate(parts):
+            for position, (document, text, facts) in enumerate(parts(group)):
                 record = str(document.metadata.get("id", ""))
                 id = first = _id(source, record, 0, text)
                 if seen[first]:

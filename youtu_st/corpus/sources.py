@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from youtu_st.corpus.conditions import below
 from youtu_st.corpus.notes import Notes
 from youtu_st.disk import open_plain
 from youtu_st.errors import InputError, brief
@@ -106,9 +107,7 @@ def _is_unicode(source: str, notes: Notes) -> bool:
     try:
         source.encode()
     except UnicodeEncodeError as error:
-        problem = InputError(
-            f"{brief(source)}: no index can hold a name that is not UTF-8: rename the file"
-        )
+        problem = InputError(f"{brief(source)}: no index can hold a name that is not UTF-8: rename the file")
         problem.__cause__ = error
         notes.problem(problem, brief(source))
         return False
@@ -148,13 +147,3 @@ def _walk(folder: Path, notes: Notes) -> Iterator[SourceFile]:
             if not name.startswith("."):
                 path = Path(directory) / name
                 yield SourceFile(path, path.as_posix())
-
-
-def below(folder: str) -> dict[str, Any]:
-    """A filter for sources below a folder: a range, since filters know no prefixes."""
-    if folder != ".":
-        prefix = folder.rstrip("/")
-        return {"source": {"$gte": f"{prefix}/", "$lt": f"{prefix}0"}}  # "0" follows "/"
-    # Sources below the current folder carry no prefix: all that are neither absolute nor above it.
-    outside = [{"$not": below(above)} for above in ("/", "..")]
-    return {"$and": [{"source": {"$gte": ""}}, *outside]}

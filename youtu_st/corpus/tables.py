@@ -93,9 +93,7 @@ def json_records(name: str, lines: Lines, fields: Sequence[str], fail: Fail) -> 
 
 def _values(where: str, line: str) -> Any:
     try:
-        value = json.loads(
-            line, parse_constant=_no_number, parse_float=_finite, object_pairs_hook=_object
-        )
+        value = json.loads(line, parse_constant=_no_number, parse_float=_finite, object_pairs_hook=_object)
     except (ValueError, RecursionError) as error:
         raise InputError(in_one_line(f"{where}: not valid JSON", error)) from error
     if isinstance(value, str):
@@ -129,9 +127,9 @@ def csv_records(
 ) -> Iterator[Record]:
     """The rows of a ``.csv`` or ``.tsv`` file, which is read twice: a column of numbers becomes numbers.
 
-    That is one whose every cell is empty or a number written as Python writes it, so that nothing is lost: not
-    ``007``, ``1.50``, ``1e5``, nor what 64 bits do not hold. Its empty cells become None. A column without a
-    name is called ``column_`` and its number; it is left out if it is empty.
+    That is one whose every cell is empty or a number written as Python writes it, so that nothing is lost:
+    not ``007``, ``1.50``, ``1e5``, nor what 64 bits do not hold. Its empty cells become None. A column
+    without a name is called ``column_`` and its number; it is left out if it is empty.
 
     Args:
         name: What to call the file.
@@ -265,9 +263,7 @@ def _record(where: str, line: int, values: Mapping[str, Any], fields: Sequence[s
         raise InputError(f"{where}: no field {wanted}; its fields: {_listed(list(values)) or 'none'}")
     text = values[name]
     if not isinstance(text, str):
-        raise InputError(
-            f"{where}: field {printable(name)!r} must be a string, not {type(text).__name__}"
-        )
+        raise InputError(f"{where}: field {printable(name)!r} must be a string, not {type(text).__name__}")
     try:
         check_unicode(f"{where}:", json.dumps(values, ensure_ascii=False))
     except RecursionError as error:  # writing JSON ends at another depth than reading it
