@@ -10,18 +10,27 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from youtu_st.cli.console import cell, count, plain_table, wide_console
+from youtu_st.cli.console import cell, count, echo, plain_table, wide_console
 
 if TYPE_CHECKING:
     from youtu_st.verification import Comparison, Examination, Finding
     from youtu_st.verification.doctor import Sample
     from youtu_st.verification.published import Score
     from youtu_st.verification.subject import Subject
+    from youtu_st.verification.tokens import Token
 
 STYLES = {"ok": "green", "off": "bold red", "skipped": "dim"}
 NARROW = 100
 """Columns from which on what was expected has a column of its own."""
 GAP = 3
+LEGEND = {
+    "enters the vector": "black on green",
+    "prompt": "white on blue",
+    "added": "white on bright_black",
+    "left out": "dim",
+    "unknown": "white on red",
+}
+"""What tokens are, and how they are shown."""
 
 
 def print_examination(examination: Examination, *, tokens: bool) -> None:
@@ -120,8 +129,38 @@ def _sample(sample: Sample) -> Table:
     for token in sample.tokens:
         span = f"{token.start}-{token.end}" if token.end > token.start else "added"
         enters = cell("content", "green") if token.content else cell("-", "dim")
+        if token.unknown:
+            enters = cell("unknown", STYLES["off"])
         table.add_row(cell(token.token, "" if token.content else "dim"), cell(span, "dim"), enters)
     return table
+
+
+def print_sample(sample: Sample) -> None:
+    """One text: on a terminal in colours, as it is read; else a token a line."""
+    console = wide_console()
+    tokens = sample.tokens
+    if not console.is_terminal:
+        console.print(_sample(sample))
+    else:
+        shown = Text()
+        for token in tokens:
+            shown.append_text(cell(token.token, _style(token, len(sample.prompt))))
+            shown.append(" ")
+        console.print(shown)
+        console.print()
+        legend = [cell(f" {name} ", style) for name, style in LEGEND.items()]
+        console.print(Text("  ").join(legend))
+    entering, unknown = sum(token.content for token in tokens), sum(token.unknown for token in tokens)
+    read = f"{count(len(tokens), 'token')}, {entering} of them enter the vector"
+    echo(read + (f", {unknown} stand for what the vocabulary does not have" if unknown else ""))
+
+
+def _style(token: Token, border: int) -> str:
+    if token.unknown:
+        return LEGEND["unknown"]
+    if token.content:
+        return LEGEND["enters the vector"]
+    return LEGEND["added" if token.end <= token.start else "prompt" if token.start < border else "left out"]
 
 
 def _print_verdict(console: Console, examination: Examination) -> None:

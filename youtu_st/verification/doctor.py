@@ -96,11 +96,21 @@ def examine(
         and behaviour.is_finite
         and isinstance(subject.model.tokenizer, PreTrainedTokenizerBase)
     )
-    samples = tuple(_sample(subject.model, role, text) for role, text in SHORT) if shows else ()
+    samples = tuple(sample_of(subject.model, role, text) for role, text in SHORT) if shows else ()
     return Examination(subject, tuple(findings), samples, tuple(scores))
 
 
-def _sample(model: SentenceTransformer, role: str, text: str) -> Sample:
-    prompt = prompt_for(model, role)
+def sample_of(model: SentenceTransformer, role: str, text: str, prompt: str | None = None) -> Sample:
+    """A text token by token; which of them enter the vector is observed.
+
+    Args:
+        model: A model of a transformer, then a pooling module.
+        role: ``query`` or ``document``.
+        text: The text.
+        prompt: What to put before it. None: the model's own.
+    """
+    prompt = prompt_for(model, role) if prompt is None else prompt
     read = read_tokens(model, text, prompt, role)
-    return Sample(role, prompt, text, tuple(show_tokens(model.tokenizer, read, text, prompt)))
+    return Sample(
+        role, prompt, text, tuple(show_tokens(model.tokenizer, read.ids, read.entered, text, prompt))
+    )

@@ -15,8 +15,9 @@ from sentence_transformers.util import batch_to_device
 from youtu_st.inference.preprocess import preprocessor_for
 from youtu_st.modules import tokenization
 from youtu_st.modules.mask import Mask
+from youtu_st.modules.tokenization import TokenizedText
 from youtu_st.probes import DOCUMENTS, QUERIES
-from youtu_st.spec.model import Pooling
+from youtu_st.spec.model import MaskRule, ModelSpec, Pooling
 from youtu_st.verification.subject import Expected
 
 RULES: tuple[str, ...] = (*get_args(Pooling), "max")
@@ -52,12 +53,14 @@ class Token:
         start: Where it begins, in characters of prompt and text.
         end: Where it ends; equal to ``start`` for a token that the tokenizer added.
         content: Whether it enters the vector.
+        unknown: Whether it stands for characters that the vocabulary does not have.
     """
 
     token: str
     start: int
     end: int
     content: bool
+    unknown: bool = False
 
 
 def features_of(model: SentenceTransformer, texts: Sequence[str], prompt: str, role: str) -> dict[str, Any]:
@@ -96,20 +99,45 @@ def expected_content(
     model: SentenceTransformer, expected: Expected, text: str, prompt: str, *, pooling: str
 ) -> Mask:
     """Which tokens should enter the vector, shape ``(tokens,)``; under ``max`` no token is sure to."""
-    row = tokenization.tokenize(
-        model.tokenizer,
-        [text],
-        [prompt],
-        boundary=expected.boundary,
-        special_tokens=expected.special_tokens,
-        max_length=model.get_max_seq_length(),
-    )[0]
+    return entering(_row(model.tokenizer, expected, text, prompt, model.get_max_seq_length()), pooling)
+
+
+def entering(row: TokenizedText, pooling: str) -> Mask:
+    """Which tokens of a text a rule of :data:`RULES` takes, shape ``(tokens,)``."""
     if pooling == "masked_mean":
         return row.content if row.content.any() else ~row.content
     positions = np.arange(len(row))
     masks = {"last_token": positions == len(row) - 1, "cls": positions == 0}
     mask: Mask = masks.get(pooling, positions >= 0)
     return mask
+
+
+def tokens_by_spec(
+    tokenizer: Any, spec: ModelSpec, text: str, prompt: str, *, max_length: int | None = None
+) -> list[Token]:
+    """A text as a spec's model reads it after a prompt; needs no weights.
+
+    Args:
+        tokenizer: The model's, a fast one.
+        spec: Its rules.
+        text: The text.
+        prompt: What stands before it.
+        max_length: Tokens that are read; None: the spec's.
+    """
+    row = _row(tokenizer, spec, text, prompt, max_length or spec.max_length)
+    return show_tokens(tokenizer, row.ids.tolist(), entering(row, spec.pooling), text, prompt)
+
+
+def _row(tokenizer: Any, rule: MaskRule, text: str, prompt: str, limit: int | None) -> TokenizedText:
+    (row,) = tokenization.tokenize(
+        tokenizer,
+        [text],
+        [prompt],
+        boundary=rule.boundary,
+        special_tokens=rule.special_tokens,
+        max_length=limit,
+    )
+    return row
 
 
 def pooled(read: TokenStates, content: Mask) -> dict[str, Doubles]:
@@ -144,16 +172,30 @@ def observed_pooling(
     return [rule for rule in RULES if fits[rule].all()]
 
 
-def show_tokens(tokenizer: Any, read: TokenStates, text: str, prompt: str) -> list[Token]:
-    """The tokens of a text that was read after a prompt, for a table."""
-    spans: Sequence[tuple[int, int]] = [(0, 0)] * len(read.ids)
+def show_tokens(tokenizer: Any, ids: Sequence[int], entered: Mask, text: str, prompt: str) -> list[Token]:
+    """The tokens of a text after a prompt, for people.
+
+    Args:
+        tokenizer: The model's.
+        ids: Token ids.
+        entered: Which of them enter the vector, shape ``(tokens,)``.
+        text: The text.
+        prompt: What stands before it.
+    """
+    spans: Sequence[tuple[int, int]] = [(0, 0)] * len(ids)
     if tokenizer.is_fast:
         encoded = tokenizer(prompt + text, return_offsets_mapping=True, padding=False, truncation=False)
-        if tuple(encoded["input_ids"]) == read.ids:
-            spans = encoded["offset_mapping"]
+        whole = encoded["input_ids"]
+        kept = next(
+            (n for n in range(min(len(ids), len(whole)) + 1) if n == len(ids) or ids[n] != whole[n]), 0
+        )
+        tail = len(ids) - kept  # of a text that was cut, added tokens stay
+        if list(ids) == [*whole[:kept], *whole[len(whole) - tail :]]:
+            spans = [*encoded["offset_mapping"][:kept], *encoded["offset_mapping"][len(whole) - tail :]]
+    unknown = tokenization.unknown_id(tokenizer)
     return [
-        Token(_readable(tokenizer, token), start, end, bool(entered))
-        for token, (start, end), entered in zip(read.ids, spans, read.entered, strict=True)
+        Token(_readable(tokenizer, token), start, end, bool(enters), token == unknown)
+        for token, (start, end), enters in zip(ids, spans, entered, strict=True)
     ]
 
 

@@ -1,0 +1,64 @@
+"""``youtu-st tokens``."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from youtu_st.cli.console import Checkpoint, TrustRemoteCode, UsageError, absolute_model, loading, print_json
+
+if TYPE_CHECKING:
+    from youtu_st.verification.doctor import Sample
+
+EXAMPLE = 'Example: youtu-st tokens minilm "Which planet is red?"'
+
+
+def tokens(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="A name, directory, hub id or .yaml file.")],
+    text: Annotated[str, typer.Argument(metavar="TEXT", help="What to read.")],
+    instruction: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="What the query is for; default: the model's own.")
+    ] = None,
+    document: Annotated[bool, typer.Option("--document", help="Read it as a document.")] = False,
+    checkpoint: Checkpoint = None,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+    trust_remote_code: TrustRemoteCode = False,
+) -> None:
+    """Show a text as a model reads it, token by token, and which of them enter its vector.
+
+    Of a name or a .yaml file, the tokenizer alone is loaded: DIR needs no weights.
+    """
+    from youtu_st.cli.findings import print_sample
+
+    if document and instruction is not None:
+        raise UsageError("--instruction is for queries: leave out --document")
+    name, role = absolute_model(model), "document" if document else "query"
+    with loading(f"loading the tokenizer of {checkpoint or name} ..."):
+        sample = _sample(name, checkpoint, role, text, instruction, trust_remote_code)
+    if as_json:
+        print_json(asdict(sample))
+    else:
+        print_sample(sample)
+
+
+def _sample(
+    name: str, checkpoint: str | None, role: str, text: str, instruction: str | None, trust: bool
+) -> Sample:
+    from youtu_st.loading.load import load
+    from youtu_st.loading.tokenizer import load_tokenizer
+    from youtu_st.modules.settings import prompts_for as prompts_of
+    from youtu_st.spec.model import MODELS
+    from youtu_st.spec.prompts import prompts_for
+    from youtu_st.verification.doctor import Sample, sample_of
+    from youtu_st.verification.tokens import tokens_by_spec
+
+    spec: Any = MODELS.resolve(name, checkpoint)
+    if spec is None:
+        model = load(name, trust_remote_code=trust)
+        (prompt,) = prompts_of(model, role, instruction, 1)
+        return sample_of(model, role, text, prompt)
+    (prompt,) = prompts_for(spec.prompts.of(role), spec.template, instruction, 1)
+    tokenizer = load_tokenizer(spec, checkpoint, trust_remote_code=trust)
+    return Sample(role, prompt, text, tuple(tokens_by_spec(tokenizer, spec, text, prompt)))
