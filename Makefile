@@ -52,8 +52,9 @@ lint: $(VENV)/.ready-lint  ## style, types, arrows between rooms, dependencies
 docs: $(VENV)/.ready-docs  ## the pages of docs/ and the API reference, into site/
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
-docs-figures: $(VENV)/.ready-lint  ## the figure of the rooms, from the imports themselves
+docs-figures: $(VENV)/.ready-lint  ## the rooms, from the imports themselves; the mask, where Qwen3's tokenizer is
 	$(BIN)/python tools/rooms.py
+	test ! -d ../shared/data/qwen3_tokenizer || $(BIN)/python tools/mask.py ../shared/data/qwen3_tokenizer docs/mask.svg
 
 bench: $(VENV)/.ready-bench  ## encoding, the index, the adapters and reranking, each beside its peers
 	$(BIN)/python benchmarks/encode.py --json docs/encode-speed.json --plot docs/encode-speed.png
