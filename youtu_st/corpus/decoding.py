@@ -167,15 +167,15 @@ def _encoding(stream: BinaryIO, source: str) -> str:
 
 
 def _sample(stream: BinaryIO, place: int) -> bytes:
-    """Whole lines around a byte, if lines are no longer than usual."""
+    """The lines that are not ASCII alone from a byte on; it is in the first of them."""
     start = max(place - _SAMPLE // 8, 0)
     stream.seek(start)
     content = stream.read(_SAMPLE)
-    if start:
-        before = content.rfind(b"\n", 0, place - start)
-        content = content[before + 1 if before >= 0 else place - start :]
-    end = content.rfind(b"\n") + 1
-    return content[:end] if len(content) > _SAMPLE // 2 and end else content
+    before = content.rfind(b"\n", 0, place - start) + 1
+    content = content[before if before or not start else place - start :]
+    whole = content.rfind(b"\n") + 1
+    content = content[:whole] if len(content) > _SAMPLE // 2 and whole else content
+    return b"\n".join(line for line in content.split(b"\n") if not line.isascii())
 
 
 def _name(encoding: str) -> str:
