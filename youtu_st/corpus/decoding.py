@@ -18,6 +18,8 @@ LONGEST = 64 << 20
 
 _PART = 1 << 18
 _SAMPLE = 1 << 16
+_CHANCE = 32
+"""Bytes beyond ASCII that may be UTF-8 by chance before the first that is not."""
 _MARKS = (  # UTF-32's before UTF-16's, which it begins with
     (codecs.BOM_UTF8, "utf-8"),
     (codecs.BOM_UTF32_LE, "utf-32-le"),
@@ -150,32 +152,34 @@ def _encoding(stream: BinaryIO, source: str) -> str:
     if 0 in head and (wide := utf16_without_mark(head)) is not None:
         return wide
     stream.seek(0)
+    beyond = 0
     try:
         for part in decode(stream, source, "utf-8"):
             if part.count("\0") > len(part) // 2:  # a file of no size on the disk may have no end
                 raise InputError(f"{source}: more zeros than characters: that is no text")
+            beyond += 0 if part.isascii() else len(part.encode()) - len(part)
     except InputError as error:
         cause = error.__cause__
         if not isinstance(cause, UnicodeDecodeError):
             raise
-        sample = _sample(stream, stream.tell() - len(cause.object) + cause.start)
-        found = None if is_damaged_utf8(sample) else recognise(sample)
-        if found is None:
+        around, sample = _sample(stream, stream.tell() - len(cause.object) + cause.start)
+        damaged = beyond > _CHANCE or is_damaged_utf8(around)
+        if damaged or (found := recognise(sample)) is None:
             raise
         return found
     return "utf-8"
 
 
-def _sample(stream: BinaryIO, place: int) -> bytes:
-    """The lines that are not ASCII alone from a byte on; it is in the first of them."""
+def _sample(stream: BinaryIO, place: int) -> tuple[bytes, bytes]:
+    """What stands around a byte; and from its line on the lines that are not ASCII alone."""
     start = max(place - _SAMPLE // 8, 0)
     stream.seek(start)
-    content = stream.read(_SAMPLE)
+    content = around = stream.read(_SAMPLE)
     before = content.rfind(b"\n", 0, place - start) + 1
     content = content[before if before or not start else place - start :]
     whole = content.rfind(b"\n") + 1
     content = content[:whole] if len(content) > _SAMPLE // 2 and whole else content
-    return b"\n".join(line for line in content.split(b"\n") if not line.isascii())
+    return around, b"\n".join(line for line in content.split(b"\n") if not line.isascii())
 
 
 def _name(encoding: str) -> str:
