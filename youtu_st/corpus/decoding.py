@@ -18,7 +18,7 @@ LONGEST = 64 << 20
 
 _PART = 1 << 18
 _SAMPLE = 1 << 16
-_CHANCE = 32
+_CHANCE = 3
 """Bytes beyond ASCII that may be UTF-8 by chance before the first that is not."""
 _MARKS = (  # UTF-32's before UTF-16's, which it begins with
     (codecs.BOM_UTF8, "utf-8"),
