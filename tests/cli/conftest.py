@@ -39,7 +39,8 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert result == Result(
         0,
         "added 4, unchanged 0, deleted 0 passages from 3 files -> idx (4 passages)\n",
-        "youtu-st: note: skipped 1 file of other kinds and 1 empty file\n",
+        "youtu-st: note: skipped 1 file of other kinds: notes/image.png\n"
+        "youtu-st: note: skipped 1 empty file: notes/empty.txt\n",
     )
     return folder
 

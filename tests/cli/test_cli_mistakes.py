@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -34,11 +35,42 @@ MISTAKES = [
     (["encode", "empty.txt", "--role", "query", "--out", "t.npy"], "empty.txt: there are no texts in it"),
     (
         ["encode", "latin.txt", "--role", "query", "--out", "t.npy"],
-        "latin.txt: not UTF-8 at byte 3 (0xe9); save it as UTF-8",
+        "latin.txt: not UTF-8 at byte 3 (0x81): say what it is with --encoding, or save it as UTF-8",
+    ),
+    (
+        [*ENCODE, "--encoding", "utf-9"],
+        "--encoding must be the name of an encoding, such as gb18030, utf-16 or cp1252, not 'utf-9'",
+    ),
+    ([*ENCODE, "--model", ""], "--model must not be empty: give it a value, or leave it out"),
+    (["index", "build", "t.txt", "--out="], "--out must not be empty: give it a value, or leave it out"),
+    (
+        ["index", "build", "t.txt", "--out", "new", "--factory", ""],
+        "--factory must not be empty: give it a value, or leave it out",
+    ),
+    (
+        ["index", "build", "", "--out", "new"],
+        "an argument is empty, the one after 'build': give it a value",
+    ),
+    (["models", ""], "an argument is empty, the one after 'models': give it a value"),
+    (
+        ["encode", "t.txt", "--role", "query", "--out", "null"],
+        "null is a device: --out is the file to write",
+    ),
+    (
+        ["encode", "t.txt", "--role", "query", "--out", "/dev/stdout"],
+        "/dev/stdout is a device: --out is the file to write",
+    ),
+    (
+        ["encode", "t.txt", "--role", "query", "--out", "circle"],
+        "circle is a link in a circle: --out is the file to write",
+    ),
+    (
+        ["encode", "t.txt", "--role", "query", "--out", "pipe"],
+        "pipe is a device or a pipe: --out is the file to write",
     ),
     (
         ["encode", "t.docx", "--role", "query", "--out", "t.npy"],
-        "t.docx: cannot read files of this kind; known: .csv, .jsonl, .txt, and - for lines",
+        "t.docx: cannot read files of this kind; known: .csv, .jsonl, .tsv, .txt, and - for lines",
     ),
     (
         ["encode", "t.txt", "--role", "query", "--out", "full"],
@@ -76,16 +108,17 @@ MISTAKES = [
     (["index", "build", "gone", "--out", "new"], "gone: no such file or folder"),
     (
         ["index", "build", "t.docx", "--out", "new"],
-        "t.docx: cannot read files of this kind; known: .csv, .jsonl, .md, .pdf, .txt",
+        "t.docx: cannot read files of this kind; known: .csv, .jsonl, .md, .pdf, .tsv, .txt",
     ),
     (
         ["index", "build", "void", "--out", "new"],
-        "no documents found in void: there is no file of .csv .jsonl .md .pdf .txt",
+        "no documents found in void: there is no file of .csv .jsonl .md .pdf .tsv .txt",
     ),
     (["index", "build", "empty.txt", "--out", "new"], "no documents found in empty.txt: 1 file, all empty"),
     (
         ["index", "build", "latin.txt", "--out", "new"],
-        "latin.txt: not UTF-8 at byte 3 (0xe9); save it as UTF-8",
+        "latin.txt: not UTF-8 at byte 3 (0x81): say what it is with --encoding, or save it as UTF-8 "
+        "(--skip-errors goes on without it)",
     ),
     (
         ["index", "build", "t.txt", "--out", "full"],
@@ -116,7 +149,10 @@ def place(built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     shutil.copytree(built / "idx", tmp_path / "idx")
     (tmp_path / "t.txt").write_text("one\ntwo\n")
     (tmp_path / "blank.txt").write_text("one\n \ntwo\n")
-    (tmp_path / "latin.txt").write_bytes("café\n".encode("latin-1"))
+    (tmp_path / "latin.txt").write_bytes(b"caf\x81\n")
+    (tmp_path / "null").symlink_to("/dev/null")
+    (tmp_path / "circle").symlink_to("circle")
+    os.mkfifo(tmp_path / "pipe")
     (tmp_path / "empty.txt").touch()
     (tmp_path / "t.docx").touch()
     (tmp_path / "void").mkdir()

@@ -223,7 +223,7 @@ MISTAKES = [
     ),
     (
         ["rerank", "t.docx", "--query", "q"],
-        "t.docx: cannot read files of this kind; known: .csv, .jsonl, .txt, and - for lines",
+        "t.docx: cannot read files of this kind; known: .csv, .jsonl, .tsv, .txt, and - for lines",
     ),
     (
         ["rerank", "t.txt", "--query", "q", "--model", "qwen3-reranker-0.7b"],

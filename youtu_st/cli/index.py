@@ -91,7 +91,7 @@ def build(
     found = corpus.find_files(paths, notes)
     named = ", ".join(map(str, paths))
     if not found.files:
-        tell(notes, skip=skip_errors)
+        tell(notes, skip=skip_errors or None)
         raise UsageError(f"no documents found in {named}: there is no file of {' '.join(corpus.SUFFIXES)}")
     manifest = _manifest_to_update(out, factory, split_special_tokens)
     encoder = _encoder(

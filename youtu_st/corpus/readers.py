@@ -67,8 +67,14 @@ class Reading:
         encoding = self.encoding or encoding_of(path, source, self.notes)
         return partial(decoded, path, source, encoding)
 
-    def records(self, path: Path, source: str) -> Iterator[Record]:
-        """The records of a table; what is wrong with one is a problem, and leaves it out."""
+    def records(self, path: Path, source: str, *, numbers: bool) -> Iterator[Record]:
+        """The records of a table; what is wrong with one is a problem, and leaves it out.
+
+        Args:
+            path: The file.
+            source: What to call it.
+            numbers: Whether a column of numbers becomes numbers.
+        """
         fields = TEXT_FIELDS if self.text_field is None else (self.text_field,)
         parts = self.parts(path, source)
 
@@ -81,7 +87,9 @@ class Reading:
         suffix = path.suffix.lower()
         if suffix == ".jsonl":
             return json_records(source, table, fields, fail)
-        return csv_records(source, table, fields, fail, self.notes.note, tabs=suffix == ".tsv")
+        return csv_records(
+            source, table, fields, fail, self.notes.note if numbers else None, tabs=suffix == ".tsv"
+        )
 
 
 def read_documents(paths: Iterable[str | Path], reading: Reading | None = None) -> Iterator[SourceDocument]:
@@ -152,7 +160,7 @@ def read_numbered_texts(file: str | Path, reading: Reading | None = None) -> Ite
         parts = reading.parts(path, str(path))()
         yield from _texts(path, enumerate(lines(parts, str(path)), start=1))
     else:
-        records = reading.records(path, str(path))
+        records = reading.records(path, str(path), numbers=False)
         yield from _texts(path, ((record.line, record.text) for record in records))
 
 
@@ -171,7 +179,7 @@ def _read_text(file: SourceFile, reading: Reading) -> Iterator[SourceDocument]:
 
 
 def _read_table(file: SourceFile, reading: Reading) -> Iterator[SourceDocument]:
-    for record in reading.records(file.path, file.source):
+    for record in reading.records(file.path, file.source, numbers=True):
         try:
             facts = record.facts(f"{file.source}, line {record.line}")
         except InputError as error:

@@ -123,7 +123,13 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def csv_records(
-    name: str, lines: Lines, fields: Sequence[str], fail: Fail, note: Callable[[str], None], *, tabs: bool
+    name: str,
+    lines: Lines,
+    fields: Sequence[str],
+    fail: Fail,
+    note: Callable[[str], None] | None,
+    *,
+    tabs: bool,
 ) -> Iterator[Record]:
     """The rows of a ``.csv`` or ``.tsv`` file, which is read twice: a column of numbers becomes numbers.
 
@@ -136,25 +142,25 @@ def csv_records(
         lines: Its lines.
         fields: Names that the text may have; the first that is there counts.
         fail: Takes what is wrong with a row; it is then left out.
-        note: Takes what columns became numbers.
+        note: Takes what columns became numbers. None: all of them stay as they are written.
         tabs: Cells end in tabs.
 
     Raises:
         InputError: If it is no table, or has no column of text, or two columns of a name.
     """
     delimiter = "\t" if tabs else _delimiter(lines, fields)
-    columns: _Columns | None = None
-    for _, row in _rows(name, lines, delimiter):
-        if columns is None:
-            columns = _Columns.of(name, row, fields)
-        elif len(row) == len(columns.names):
-            columns.look(row)
+    rows = _rows(name, lines, delimiter)
+    columns = next((_Columns.of(name, row, fields) for _, row in rows), None)
     if columns is None:
         return
-    if numbers := columns.numbers:
-        note(f"{name}: read as numbers: {_listed(numbers)}")
-    rows = _rows(name, lines, delimiter)
-    next(rows)
+    if note is not None:
+        for _, row in rows:
+            if len(row) == len(columns.names):
+                columns.look(row)
+        if numbers := columns.numbers:
+            note(f"{name}: read as numbers: {_listed(numbers)}")
+        rows = _rows(name, lines, delimiter)
+        next(rows)
     for line, row in rows:
         where = f"{name}, line {line}"
         try:
