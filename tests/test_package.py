@@ -6,10 +6,12 @@ import os
 import subprocess
 import sys
 import venv
+from importlib.metadata import metadata
 from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 
 import youtu_st
 from youtu_st.errors import install_line
@@ -145,3 +147,17 @@ print(json.dumps(vectors[0].tolist()))
     )
     assert "youtu-embedding" in listed.stdout
     assert "minilm" in listed.stdout
+
+
+def test_the_citation_names_the_papers_of_the_models() -> None:
+    """And the project's own version and licence."""
+    cited = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    about = metadata("youtu-st")
+    assert (cited["version"], cited["license"]) == (about["Version"], about["License-Expression"])
+    assert [author["name"] for author in cited["authors"]] == [about["Author"]]
+    papers = {reference["url"] for reference in cited["references"]}
+    urls = {line.partition(", ")[2] for line in about.get_all("Project-URL") or []}
+    assert papers == {url for url in urls if "arxiv.org" in url}
+    for reference in cited["references"]:
+        number = reference["url"].rpartition("/")[2]
+        assert reference["identifiers"] == [{"type": "other", "value": f"arXiv:{number}"}]

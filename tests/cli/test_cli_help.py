@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -18,6 +19,7 @@ COMMANDS = [
     ["models"],
     ["convert"],
     ["encode"],
+    ["tokens"],
     ["verify"],
     ["rerank"],
     ["index"],
@@ -80,3 +82,31 @@ def test_without_a_command_the_help_is_shown(run: Run) -> None:
 
 def test_version(run: Run) -> None:
     assert run("--version") == Result(0, "youtu-st 0.1.0\n", "")
+
+
+@pytest.mark.parametrize(
+    ("words", "names"),
+    [
+        ("youtu-st verify qwen3", ["qwen3-embedding-0.6b", "qwen3-embedding-4b", "qwen3-embedding-8b"]),
+        ("youtu-st encode t.txt --model mini", ["minilm"]),
+        ("youtu-st rerank t.txt --model qwen3-reranker-8", ["qwen3-reranker-8b"]),
+        ("youtu-st index search d q --rerank qwen3-reranker-4", ["qwen3-reranker-4b"]),
+        ("youtu-st tok", ["tokens"]),
+    ],
+)
+def test_a_shell_completes_names_without_the_libraries(tmp_path: Path, words: str, names: list[str]) -> None:
+    program = (
+        "import sys; from youtu_st.cli import main\ntry: main([])\nfinally: "
+        "print(*{name.split('.')[0] for name in sys.modules}, file=sys.stderr)"
+    )
+    asked = {"_YOUTU_ST_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(words.count(" "))}
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=tmp_path,
+        env={**os.environ, **asked},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout.split() == names
+    assert not HEAVY & set(done.stderr.split())

@@ -25,7 +25,6 @@ LONGEST_NAME = 4096
 
 app = typer.Typer(
     name="youtu-st",
-    add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},

@@ -35,7 +35,36 @@ Texts = Annotated[
         help=".txt (a text a line), .jsonl or .csv (field 'text'), or - for lines of standard input.",
     ),
 ]
-Model = Annotated[str, typer.Option(metavar="NAME", help="A name, a directory, a hub id or a .yaml file.")]
+
+
+def model_names(incomplete: str) -> list[str]:
+    """Names of embedding models that begin so, for a shell that completes them."""
+    return _names("models", incomplete)
+
+
+def reranker_names(incomplete: str) -> list[str]:
+    """As :func:`model_names`, of rerankers."""
+    return _names("rerankers", incomplete)
+
+
+def _names(kind: str, incomplete: str) -> list[str]:
+    from youtu_st.spec.registry import names
+
+    return [name for name in names(kind) if name.startswith(incomplete)]
+
+
+Model = Annotated[
+    str,
+    typer.Option(
+        metavar="NAME", help="A name, a directory, a hub id or a .yaml file.", autocompletion=model_names
+    ),
+]
+EncoderName = Annotated[
+    str,
+    typer.Argument(
+        metavar="MODEL", help="A name, directory, hub id or .yaml file.", autocompletion=model_names
+    ),
+]
 Checkpoint = Annotated[
     str | None, typer.Option(metavar="DIR", help="Weights for a name: a directory or a hub id.")
 ]

@@ -21,7 +21,9 @@ from youtu_st.cli.console import (
     check_question,
     count,
     echo,
+    model_names,
     print_json,
+    reranker_names,
     say,
     status,
 )
@@ -44,7 +46,12 @@ app = typer.Typer(rich_markup_mode=None, epilog=EXAMPLE)
 Directory = Annotated[Path, typer.Argument(metavar="DIR", help="The index.")]
 ModelOption = Annotated[
     str | None,
-    typer.Option("--model", metavar="NAME", help="A name, a directory, a hub id or a .yaml file."),
+    typer.Option(
+        "--model",
+        metavar="NAME",
+        help="A name, a directory, a hub id or a .yaml file.",
+        autocompletion=model_names,
+    ),
 ]
 
 
@@ -163,7 +170,11 @@ def search(
     checkpoint: Checkpoint = None,
     rerank: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="A reranker that puts the nearest passages into order."),
+        typer.Option(
+            metavar="NAME",
+            help="A reranker that puts the nearest passages into order.",
+            autocompletion=reranker_names,
+        ),
     ] = None,
     trust_remote_code: TrustRemoteCode = False,
 ) -> None:

@@ -16,6 +16,7 @@ from youtu_st.cli.console import (
     cell,
     echo,
     loading,
+    model_names,
     plain_table,
     print_json,
     wide_console,
@@ -107,7 +108,12 @@ def _columns(
 
 
 def convert(
-    model: Annotated[str, typer.Argument(metavar="NAME", help="A model's name, or a spec's .yaml file.")],
+    model: Annotated[
+        str,
+        typer.Argument(
+            metavar="NAME", help="A model's name, or a spec's .yaml file.", autocompletion=model_names
+        ),
+    ],
     checkpoint: Annotated[
         str, typer.Option(metavar="DIR", help="The raw checkpoint: a directory or a hub id.")
     ],

@@ -8,11 +8,11 @@ import typer
 
 from youtu_st.cli.console import (
     Checkpoint,
-    Model,
     Texts,
     TrustRemoteCode,
     UsageError,
     check_question,
+    reranker_names,
 )
 from youtu_st.cli.loaded import SplitSpecialTokens, load_reranker
 from youtu_st.cli.reading import gathering, tell
@@ -24,7 +24,14 @@ EXAMPLE = 'Example: youtu-st rerank answers.txt --query "Which planet is red?" -
 def rerank(
     file: Texts,
     query: Annotated[str, typer.Option(metavar="TEXT", help="The question.")],
-    model: Model = DEFAULT_MODEL,
+    model: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="A name, a directory, a hub id or a .yaml file.",
+            autocompletion=reranker_names,
+        ),
+    ] = DEFAULT_MODEL,
     checkpoint: Checkpoint = None,
     k: Annotated[int | None, typer.Option("-k", metavar="N", help="Number of texts; default: all.")] = None,
     instruction: Annotated[

@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from youtu_st.cli.console import Checkpoint, TrustRemoteCode, UsageError, absolute_model, loading, print_json
+from youtu_st.cli.console import (
+    Checkpoint,
+    EncoderName,
+    TrustRemoteCode,
+    UsageError,
+    absolute_model,
+    loading,
+    print_json,
+)
 
 if TYPE_CHECKING:
     from youtu_st.verification.doctor import Sample
@@ -16,7 +24,7 @@ EXAMPLE = 'Example: youtu-st tokens minilm "Which planet is red?"'
 
 
 def tokens(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="A name, directory, hub id or .yaml file.")],
+    model: EncoderName,
     text: Annotated[str, typer.Argument(metavar="TEXT", help="What to read.")],
     instruction: Annotated[
         str | None, typer.Option(metavar="TEXT", help="What the query is for; default: the model's own.")

@@ -8,7 +8,15 @@ from typing import Annotated, Any
 
 import typer
 
-from youtu_st.cli.console import Checkpoint, TrustRemoteCode, UsageError, absolute_model, loading, print_json
+from youtu_st.cli.console import (
+    Checkpoint,
+    EncoderName,
+    TrustRemoteCode,
+    UsageError,
+    absolute_model,
+    loading,
+    print_json,
+)
 
 EXAMPLE = (
     "Example: youtu-st verify minilm\n\n"
@@ -17,7 +25,7 @@ EXAMPLE = (
 
 
 def verify(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="A name, directory, hub id or .yaml file.")],
+    model: EncoderName,
     checkpoint: Checkpoint = None,
     engine: Annotated[
         str | None, typer.Option(metavar="URL", help="Compare with an OpenAI-compatible server.")
