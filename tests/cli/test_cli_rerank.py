@@ -162,7 +162,10 @@ def test_search_reads_more_and_shows_the_best(
     hits = json.loads(result.out)
     texts = nearest(numbers, candidates)
     order, scores = expected(Reranker(cross_encoder), texts)
-    assert (result.code, result.err) == (0, "")
+    assert result.code == 0
+    assert all(
+        "vocabulary cannot read" in line for line in result.err.splitlines()
+    )  # the tiny one has few words
     # Scores of batches and of single pairs differ in their last digits, which may turn a tie round.
     own = dict(zip((texts[i] for i in order), scores, strict=True))
     np.testing.assert_allclose([own[hit["text"]] for hit in hits], scores[:k], atol=1e-5)
@@ -262,7 +265,7 @@ def test_an_instruction_for_a_model_that_takes_none_is_one_line(
 def test_an_embedding_model_is_no_reranker(run: Run, file: str) -> None:
     result = run("rerank", file, "--query", "q", "--model", MINILM)
     assert (result.code, result.out, result.err.count("\n")) == (2, "", 1)
-    assert "and would be random: is it a reranker's checkpoint?" in result.err
+    assert "and would be random: is it a reranker's checkpoint, and whole?" in result.err
 
 
 def test_a_wrong_name_is_found_before_anything_heavy_is_loaded(numbers: Path) -> None:

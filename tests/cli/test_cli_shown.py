@@ -81,7 +81,7 @@ def show_everything(text: str) -> None:
     table.add_row(cell(text))
     wide_console().print(table)
     subject = SimpleNamespace(spec=None, source=text, own_modules=True)
-    token = SimpleNamespace(token=text, start=0, end=1, content=True)
+    token = SimpleNamespace(token=text, start=0, end=1, content=True, unknown=False)
     examination: Any = SimpleNamespace(
         subject=subject,
         findings=[Finding(text, "off", text, text, text), Finding(text, "ok", text)],
