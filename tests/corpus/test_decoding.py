@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import codecs
 import io
-import itertools
 import sys
+from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -183,7 +183,7 @@ def test_blocks_lose_nothing_and_cut_no_character(parts: list[str], most: int) -
     made = list(blocks(parts, most))
     assert "".join(made) == text
     assert all(0 < len(block) <= most for block in made)
-    for first, second in itertools.pairwise(made):
+    for first, second in pairwise(made):
         assert (first[-1], second[0]) not in {
             ("e", "\u0301"),
             ("👩", "\u200d"),
