@@ -1,4 +1,4 @@
-"""Every Python example of the README and of docs/ runs, and gives what is printed below it."""
+"""Every Python example of the READMEs and of docs/ runs, and gives what is printed below it."""
 
 from __future__ import annotations
 
@@ -14,12 +14,14 @@ from youtu_st.cli import main
 from youtu_st.errors import MissingDependencyError
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+READMES = ["README.md", "README.zh-CN.md"]
+PAGES = [*(ROOT / name for name in READMES), *sorted((ROOT / "docs").rglob("*.md"))]
 FENCE = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+TYPED = re.compile(r"^```python\n(.*?)^```$|^<!-- typed -->\n```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 OPTIONS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_examples_run(page, tmp_path, monkeypatch):
     """The blocks of a page share their names, as a reader would type them in turn."""
     blocks = FENCE.findall(page.read_text(encoding="utf-8"))
@@ -45,7 +47,7 @@ def test_examples_run(page, tmp_path, monkeypatch):
     assert not failures, "\n".join(failures)
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_links_lead_somewhere(page):
     prose = re.sub(r"^```.*?^```$", "", page.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
     for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", prose):
@@ -53,11 +55,11 @@ def test_links_lead_somewhere(page):
             assert (page.parent / target).exists(), target
 
 
-def shown(marker: str) -> str:
-    """The console block of the README after a marker."""
-    readme = (ROOT / "README.md").read_text("utf-8")
+def shown(marker: str, page: str = "README.md") -> str:
+    """The console block of a README after a marker."""
+    readme = (ROOT / page).read_text("utf-8")
     block = re.search(rf"<!-- {marker}.*?```console\n(.*?)^```$", readme, re.DOTALL | re.MULTILINE)
-    assert block is not None, f"the README has no block after <!-- {marker}"
+    assert block is not None, f"{page} has no block after <!-- {marker}"
     return block[1]
 
 
@@ -93,10 +95,30 @@ def test_the_readme_shows_what_the_demo_prints(tmp_path, monkeypatch, capsys):
     )
 
 
-@pytest.mark.parametrize("marker", ["models", "verify"])
-def test_the_readme_shows_what_a_command_prints(marker, monkeypatch, capsys):
+@pytest.mark.parametrize(
+    ("page", "marker"), [("README.md", "models"), ("README.md", "verify"), ("README.zh-CN.md", "models")]
+)
+def test_the_readme_shows_what_a_command_prints(page, marker, monkeypatch, capsys):
     monkeypatch.setenv("COLUMNS", "100")
-    want = shown(marker)
+    want = shown(marker, page)
     commands = re.findall(r"^\$ youtu-st (.*)$", want, re.MULTILINE)
     assert commands, marker
     assert_same_but_scores(printed(commands, capsys), want, f"paste its output after <!-- {marker} -->")
+
+
+def test_the_chinese_page_of_commands_shows_what_a_terminal_would(tmp_path, monkeypatch, capsys):
+    """Its Python blocks write the files; its marked console blocks are typed in turn, errors included."""
+    page = (ROOT / "docs" / "zh" / "cli.md").read_text("utf-8")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "100")
+    typed = 0
+    for python, console in TYPED.findall(page):
+        if python:
+            exec(python, {})
+        for command, want in re.findall(r"^\$ youtu-st (.*)\n((?:(?!\$ ).*\n)*)", console, re.MULTILINE):
+            main(shlex.split(command))
+            said = capsys.readouterr()
+            got = re.sub(r" +$", "", said.err + said.out, flags=re.MULTILINE)
+            assert_same_but_scores(got.strip(), want.strip(), f"docs/zh/cli.md shows other output for: {command}")
+            typed += 1
+    assert typed, "no block of the page is typed"
