@@ -47,6 +47,22 @@ def test_examples_run(page, tmp_path, monkeypatch):
     assert not failures, "\n".join(failures)
 
 
+@pytest.mark.slow
+def test_the_chinese_quick_start_finds_chinese(real_e5_small, tmp_path, monkeypatch):
+    """Its block for multilingual-e5-small, with the real weights in place of a download."""
+    page = (ROOT / "docs" / "zh" / "quickstart.md").read_text("utf-8")
+    block = re.search(r"^<!-- real:.*?^```py\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    assert block is not None
+    name = '"multilingual-e5-small"'
+    typed = block[1].replace(name, f"{name}, checkpoint={str(real_e5_small)!r}")
+    assert typed != block[1]
+    monkeypatch.chdir(tmp_path)
+    failures: list[str] = []
+    test = doctest.DocTestParser().get_doctest(typed, {}, "quickstart", None, 0)
+    doctest.DocTestRunner(optionflags=OPTIONS, verbose=False).run(test, out=failures.append)
+    assert not failures, "\n".join(failures)
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_links_lead_somewhere(page):
     prose = re.sub(r"^```.*?^```$", "", page.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
@@ -112,9 +128,10 @@ def test_the_chinese_page_of_commands_shows_what_a_terminal_would(tmp_path, monk
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "100")
     typed = 0
+    names: dict[str, object] = {}
     for python, console in TYPED.findall(page):
         if python:
-            exec(python, {})
+            exec(python, names)
         for command, want in re.findall(r"^\$ youtu-st (.*)\n((?:(?!\$ ).*\n)*)", console, re.MULTILINE):
             main(shlex.split(command))
             said = capsys.readouterr()
