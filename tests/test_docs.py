@@ -17,7 +17,9 @@ ROOT = Path(__file__).parents[1]
 READMES = ["README.md", "README.zh-CN.md"]
 PAGES = [*(ROOT / name for name in READMES), *sorted((ROOT / "docs").rglob("*.md"))]
 FENCE = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-TYPED = re.compile(r"^```python\n(.*?)^```$|^<!-- typed -->\n```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+TYPED = re.compile(
+    r"^```python\n(.*?)^```$|^<!-- typed -->\n```console\n(.*?)^```$", re.MULTILINE | re.DOTALL
+)
 OPTIONS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
 
@@ -136,6 +138,8 @@ def test_the_chinese_page_of_commands_shows_what_a_terminal_would(tmp_path, monk
             main(shlex.split(command))
             said = capsys.readouterr()
             got = re.sub(r" +$", "", said.err + said.out, flags=re.MULTILINE)
-            assert_same_but_scores(got.strip(), want.strip(), f"docs/zh/cli.md shows other output for: {command}")
+            assert_same_but_scores(
+                got.strip(), want.strip(), f"docs/zh/cli.md shows other output for: {command}"
+            )
             typed += 1
     assert typed, "no block of the page is typed"

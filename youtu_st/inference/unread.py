@@ -33,7 +33,8 @@ class UnreadReport:
         self.model = model
         self.texts = 0
         self.shares = 0.0
-        self.first: tuple[int, float, str] = (0, 0.0, "")
+        self.first: tuple[int, float] = (0, 0.0)
+        self.worst: tuple[float, str] = (0.0, "")
 
     def add(self, text: str, share: float, position: int, count: int) -> None:
         """Take note of a text.
@@ -50,7 +51,9 @@ class UnreadReport:
         if share < NOTED or PROBING.get():
             return
         if not self.texts:
-            self.first = (position, share, text)
+            self.first = (position, share)
+        if share > self.worst[0]:
+            self.worst = (share, text)
         self.texts += count
         self.shares += share * count
         if self.policy == "error":
@@ -62,7 +65,7 @@ class UnreadReport:
     def warn(self, seen: int, *, stacklevel: int) -> None:
         """Under ``warn``, say once how much of ``seen`` texts was not read."""
         if self.texts and self.policy == "warn":
-            position, share, _ = self.first
+            position, share = self.first
             warnings.warn(
                 f"the model's vocabulary cannot read much of {self.texts} of {seen} texts, "
                 f"{self.shares / self.texts:.0%} of them on average: the first is {self.name(position)} with "
@@ -72,7 +75,7 @@ class UnreadReport:
             )
 
     def _advice(self) -> str:
-        script = script_of(self.first[2][:LOOKED_AT])
+        script = script_of(self.worst[1][:LOOKED_AT])
         better = smallest_that_reads(script) if self.model else None
         if better is None or better.name == self.model:
             return ""
