@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import argparse
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from html import escape
 from pathlib import Path
 
 from youtu_st.loading.tokenizer import load_tokenizer
 from youtu_st.spec.model import load_spec
 from youtu_st.spec.prompts import fill
-from youtu_st.verification.tokens import Token, tokens_by_spec
+from youtu_st.verification.sample import Token, sample_by_spec
 
 MODEL = "youtu-embedding"
 TEXT = "What is the capital of France?"
@@ -32,12 +32,12 @@ text { font: 14px ui-monospace, Menlo, Consolas, monospace; fill: #1f2328 } text
 """
 
 
-def tokens(tokenizer: str) -> list[Token]:
+def tokens(tokenizer: str) -> Sequence[Token]:
     """The query of the picture as the model reads it, after its own instruction."""
     spec = load_spec(MODEL)
     assert spec.template is not None
     prompt = fill(spec.template, "Given a search query, retrieve passages that answer the question")
-    return tokens_by_spec(load_tokenizer(spec, tokenizer), spec, TEXT, prompt)
+    return sample_by_spec(load_tokenizer(spec, tokenizer), spec, "query", TEXT, prompt).tokens
 
 
 def width(text: str) -> float:
@@ -45,7 +45,7 @@ def width(text: str) -> float:
     return CHARACTER * sum(1 + (unicodedata.east_asian_width(character) in "WF") for character in text)
 
 
-def boxes(read: list[Token]) -> Iterator[tuple[float, float, float, Token]]:
+def boxes(read: Sequence[Token]) -> Iterator[tuple[float, float, float, Token]]:
     """Left, top and width of each token's box, line by line."""
     x, y = float(MARGIN), float(MARGIN)
     for token in read:
@@ -56,7 +56,7 @@ def boxes(read: list[Token]) -> Iterator[tuple[float, float, float, Token]]:
         x += wide + GAP
 
 
-def picture(read: list[Token]) -> str:
+def picture(read: Sequence[Token]) -> str:
     """The whole file."""
     placed = list(boxes(read))
     legend = placed[-1][1] + LINE + 10

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
+from rich.columns import Columns
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -14,17 +15,20 @@ from youtu_st.cli.console import cell, count, echo, plain_table, wide_console
 
 if TYPE_CHECKING:
     from youtu_st.verification import Comparison, Examination, Finding
-    from youtu_st.verification.doctor import Sample
     from youtu_st.verification.published import Score
+    from youtu_st.verification.sample import Sample, Token
     from youtu_st.verification.subject import Subject
-    from youtu_st.verification.tokens import Token
 
 STYLES = {"ok": "green", "off": "bold red", "skipped": "dim"}
 NARROW = 100
 """Columns from which on what was expected has a column of its own."""
 GAP = 3
+BORDER = "across the border"
 LEGEND = {
     "enters the vector": "black on green",
+    BORDER: "black on green underline",
+    "prompt, enters too": "black on cyan",
+    "added, enters too": "black on white",
     "prompt": "white on blue",
     "added": "white on bright_black",
     "left out": "dim",
@@ -139,28 +143,29 @@ def print_sample(sample: Sample) -> None:
     """One text: on a terminal in colours, as it is read; else a token a line."""
     console = wide_console()
     tokens = sample.tokens
-    if not console.is_terminal:
+    kinds = [_kind(token) for token in tokens]
+    if console.color_system is None or console.no_color:
         console.print(_sample(sample))
     else:
-        shown = Text()
-        for token in tokens:
-            shown.append_text(cell(token.token, _style(token, len(sample.prompt))))
-            shown.append(" ")
-        console.print(shown)
+        shown = [cell(token.token, LEGEND[kind]) for token, kind in zip(tokens, kinds, strict=True)]
+        console.print(Text(" ").join(shown))
         console.print()
-        legend = [cell(f" {name} ", style) for name, style in LEGEND.items()]
-        console.print(Text("  ").join(legend))
+        legend = [cell(f" {kind} ", style) for kind, style in LEGEND.items() if kind in kinds]
+        console.print(Columns(legend, padding=(0, 2)))
     entering, unknown = sum(token.content for token in tokens), sum(token.unknown for token in tokens)
-    read = f"{count(len(tokens), 'token')}, {entering} of them enter the vector"
-    echo(read + (f", {unknown} stand for what the vocabulary does not have" if unknown else ""))
+    cut = f" of {sample.full_length:,} are read" if sample.full_length > len(tokens) else ""
+    read = f"{count(len(tokens), 'token')}{cut}, {entering:,} of them enter the vector"
+    echo(read + (f", {unknown:,} unknown" if unknown else ""))
 
 
-def _style(token: Token, border: int) -> str:
+def _kind(token: Token) -> str:
+    """Which of :data:`LEGEND` a token is."""
     if token.unknown:
-        return LEGEND["unknown"]
+        return "unknown"
     if token.content:
-        return LEGEND["enters the vector"]
-    return LEGEND["added" if token.end <= token.start else "prompt" if token.start < border else "left out"]
+        both = {"border": BORDER, "text": "enters the vector"}
+        return both.get(token.part, f"{token.part}, enters too")
+    return "left out" if token.part in ("border", "text") else token.part
 
 
 def _print_verdict(console: Console, examination: Examination) -> None:

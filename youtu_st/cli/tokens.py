@@ -18,7 +18,7 @@ from youtu_st.cli.console import (
 )
 
 if TYPE_CHECKING:
-    from youtu_st.verification.doctor import Sample
+    from youtu_st.verification.sample import Sample
 
 EXAMPLE = 'Example: youtu-st tokens minilm "Which planet is red?"'
 
@@ -39,9 +39,12 @@ def tokens(
     Of a name or a .yaml file, the tokenizer alone is loaded: DIR needs no weights.
     """
     from youtu_st.cli.findings import print_sample
+    from youtu_st.inputs import check_unicode
 
     if document and instruction is not None:
         raise UsageError("--instruction is for queries: leave out --document")
+    check_unicode("TEXT", text)
+    check_unicode("--instruction", instruction or "")
     name, role = absolute_model(model), "document" if document else "query"
     with loading(f"loading the tokenizer of {checkpoint or name} ..."):
         sample = _sample(name, checkpoint, role, text, instruction, trust_remote_code)
@@ -59,8 +62,7 @@ def _sample(
     from youtu_st.modules.settings import prompts_for as prompts_of
     from youtu_st.spec.model import MODELS
     from youtu_st.spec.prompts import prompts_for
-    from youtu_st.verification.doctor import Sample, sample_of
-    from youtu_st.verification.tokens import tokens_by_spec
+    from youtu_st.verification.sample import sample_by_spec, sample_of
 
     spec: Any = MODELS.resolve(name, checkpoint)
     if spec is None:
@@ -69,4 +71,4 @@ def _sample(
         return sample_of(model, role, text, prompt)
     (prompt,) = prompts_for(spec.prompts.of(role), spec.template, instruction, 1)
     tokenizer = load_tokenizer(spec, checkpoint, trust_remote_code=trust)
-    return Sample(role, prompt, text, tuple(tokens_by_spec(tokenizer, spec, text, prompt)))
+    return sample_by_spec(tokenizer, spec, role, text, prompt)

@@ -32,6 +32,7 @@ from youtu_st.verification.tokens import (
     features_of,
     observed_pooling,
     read_tokens,
+    shows_tokens,
 )
 
 TOLERANCE = {torch.float32: 1e-5, torch.bfloat16: 5e-3, torch.float16: 5e-4}
@@ -50,7 +51,7 @@ class Behaviour:
         self.subject = subject
         self.model = subject.model
         self.tolerance = TOLERANCE.get(self.model.dtype or torch.float32, HALF_TOLERANCE)
-        self.has_tokens = isinstance(self.model[0], Transformer) and declared_pooling(self.model) is not None
+        self.has_tokens = shows_tokens(self.model)
 
     def findings(self) -> list[Finding]:
         """All checks of this class, in the order in which they are read."""

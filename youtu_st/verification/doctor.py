@@ -6,35 +6,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from sentence_transformers import SentenceTransformer
 from transformers import PreTrainedTokenizerBase
 
-from youtu_st.modules.settings import prompt_for
 from youtu_st.probes import SHORT
 from youtu_st.verification.behaviour import Behaviour
 from youtu_st.verification.finding import Finding
 from youtu_st.verification.published import Score, check_published
+from youtu_st.verification.sample import Sample, sample_of
 from youtu_st.verification.settings import check_settings
 from youtu_st.verification.subject import Subject, load_subject
-from youtu_st.verification.tokens import Token, read_tokens, show_tokens
 from youtu_st.verification.vocabulary import check_vocabulary
-
-
-@dataclass(frozen=True, slots=True)
-class Sample:
-    """A text, token by token.
-
-    Attributes:
-        role: ``query`` or ``document``.
-        prompt: What was put before it.
-        text: The text.
-        tokens: Its tokens, the prompt's included.
-    """
-
-    role: str
-    prompt: str
-    text: str
-    tokens: tuple[Token, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,19 +79,3 @@ def examine(
     )
     samples = tuple(sample_of(subject.model, role, text) for role, text in SHORT) if shows else ()
     return Examination(subject, tuple(findings), samples, tuple(scores))
-
-
-def sample_of(model: SentenceTransformer, role: str, text: str, prompt: str | None = None) -> Sample:
-    """A text token by token; which of them enter the vector is observed.
-
-    Args:
-        model: A model of a transformer, then a pooling module.
-        role: ``query`` or ``document``.
-        text: The text.
-        prompt: What to put before it. None: the model's own.
-    """
-    prompt = prompt_for(model, role) if prompt is None else prompt
-    read = read_tokens(model, text, prompt, role)
-    return Sample(
-        role, prompt, text, tuple(show_tokens(model.tokenizer, read.ids, read.entered, text, prompt))
-    )

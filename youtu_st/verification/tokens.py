@@ -10,14 +10,16 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from sentence_transformers import SentenceTransformer
+from sentence_transformers.base.modules import Transformer
 from sentence_transformers.util import batch_to_device
 
 from youtu_st.inference.preprocess import preprocessor_for
 from youtu_st.modules import tokenization
 from youtu_st.modules.mask import Mask
+from youtu_st.modules.settings import declared_pooling
 from youtu_st.modules.tokenization import TokenizedText
 from youtu_st.probes import DOCUMENTS, QUERIES
-from youtu_st.spec.model import MaskRule, ModelSpec, Pooling
+from youtu_st.spec.model import MaskRule, Pooling
 from youtu_st.verification.subject import Expected
 
 RULES: tuple[str, ...] = (*get_args(Pooling), "max")
@@ -44,23 +46,9 @@ class TokenStates:
     entered: Mask
 
 
-@dataclass(frozen=True, slots=True)
-class Token:
-    """A token for the reader.
-
-    Attributes:
-        token: As the tokenizer writes it.
-        start: Where it begins, in characters of prompt and text.
-        end: Where it ends; equal to ``start`` for a token that the tokenizer added.
-        content: Whether it enters the vector.
-        unknown: Whether it stands for characters that the vocabulary does not have.
-    """
-
-    token: str
-    start: int
-    end: int
-    content: bool
-    unknown: bool = False
+def shows_tokens(model: SentenceTransformer) -> bool:
+    """Whether a model is a transformer, then a module that pools its tokens."""
+    return isinstance(model[0], Transformer) and declared_pooling(model) is not None
 
 
 def features_of(model: SentenceTransformer, texts: Sequence[str], prompt: str, role: str) -> dict[str, Any]:
@@ -112,22 +100,6 @@ def entering(row: TokenizedText, pooling: str) -> Mask:
     return mask
 
 
-def tokens_by_spec(
-    tokenizer: Any, spec: ModelSpec, text: str, prompt: str, *, max_length: int | None = None
-) -> list[Token]:
-    """A text as a spec's model reads it after a prompt; needs no weights.
-
-    Args:
-        tokenizer: The model's, a fast one.
-        spec: Its rules.
-        text: The text.
-        prompt: What stands before it.
-        max_length: Tokens that are read; None: the spec's.
-    """
-    row = _row(tokenizer, spec, text, prompt, max_length or spec.max_length)
-    return show_tokens(tokenizer, row.ids.tolist(), entering(row, spec.pooling), text, prompt)
-
-
 def _row(tokenizer: Any, rule: MaskRule, text: str, prompt: str, limit: int | None) -> TokenizedText:
     (row,) = tokenization.tokenize(
         tokenizer,
@@ -170,37 +142,3 @@ def observed_pooling(
     vectors = [read.vector for read in reads]
     fits = {rule: cosines([each[rule] for each in candidates], vectors) >= 1 - tolerance for rule in RULES}
     return [rule for rule in RULES if fits[rule].all()]
-
-
-def show_tokens(tokenizer: Any, ids: Sequence[int], entered: Mask, text: str, prompt: str) -> list[Token]:
-    """The tokens of a text after a prompt, for people.
-
-    Args:
-        tokenizer: The model's.
-        ids: Token ids.
-        entered: Which of them enter the vector, shape ``(tokens,)``.
-        text: The text.
-        prompt: What stands before it.
-    """
-    spans: Sequence[tuple[int, int]] = [(0, 0)] * len(ids)
-    if tokenizer.is_fast:
-        encoded = tokenizer(prompt + text, return_offsets_mapping=True, padding=False, truncation=False)
-        whole = encoded["input_ids"]
-        kept = next(
-            (n for n in range(min(len(ids), len(whole)) + 1) if n == len(ids) or ids[n] != whole[n]), 0
-        )
-        tail = len(ids) - kept  # of a text that was cut, added tokens stay
-        if list(ids) == [*whole[:kept], *whole[len(whole) - tail :]]:
-            spans = [*encoded["offset_mapping"][:kept], *encoded["offset_mapping"][len(whole) - tail :]]
-    unknown = tokenization.unknown_id(tokenizer)
-    return [
-        Token(_readable(tokenizer, token), start, end, bool(enters), token == unknown)
-        for token, (start, end), enters in zip(ids, spans, entered, strict=True)
-    ]
-
-
-def _readable(tokenizer: Any, token: int) -> str:
-    """A token's characters, white space written out; its name in the vocabulary where it is part of one."""
-    decoded = str(tokenizer.decode([token]))
-    name = tokenizer.convert_ids_to_tokens(token)
-    return str(name) if not decoded or "�" in decoded else decoded.replace("\n", "\\n").replace(" ", "·")
