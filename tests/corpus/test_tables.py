@@ -88,32 +88,24 @@ def test_what_a_line_cannot_hold_is_told_and_the_others_are_read(tmp_path: Path)
     assert list(notes.lines())[-1] == f"{tmp_path}/a.jsonl: 995 more like these"
 
 
-CELLS = st.sampled_from(
-    [
-        "",
-        "0",
-        "-1",
-        "007",
-        "1.5",
-        "1.50",
-        "1e5",
-        "-0",
-        "9223372036854775807",
-        "9223372036854775808",
-        "+1",
-        "1_0",
-        "٣",
-        "0.1",
-        "true",
-        "x",
-        "1,5",
-        "-2.25",
-        "00",
-        "1.",
-        ".5",
-        " ",
-    ]
-)
+NUMBERS = ["0", "-1", "1.5", "9223372036854775807", "0.1", "-2.25"]
+OTHERS = [
+    "007",
+    "1.50",
+    "1e5",
+    "-0",
+    "9223372036854775808",
+    "+1",
+    "1_0",
+    "٣",
+    "true",
+    "x",
+    "1,5",
+    "00",
+    "1.",
+    ".5",
+]
+CELLS = st.sampled_from(["", " ", *NUMBERS, *OTHERS])
 
 
 def canonical(cell: str) -> int | float | None:
