@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -167,3 +168,11 @@ def test_mistakes_are_one_line(run: Run, tmp_path: Path) -> None:
         assert result.code == 2
         assert result.err.count("\n") == 1
         assert message in result.err
+
+
+def test_the_page_on_the_mask_shows_what_is_printed(run: Run) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "mask.md").read_text(encoding="utf-8")
+    (typed,) = re.findall(r'^\$ youtu-st (tokens minilm) "(.*)"\n((?:.+\n)+)```', page, re.MULTILINE)
+    command, text, printed = typed
+    out = run(*command.split(), text).out
+    assert [line.rstrip() for line in out.splitlines()] == printed.splitlines()

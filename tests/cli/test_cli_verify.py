@@ -94,7 +94,7 @@ def test_json_has_all_of_it(run, tiny_files, broken):
     assert (record["ok"], record["own_modules"], record["directory"]) == (False, True, str(broken))
     faults = [finding["check"] for finding in record["findings"] if finding["state"] == "off"]
     assert faults == ["query prompt", "instruction mask", "pooling"]
-    first = {"token": "<bos>", "start": 0, "end": 0, "content": False, "unknown": False}
+    first = {"token": "<bos>", "start": 0, "end": 0, "content": False, "unknown": False, "part": "added"}
     assert record["samples"][0]["tokens"][0] == first
 
 
