@@ -61,6 +61,7 @@ bench: $(VENV)/.ready-bench  ## encoding, the index, the adapters and reranking,
 	$(BIN)/python benchmarks/index.py
 	$(BIN)/python benchmarks/adapters.py
 	$(BIN)/python benchmarks/rerank.py
+	test ! -d ../shared/data/qwen3_tokenizer || $(BIN)/python benchmarks/tokens.py
 
 notebooks: $(VENV)/.ready-notebooks  ## run them, and write them back with their outputs
 	$(BIN)/python notebooks/run.py

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import resource
+import runpy
 import subprocess
 import sys
 from dataclasses import replace
@@ -15,7 +16,7 @@ import torch
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer.modules import Normalize, Pooling, Transformer
 from torch.utils.flop_counter import FlopCounterMode
-from transformers import AutoModel
+from transformers import AutoModel, AutoTokenizer
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 sys.path.insert(0, str(BENCHMARKS))
@@ -236,3 +237,27 @@ def test_the_plot_says_every_figure(tmp_path):
     assert order == sorted(order)  # the fastest last: on top
     for label in ("1.47×", "59/s", "0.93×", "9.8 ms", "4.1 ms", "Some CPU, 2 cores", "25 tokens"):
         assert label in drawn
+
+
+@pytest.mark.slow
+def test_tokens_are_counted_as_the_tokenizer_counts_them(qwen3_tokenizer, shared_data, tmp_path, monkeypatch):
+    """And every way gives the same ids, or the benchmark stops before it times anything."""
+    out, script = tmp_path / "out.json", str(BENCHMARKS / "tokens.py")
+    monkeypatch.setattr("sys.argv", [script, "--quick", "--json", str(out)])
+    runpy.run_path(script, run_name="__main__")
+    measured = json.loads(out.read_text("utf-8"))["tasks"]
+    assert list(measured) == ["zh, documents", "zh, queries", "en, documents", "en, queries"]
+    for rows in measured.values():
+        (name, plain), *others = rows.items()
+        assert (name, plain["of_plain"]) == ("tokenizer(texts)", 1.0)
+        for row in (plain, *(row for _, row in others)):
+            assert row["of_plain"] == pytest.approx(row["tokens_per_second"] / plain["tokens_per_second"])
+    tool, tokenizer = runpy.run_path(script), AutoTokenizer.from_pretrained(qwen3_tokenizer)
+    first = json.loads((shared_data / "xquad" / "xquad.zh.json").read_text("utf-8"))["data"][0]["paragraphs"][
+        0
+    ]
+    role, documents = tool["tasks"](quick=True)["zh, documents"]
+    assert (role, len(documents), documents[0]) == ("document", 9, first["context"])
+    ways = tool["ways"](tokenizer, tool["load_spec"]("youtu-embedding"), "document", documents[:1])
+    tokens, _ = tool["measure"](ways)
+    assert tokens == len(tokenizer(documents[0])["input_ids"])
