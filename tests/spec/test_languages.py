@@ -44,7 +44,7 @@ PUBLISHED = {
     "multilingual-e5-large-instruct": ("94", 560, 1120),
     "bge-m3": ("100+", 568, 2271),
     "qwen3-embedding-0.6b": ("100+", 596, 1192),
-    "youtu-embedding": ("zh en", 2000, 4000),
+    "youtu-embedding": ("zh en", 2673, 5346),
     "qzhou-embedding": ("zh en", 7070, 14141),
 }
 
