@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import venv
@@ -150,14 +151,24 @@ print(json.dumps(vectors[0].tolist()))
 
 
 def test_the_citation_names_the_papers_of_the_models() -> None:
-    """And the project's own version and licence."""
+    """All that the specs and the package's own data cite, each model with its paper; the version and licence."""
     cited = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
     about = metadata("youtu-st")
+    assert (cited["cff-version"], cited["type"]) == ("1.2.0", "software")
     assert (cited["version"], cited["license"]) == (about["Version"], about["License-Expression"])
     assert [author["name"] for author in cited["authors"]] == [about["Author"]]
-    papers = {reference["url"] for reference in cited["references"]}
-    urls = {line.partition(", ")[2] for line in about.get_all("Project-URL") or []}
-    assert papers == {url for url in urls if "arxiv.org" in url}
-    for reference in cited["references"]:
-        number = reference["url"].rpartition("/")[2]
+    papers = {reference["url"].rpartition("/")[2]: reference for reference in cited["references"]}
+    urls = [line for line in about.get_all("Project-URL") or [] if "arxiv.org/abs/" in line]
+    named = {line.rpartition("/")[2]: {line.partition(",")[0]} for line in urls}
+    for path in sorted((ROOT / "configs").rglob("*.yaml")):
+        for number in re.findall(
+            r"arxiv[:./a-z]*(\d{4}\.\d{5})", path.read_text(encoding="utf-8"), re.IGNORECASE
+        ):
+            named.setdefault(number, set()).add(path.stem)
+    assert papers.keys() == named.keys()
+    for number, reference in papers.items():
         assert reference["identifiers"] == [{"type": "other", "value": f"arXiv:{number}"}]
+        assert reference["title"]
+        assert all(author.keys() == {"family-names", "given-names"} for author in reference["authors"])
+        for name in named[number] - {"CoDiEmb"}:
+            assert name in reference["notes"] or name in reference["title"]

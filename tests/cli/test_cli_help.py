@@ -11,7 +11,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from command import COMMAND, Result
+import typer
+from command import COMMAND, Result, spawn
+
+from youtu_st.cli import app
+from youtu_st.spec.registry import names
 
 Run = Callable[..., Result]
 COMMANDS = [
@@ -110,3 +114,55 @@ def test_a_shell_completes_names_without_the_libraries(tmp_path: Path, words: st
     )
     assert done.stdout.split() == names
     assert not HEAVY & set(done.stderr.split())
+
+
+def test_every_argument_that_is_a_model_is_completed() -> None:
+    """An embedding model's by the names of these, a reranker's by its own; of ``index`` the test above has them."""
+    whole = typer.main.get_command(app)
+    found = {}
+    for name, command in whole.commands.items():  # type: ignore[attr-defined]  # a group
+        for parameter in [one for one in command.params if one.name == "model"]:
+            offered = parameter.shell_complete(command.make_context(name, [], resilient_parsing=True), "")
+            found[name] = {one.value for one in offered}
+    embedding, reranker = set(names("models")), set(names("rerankers"))
+    of_embeddings = dict.fromkeys(("convert", "encode", "tokens", "verify"), embedding)
+    assert found == of_embeddings | {"rerank": reranker}
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_is_quick_in_every_shell(tmp_path: Path, shell: str) -> None:
+    """Less than a second for the fastest of three; an empty machine takes a third of that."""
+    line = "youtu-st tokens multi"
+    asked = {
+        "_YOUTU_ST_COMPLETE": f"complete_{shell}",
+        "COMP_WORDS": line,
+        "COMP_CWORD": "2",
+        "_TYPER_COMPLETE_ARGS": line,
+        "_TYPER_COMPLETE_FISH_ACTION": "get-args",
+    }
+    taken = []
+    for _ in range(3):
+        start = time.perf_counter()
+        result = spawn(cwd=tmp_path, **asked)
+        taken.append(time.perf_counter() - start)
+        assert (result.code, result.err) == (0, "")
+        offered = re.findall(r"multilingual[\w.-]*", result.out)
+        assert offered == ["multilingual-e5-large-instruct", "multilingual-e5-small"]
+    assert min(taken) < 1
+
+
+def test_completion_is_installed_where_the_shell_looks(tmp_path: Path) -> None:
+    """A file in the user's home that asks the command, and a line that reads it."""
+    home = {"HOME": str(tmp_path), "SHELL": "/bin/bash", "_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"}
+    result = spawn("--install-completion", "bash", cwd=tmp_path, **home)
+    assert (result.code, result.err) == (0, "")
+    script = tmp_path / ".bash_completions" / "youtu-st.sh"
+    assert "_YOUTU_ST_COMPLETE=complete_bash" in script.read_text()
+    assert str(script) in (tmp_path / ".bashrc").read_text()
+    typed = (
+        f'source {script}; COMP_WORDS=(youtu-st tokens mini); COMP_CWORD=2; _youtu_st_completion "{COMMAND}"'
+    )
+    shell = subprocess.run(
+        ["bash", "-c", f'{typed}; echo "${{COMPREPLY[@]}}"'], capture_output=True, text=True, check=True
+    )
+    assert shell.stdout == "minilm\n"
