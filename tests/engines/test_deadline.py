@@ -20,7 +20,9 @@ ENDLESS = "10000000"
 
 def chunked(connection, server):
     connection.sendall(http(Content_Length="", Transfer_Encoding="chunked"))
-    while True:
+    while (
+        not server.stopped.is_set()
+    ):  # else the thread spins on, and takes half of a core from all that follows
         server.drip(connection, b"1\r\n[\r\n")
 
 
