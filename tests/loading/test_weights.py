@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from checkpoints import TEXTS, byte_bpe, network, save_spec
-from huggingface_hub.utils.tqdm import are_progress_bars_disabled
+from huggingface_hub.utils.tqdm import are_progress_bars_disabled, enable_progress_bars
 from oracle import Oracle
 from peft import LoraConfig, get_peft_model
 from safetensors.torch import load_file, save_file
@@ -199,8 +199,26 @@ def test_positions_that_are_not_there_are_not_read(tmp_path, told) -> None:
     np.testing.assert_allclose(vector[0], want / np.linalg.norm(want), atol=1e-5)
 
 
+@pytest.fixture
+def loud() -> Iterator[None]:
+    """The host's reports and bars as they are at first: a command that ran in this process has turned them off."""
+    verbosity, bars, downloads = (
+        host.get_verbosity(),
+        host.is_progress_bar_enabled(),
+        are_progress_bars_disabled(),
+    )
+    host.set_verbosity_warning()
+    host.enable_progress_bar()
+    yield
+    host.set_verbosity(verbosity)
+    if not bars:
+        host.disable_progress_bar()
+    if not downloads:
+        enable_progress_bars()
+
+
 def test_loading_says_nothing_and_leaves_the_hosts_reports_as_they_were(
-    checkpoint, tmp_path, capfd, caplog
+    checkpoint, tmp_path, capfd, caplog, loud
 ) -> None:
     directory = checkpoint("bert", "wordpiece")  # without a pooler, of which transformers makes a table
     before = host.get_verbosity(), host.is_progress_bar_enabled(), are_progress_bars_disabled()
