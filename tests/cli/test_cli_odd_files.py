@@ -162,7 +162,9 @@ def test_one_run_one_list_and_all_else_is_found(run: Run, odd: Path) -> None:
     assert built.code == 0
     assert is_list(said(built, "left out"))
     assert set(said(built, "note")) == NOTES
-    assert said(built, "error") == said(built, "warning") == said(built, "problem") == []
+    assert said(built, "error") == said(built, "problem") == []
+    (warning,) = said(built, "warning")  # minilm has few Chinese characters
+    assert warning.startswith("the model's vocabulary cannot read much of 1 of ")
 
     for question, (name, text) in QUESTIONS.items():
         hits = json.loads(run("index", "search", "idx", question, "-k", "3", "--json").out)
