@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer
@@ -117,16 +118,23 @@ def test_a_shell_completes_names_without_the_libraries(tmp_path: Path, words: st
 
 
 def test_every_argument_that_is_a_model_is_completed() -> None:
-    """An embedding model's by the names of these, a reranker's by its own; of ``index`` the test above has them."""
-    whole = typer.main.get_command(app)
+    """An embedding model's by the names of these, a reranker's by its own; all other commands take none."""
     found = {}
-    for name, command in whole.commands.items():  # type: ignore[attr-defined]  # a group
-        for parameter in [one for one in command.params if one.name == "model"]:
-            offered = parameter.shell_complete(command.make_context(name, [], resilient_parsing=True), "")
-            found[name] = {one.value for one in offered}
+    groups: list[tuple[str, Any]] = [("", typer.main.get_command(app))]
+    for prefix, group in groups:
+        for name, command in group.commands.items():
+            if hasattr(command, "commands"):
+                groups.append((f"{name} ", command))
+                continue
+            context = command.make_context(name, [], resilient_parsing=True)
+            for parameter in command.params:
+                if parameter.name in ("model", "rerank"):
+                    offered = {one.value for one in parameter.shell_complete(context, "")}
+                    found[f"{prefix}{name} {parameter.name}"] = offered
     embedding, reranker = set(names("models")), set(names("rerankers"))
-    of_embeddings = dict.fromkeys(("convert", "encode", "tokens", "verify"), embedding)
-    assert found == of_embeddings | {"rerank": reranker}
+    commands = ("convert", "encode", "tokens", "verify", "index build", "index search", "index check")
+    wanted = {f"{command} model": embedding for command in commands}
+    assert found == wanted | {"rerank model": reranker, "index search rerank": reranker}
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

@@ -14,6 +14,7 @@ from youtu_st.cli.console import (
     absolute_model,
     count,
     echo,
+    model_names,
     print_json,
     say,
     status,
@@ -36,7 +37,11 @@ def check(
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
     model: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="Encodes what lost its vectors; default: the index's own model."),
+        typer.Option(
+            metavar="NAME",
+            help="Encodes what lost its vectors; default: the index's own model.",
+            autocompletion=model_names,
+        ),
     ] = None,
     checkpoint: Checkpoint = None,
     trust_remote_code: TrustRemoteCode = False,
