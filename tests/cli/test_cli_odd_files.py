@@ -81,7 +81,7 @@ LEFT_OUT = [
     "docs/not.pdf: not a readable PDF: ",
     "docs/notext.csv: no column 'text' or 'content'; its columns: name, age",
     "docs/open.csv, line 2: not valid CSV: unexpected end of data",
-    "docs/partly.jsonl, line 2: not valid JSON: Expecting value: line 2 column 1 (char 10)",
+    "docs/partly.jsonl, line 2: not valid JSON: Expecting value at column 11",
     "docs/ragged.csv, line 3: 1 fields, and the header has 2",
     "docs/zeros.txt: more zeros than characters: that is no text",
 ]

@@ -79,7 +79,7 @@ def test_what_a_line_cannot_hold_is_told_and_the_others_are_read(tmp_path: Path)
         f"{where} 2: not valid JSON: the field 'n' is there twice",
         f"{where} 3: not valid JSON: the number 1e999 is more than a float holds",
         f"{where} 4: not valid JSON: NaN is not JSON",
-        f"{where} 5: not valid JSON: Expecting value: line 2 column 1 (char 10)",
+        f"{where} 5: not valid JSON: Expecting value at column 11",
         f"{where} 6: no field 'text' or 'content'; its fields: n",
     ]
     found, notes = facts(tmp_path / "a.jsonl", '{"n": 1}\n' * 1000)

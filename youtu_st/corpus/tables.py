@@ -94,6 +94,8 @@ def json_records(name: str, lines: Lines, fields: Sequence[str], fail: Fail) -> 
 def _values(where: str, line: str) -> Any:
     try:
         value = json.loads(line, parse_constant=_no_number, parse_float=_finite, object_pairs_hook=_object)
+    except json.JSONDecodeError as error:  # its own words count lines from this one
+        raise InputError(f"{where}: not valid JSON: {error.msg} at column {error.pos + 1}") from error
     except (ValueError, RecursionError) as error:
         raise InputError(in_one_line(f"{where}: not valid JSON", error)) from error
     if isinstance(value, str):

@@ -202,7 +202,7 @@ def test_what_has_no_place_here_says_what_to_use(
         with pytest.raises(AttributeError, match=f"no attribute '{name}': .*{instead}"):
             getattr(store, name)
     with pytest.raises(AttributeError, match="no attribute 'nothing'$"):
-        store.nothing  # noqa: B018
+        store.nothing  # noqa: B018 - the attribute is asked for, and is not there
     for call in (store.serialize_to_bytes, YoutuVectorStore.deserialize_from_bytes):
         with pytest.raises(InputError, match="the index is a directory: copy it"):
             call()
