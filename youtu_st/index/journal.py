@@ -53,10 +53,13 @@ class Journal:
             )
         with files.opened(self.path, os.O_RDONLY) as descriptor:
             os.lseek(descriptor, start, os.SEEK_SET)
-            with open(descriptor, "rb", buffering=0, closefd=False) as file:
+            with open(descriptor, "rb", closefd=False) as file:
                 # Asked for first: a length that somebody made up must not be allocated.
                 held = (os.fstat(descriptor).st_size - start) // self.record_bytes
-                records = np.fromfile(file, dtype=self._record, count=max(0, min(count, held)))
+                records = np.empty(max(0, min(count, held)), dtype=self._record)
+                # Not np.fromfile: an interrupt in its look at the file's type comes out as a TypeError.
+                whole = file.readinto(records.view(np.uint8).data) // self.record_bytes
+                records = records[:whole]
         keys = np.ascontiguousarray(records["key"], dtype=np.int64)
         if len(keys) < count:
             raise self._damaged(start, stop, f"which hold {len(keys)} records of {count}")
