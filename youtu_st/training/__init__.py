@@ -1,0 +1,1 @@
+"""Fine-tuning: data, objectives, one task a step, sentence-transformers' own trainer, fusion."""
