@@ -222,6 +222,16 @@ def read(path: Path, kind: type[Declaration]) -> Declaration:
 @lru_cache(maxsize=64)
 def _parse(path: Path, modified: int, kind: type[Any]) -> Any:
     """Cached by the file's time of change, so that an edited file is read again."""
+    return validated(kind, fields_of(path), path)
+
+
+def fields_of(path: Path) -> dict[str, Any]:
+    """What a declaration's file says, not checked yet; lists as tuples, so that all else can stay strict.
+
+    Raises:
+        OSError: If it cannot be read.
+        SpecError: If it is not YAML, or no mapping.
+    """
     content = read_bounded(path, MOST_BYTES)
     try:
         data = parse_yaml(content.decode())
@@ -229,8 +239,8 @@ def _parse(path: Path, modified: int, kind: type[Any]) -> Any:
         raise SpecError(in_one_line(f"{path}: not valid YAML", error)) from error
     if not isinstance(data, Mapping):
         raise SpecError(f"{path}: a spec is a mapping of fields, not {type(data).__name__}")
-    # From JSON-like data: lists become tuples, everything else stays strict.
-    return validated(kind, _tuples(data), path)
+    fields: dict[str, Any] = with_tuples(data)
+    return fields
 
 
 def validated(kind: type[Declaration], fields: Mapping[str, Any], where: object) -> Declaration:
@@ -254,10 +264,11 @@ def validated(kind: type[Declaration], fields: Mapping[str, Any], where: object)
         raise SpecError(f"{where}: {'; '.join(told)}") from error
 
 
-def _tuples(value: Any) -> Any:
+def with_tuples(value: Any) -> Any:
+    """Values as JSON has them, with tuples for lists."""
     if isinstance(value, Mapping):
-        return {key: _tuples(item) for key, item in value.items()}
-    return tuple(_tuples(item) for item in value) if isinstance(value, list) else value
+        return {key: with_tuples(item) for key, item in value.items()}
+    return tuple(with_tuples(item) for item in value) if isinstance(value, list) else value
 
 
 def _explain(problem: Any, kind: type[Declared]) -> str:

@@ -1,0 +1,327 @@
+"""Recipes: how a model is trained, as data, strict about names and types; found by name as models are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args
+
+import yaml
+from pydantic import BeforeValidator, Field, NonNegativeFloat, PositiveFloat, model_validator
+
+from youtu_st.errors import InputError, SpecError, brief, did_you_mean
+from youtu_st.spec.reading import parse_yaml
+from youtu_st.spec.registry import (
+    Count,
+    Declared,
+    configs_directory,
+    expanded,
+    fields_of,
+    is_yaml,
+    names,
+    validated,
+    with_tuples,
+)
+from youtu_st.training.data.rows import Task
+
+_FOLDER = "train"
+Some = Annotated[int, Field(ge=0, lt=1 << 31)]
+Share = Annotated[float, Field(ge=0, lt=1)]
+Contrast = Literal["infonce", "cached-infonce", "distillation"]
+Ranking = Literal["codiemb", "cosent"]
+Precision = Literal["auto", "fp32", "bf16", "fp16"]
+Schedule = Literal["linear", "cosine", "constant_with_warmup"]
+
+
+def _one_of(kind: Any) -> BeforeValidator:
+    """A name among some, told with the nearest where it is another."""
+    known = get_args(kind)
+
+    def check(value: Any) -> Any:
+        if value not in known:
+            raise ValueError(f"{did_you_mean(value, known)}it must be one of {', '.join(known)}")
+        return value
+
+    return BeforeValidator(check)
+
+
+class DataFile(Declared):
+    """A file of rows, see ``docs/training.md``.
+
+    Attributes:
+        path: JSONL, as ``youtu-st data convert`` writes it.
+        name: What its data set is called. None: the file's name.
+        batch_size: Rows a device. None: its task's.
+        weight: How often it is chosen, beside others that have one. None: in proportion to its rows.
+        scores: Lowest and highest score that a pair could have. None: 0 to 1 or 0 to 5, whichever holds all.
+    """
+
+    path: str
+    name: str | None = None
+    batch_size: Count | None = None
+    weight: PositiveFloat | None = None
+    scores: tuple[float, float] | None = None
+
+
+def _files(value: Any) -> Any:
+    """``a.jsonl,b.jsonl``, paths, or mappings of :class:`DataFile`."""
+    listed = value.split(",") if isinstance(value, str) else value
+    if isinstance(listed, Mapping):
+        listed = (listed,)
+    if not isinstance(listed, (list, tuple)):
+        return value
+    return tuple({"path": one.strip()} if isinstance(one, str) else one for one in listed)
+
+
+Files = Annotated[tuple[DataFile, ...], BeforeValidator(_files)]
+
+
+class ContrastTask(Declared):
+    """How rows of ``ir`` or ``cls`` are trained on.
+
+    Attributes:
+        batch_size: Rows a device and a forward pass.
+        positives: Drawn from a row, every epoch anew.
+        negatives: Likewise; 0: the other rows' texts only.
+        loss: ``infonce``, the same ``cached-infonce`` in less memory, or ``distillation`` of a teacher's
+            scores.
+        temperature: Of the cosines.
+        query_query: Whether other queries are negatives too.
+        mini_batch_size: Texts in memory together, of ``cached-infonce``.
+        teacher_temperature: Of the teacher's scores.
+    """
+
+    batch_size: Count = 32
+    positives: Count = 1
+    negatives: Some = 4
+    loss: Annotated[Contrast, _one_of(Contrast)] = "infonce"
+    temperature: PositiveFloat = 0.02
+    query_query: bool = False
+    mini_batch_size: Count = 32
+    teacher_temperature: PositiveFloat = 1.0
+
+
+class PairTask(Declared):
+    """How scored pairs, ``sts``, are trained on.
+
+    Attributes:
+        batch_size: Pairs a device and a forward pass.
+        loss: ``codiemb``: Pearson, rank-KL and PRO; or ``cosent``.
+        pearson: Weight in ``codiemb``.
+        rank_kl: Likewise.
+        pro: Likewise.
+        temperature: Of the cosines.
+        middle_layer: Weight of InfoNCE on the layer in the middle, for pairs with the highest score.
+        middle_temperature: Of its cosines.
+    """
+
+    batch_size: Count = 32
+    loss: Annotated[Ranking, _one_of(Ranking)] = "codiemb"
+    pearson: NonNegativeFloat = 2.0
+    rank_kl: NonNegativeFloat = 5.0
+    pro: NonNegativeFloat = 0.5
+    temperature: PositiveFloat = 0.05
+    middle_layer: NonNegativeFloat = 0.0
+    middle_temperature: PositiveFloat = 0.02
+
+    @model_validator(mode="after")
+    def _something(self) -> PairTask:
+        if self.loss == "codiemb" and not self.pearson + self.rank_kl + self.pro:
+            raise ValueError("pearson, rank_kl and pro are all 0: nothing would be learnt")
+        return self
+
+
+class Tasks(Declared):
+    """One way of training for each task.
+
+    Attributes:
+        ir: Retrieval.
+        sts: Scored pairs.
+        cls: Classification.
+    """
+
+    ir: ContrastTask = ContrastTask()
+    sts: PairTask = PairTask()
+    cls: ContrastTask = ContrastTask()
+
+    def of(self, task: Task) -> ContrastTask | PairTask:
+        """The one of a task."""
+        found: ContrastTask | PairTask = getattr(self, task)
+        return found
+
+
+class Train(Declared):
+    """What the trainer is told.
+
+    Attributes:
+        learning_rate: The highest.
+        warmup: Share of all steps until it is reached.
+        schedule: What it does after that.
+        epochs: Times that every row is seen.
+        max_steps: Steps in all, if fewer.
+        accumulation: Forward passes a step.
+        max_length: Tokens of a text, if fewer than the model's maximum.
+        precision: ``auto``: bfloat16 where a GPU has it, else float32. Weights are float32 in any case.
+        gradient_checkpointing: Less memory, a third more time.
+        weight_decay: AdamW's.
+        max_grad_norm: Longer gradients are cut to this length.
+        seed: Decides order, what is drawn and dropout.
+        save_every: Steps between checkpoints. None: one an epoch.
+        keep: Checkpoints that are kept.
+        log_every: Steps between lines of the log.
+        workers: Processes that make batches.
+        device: ``cpu`` keeps a GPU out of it. None: the best there is.
+        fsdp: The trainer's own argument; needs several GPUs.
+        deepspeed: Likewise: a configuration file.
+    """
+
+    learning_rate: PositiveFloat = 2e-5
+    warmup: Share = 0.03
+    schedule: Annotated[Schedule, _one_of(Schedule)] = "linear"
+    epochs: PositiveFloat = 1.0
+    max_steps: Count | None = None
+    accumulation: Count = 1
+    max_length: Count | None = None
+    precision: Annotated[Precision, _one_of(Precision)] = "auto"
+    gradient_checkpointing: bool = False
+    weight_decay: NonNegativeFloat = 0.0
+    max_grad_norm: PositiveFloat = 1.0
+    seed: Some = 42
+    save_every: Count | None = None
+    keep: Count = 2
+    log_every: Count = 10
+    workers: Some = 0
+    device: Literal["cpu"] | None = None
+    fsdp: str | None = None
+    deepspeed: str | None = None
+
+
+class Sampling(Declared):
+    """How data sets take turns.
+
+    Attributes:
+        temperature: 1: in proportion to their rows. Above: small ones more often.
+    """
+
+    temperature: Annotated[float, Field(ge=1)] = 1.0
+
+
+class Lora(Declared):
+    """A low-rank adapter in place of all weights.
+
+    Attributes:
+        r: Its rank.
+        alpha: Its scale, over ``r``.
+        dropout: Before it.
+        target_modules: Names of layers, or ``all-linear``.
+    """
+
+    r: Count = 16
+    alpha: Count = 32
+    dropout: Share = 0.05
+    target_modules: tuple[str, ...] | Literal["all-linear"] = "all-linear"
+
+
+class Evaluation(Declared):
+    """What is measured on the way, with sentence-transformers' own evaluators.
+
+    Attributes:
+        data: Files of rows that are not trained on.
+        every: Steps between measurements. None: with every checkpoint.
+        keep_best: Whether the best checkpoint is the result, and not the last.
+    """
+
+    data: Files = ()
+    every: Count | None = None
+    keep_best: bool = True
+
+
+class Recipe(Declared):
+    """All that decides what training does.
+
+    Attributes:
+        name: The recipe's own.
+        source: Where its figures were published.
+        model: What :func:`youtu_st.load` takes.
+        checkpoint: Likewise.
+        data: Files of rows.
+        train: What the trainer is told.
+        sampling: How data sets take turns.
+        tasks: One way of training for each task.
+        instructions: ``use``, or ``drop`` for a model that takes none.
+        matryoshka: Shorter lengths that are trained too, ascending.
+        lora: An adapter in place of all weights.
+        evaluation: What is measured on the way.
+    """
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]*$")]
+    source: str = ""
+    model: str | None = None
+    checkpoint: str | None = None
+    data: Files = ()
+    train: Train = Train()
+    sampling: Sampling = Sampling()
+    tasks: Tasks = Tasks()
+    instructions: Literal["use", "drop"] = "use"
+    matryoshka: tuple[Count, ...] = ()
+    lora: Lora | None = None
+    evaluation: Evaluation = Evaluation()
+
+
+def recipe_names() -> list[str]:
+    """Names of the shipped recipes, sorted."""
+    return names(_FOLDER)
+
+
+def load_recipe(name: str | Path, changes: Iterable[str] = ()) -> Recipe:
+    """A recipe by its name or from a ``.yaml`` file, with changes.
+
+    Args:
+        name: Which.
+        changes: ``field=value`` each, as in ``train.learning_rate=2e-5``; values are YAML.
+
+    Raises:
+        InputError: If no recipe goes by that name, or a change is not of that form.
+        SpecError: If a field is wrong, missing or unknown; the message has the nearest names.
+    """
+    path = expanded(name) if is_yaml(name) else configs_directory() / _FOLDER / f"{name}.yaml"
+    if not is_yaml(name) and str(name) not in recipe_names():
+        known = recipe_names()
+        raise InputError(
+            f"unknown recipe {brief(str(name))}: {did_you_mean(name, known)}known: {', '.join(known)}, or a "
+            ".yaml file"
+        )
+    try:
+        fields = fields_of(path)
+    except OSError as error:
+        raise SpecError(f"{path}: cannot read the recipe: {error.strerror or error}") from error
+    for change in changes:
+        _change(fields, change)
+    return validated(Recipe, fields, f"recipe {name}")
+
+
+def _change(fields: dict[str, Any], change: str) -> None:
+    """Put one change into the fields, at any depth."""
+    where, equals, value = change.partition("=")
+    parts = where.strip().split(".")
+    if not equals or not all(parts):
+        raise InputError(f"a change is FIELD=VALUE, as in train.learning_rate=2e-5, not {brief(change)}")
+    place = fields
+    for part in parts[:-1]:
+        inner = place.get(part)
+        place[part] = place = dict(inner) if isinstance(inner, Mapping) else {}
+    place[parts[-1]] = _value(value)
+
+
+def _value(text: str) -> Any:
+    """A value of a change; ``2e-5``, which YAML takes for text, is a number."""
+    try:
+        value = parse_yaml(text)
+    except yaml.YAMLError as error:
+        raise InputError(f"{brief(text)} is no value: {' '.join(str(error).split())[:200]}") from error
+    if isinstance(value, str):
+        try:
+            return float(value)
+        except ValueError:
+            return value
+    return with_tuples(value)
