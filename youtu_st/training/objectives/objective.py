@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -35,6 +35,8 @@ class Objective(nn.Module, ABC):
         self.name = name
         self.spread: Tensor | None = None
         """Mean cosine of two different texts of the last batch's first column, a scalar."""
+        self.record: Callable[[str, float], None] | None = None
+        """Is told the name and the loss of every batch."""
 
     def forward(self, sentence_features: Iterable[dict[str, Any]], labels: Labels) -> Tensor:
         """The loss of a batch, a float32 scalar.
@@ -68,6 +70,8 @@ class Objective(nn.Module, ABC):
                 f"the loss is {loss.item()} in data set {self.name!r}, rows {shown or 'unknown'}: a smaller "
                 "learning rate or train.precision=fp32 may help, if the rows are sound"
             )
+        if self.record is not None:
+            self.record(self.name, loss.item())
         return loss
 
 

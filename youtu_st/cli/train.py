@@ -1,0 +1,158 @@
+"""``youtu-st train``."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from youtu_st.cli.console import (
+    TrustRemoteCode,
+    cell,
+    count,
+    echo,
+    loading,
+    plain_table,
+    print_json,
+    say,
+    wide_console,
+)
+
+if TYPE_CHECKING:
+    from youtu_st.training.preview import Shown
+    from youtu_st.training.recipe import Recipe
+
+EXAMPLE = (
+    "Example: youtu-st train codiemb --set model=minilm --set data=questions.jsonl,pairs.jsonl "
+    "--out my-model. On two GPUs: torchrun --nproc_per_node 2 --no-python youtu-st train ..."
+)
+_LONGEST = 200
+"""Characters of a text that the plan shows."""
+
+
+def recipe_names(incomplete: str) -> list[str]:
+    """Names of recipes that begin so, for a shell that completes them."""
+    from youtu_st.spec.registry import names
+
+    return [name for name in names("train") if name.startswith(incomplete)]
+
+
+def train(
+    recipe: Annotated[
+        str,
+        typer.Argument(
+            metavar="RECIPE",
+            help="codiemb, codiemb-encoder, qwen3-lora, ... or a .yaml file.",
+            autocompletion=recipe_names,
+        ),
+    ],
+    changes: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="FIELD=VALUE", help="Of the recipe, e.g. train.learning_rate=2e-5."),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="The directory to write; default: MODEL-RECIPE."),
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan, and train nothing.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint.")] = False,
+    keep_adapter: Annotated[
+        bool, typer.Option("--keep-adapter", help="Of a recipe with LoRA: do not merge it.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+    trust_remote_code: TrustRemoteCode = False,
+) -> None:
+    """Fine-tune a model by a recipe, every step on one task.
+
+    DIR then loads as any model does. Checkpoints, and logs for TensorBoard, are in DIR.checkpoints.
+    """
+    from youtu_st.training.recipe import load_recipe
+
+    chosen = load_recipe(recipe, changes or ())
+    if dry_run:
+        _plan(chosen, trust_remote_code, as_json)
+        return
+    out = out or Path(f"{Path(chosen.model or 'model').name}-{chosen.name}")
+    with loading("loading the libraries ..."):
+        from youtu_st.training.running import TrainingInterrupted
+        from youtu_st.training.running import train as run
+    try:
+        record = run(
+            chosen,
+            out=out,
+            resume=resume,
+            keep_adapter=keep_adapter,
+            trust_remote_code=trust_remote_code,
+            notify=lambda message: say("train", message),
+        )
+    except TrainingInterrupted as stopped:
+        if _is_first():
+            say("train", f"{stopped}; go on with: {_again(recipe, changes or [], out)}")
+        raise
+    if not _is_first():
+        return
+    if as_json:
+        print_json(record.__dict__)
+        return
+    for name, value in record.after.items():
+        echo(f"{name}: {record.before.get(name, float('nan')):.4f} before, {value:.4f} after")
+    echo(f"{out}: {count(record.steps, 'step')} in {record.seconds:,.0f} s")
+
+
+def _is_first() -> bool:
+    return os.environ.get("RANK", "0") == "0"
+
+
+def _again(recipe: str, changes: list[str], out: Path) -> str:
+    words = ["youtu-st", "train", recipe, *(word for change in changes for word in ("--set", change))]
+    return shlex.join([*words, "--out", str(out), "--resume"])
+
+
+def _plan(recipe: Recipe, trust_remote_code: bool, as_json: bool) -> None:
+    from dataclasses import asdict
+
+    from youtu_st.training.preparing import prepare_run
+
+    prepared = prepare_run(recipe, ranks=int(os.environ.get("WORLD_SIZE", "1")))
+    with loading(f"loading {recipe.model} ..."):
+        from youtu_st.loading import load
+        from youtu_st.training.collator import TaskCollator
+        from youtu_st.training.preview import check_masked, preview
+
+        assert recipe.model is not None  # or it would not have been prepared
+        model = load(recipe.model, recipe.checkpoint, device="cpu", trust_remote_code=trust_remote_code)
+        batchings = {found.name: prepared.batching(found) for found in prepared.sets}
+        collator = TaskCollator(model, batchings, seed=recipe.train.seed, max_length=recipe.train.max_length)
+        check_masked(collator, prepared)
+        shown = preview(collator, prepared)
+    if as_json:
+        print_json({"steps": prepared.steps, "data": [asdict(one) for one in shown]})
+        return
+    _print_plan(prepared.steps, shown)
+
+
+def _print_plan(steps: int, shown: list[Shown]) -> None:
+    numbers = ("rows", "rows a step", "steps an epoch", "left out", "tokens a step", "cut")
+    table = plain_table(("data set", "task", *numbers), right=numbers)
+    for one in shown:
+        table.add_row(
+            cell(one.found.name),
+            cell(one.found.task),
+            *(
+                cell(f"{number:,}")
+                for number in (one.found.rows, one.rows, one.steps, one.left_out, one.tokens)
+            ),
+            cell(f"{one.cut:.0%}"),
+        )
+    console = wide_console()
+    console.print(table)
+    echo()
+    echo(f"{count(steps, 'step')} in all. The first rows of each data set, [what is before the text]:")
+    for one in shown:
+        echo()
+        for column, prompt, text in one.batch:
+            cut = f"{text[:_LONGEST]}…" if len(text) > _LONGEST else text
+            echo(f"{one.found.name} {column}: {f'[{prompt}]' if prompt else ''}{cut}")
