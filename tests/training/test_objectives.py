@@ -81,7 +81,12 @@ def test_infonce_of_the_middle_layer_equals_the_reference(case: dict[str, Any]) 
     first, second = (normalize(double(case[name]), dim=1) for name in ("query", "passage"))
     keys = torch.arange(2 * len(first)).view(-1, 2)
     loss = middle_infonce(
-        first, second, double(case["gold"]), keys, threshold=case["threshold"], temperature=case["temperature"]
+        first,
+        second,
+        double(case["gold"]),
+        keys,
+        threshold=case["threshold"],
+        temperature=case["temperature"],
     )
     assert loss.item() == pytest.approx(case["loss"], abs=1e-5)
 
@@ -159,7 +164,9 @@ def test_a_repeated_text_is_no_negative_and_gets_no_gradient() -> None:
     queries = torch.randn(2, 4)
     candidates = torch.randn(4, 4, requires_grad=True)
     labels = group_labels(2, 1, 1)
-    labels["candidate_keys"][1] = labels["candidate_keys"][0, 0]  # both candidates of the second are the first's positive
+    labels["candidate_keys"][1] = labels["candidate_keys"][
+        0, 0
+    ]  # both candidates of the second are the first's positive
     labels["known"] = torch.cat([labels["query_keys"][:, None], labels["candidate_keys"][:, :1]], dim=1)
     losses = InfoNCELoss(Given())
     batch = losses._batch(normalize(queries, dim=1), normalize(candidates, dim=1), labels)
@@ -240,7 +247,9 @@ def differences(function: Any, values: Tensor) -> Tensor:
     return grad
 
 
-@pytest.mark.parametrize("name", ["pearson", "rank_kl", "pro", "cosent", "ir", "ir+qq", "cached", "distil", "middle"])
+@pytest.mark.parametrize(
+    "name", ["pearson", "rank_kl", "pro", "cosent", "ir", "ir+qq", "cached", "distil", "middle"]
+)
 def test_gradients_equal_finite_differences(name: str) -> None:
     torch.manual_seed(5)
     gold = torch.tensor([0.0, 1.0, 0.4, 1.0, 0.4]).double()
@@ -256,22 +265,18 @@ def test_gradients_equal_finite_differences(name: str) -> None:
         "distil": DistillationLoss(Given(), temperature=0.5),
     }
     keys = torch.arange(10).view(5, 2)
-    if name in ranking:
-        values = torch.rand(5).double()
-        function = lambda x: ranking[name](x, gold)  # noqa: E731
-    elif name == "middle":
-        values = torch.randn(5, 4).double()
-        function = lambda x: middle_infonce(  # noqa: E731
-            normalize(x, dim=1), normalize(fixed[:5], dim=1), gold, keys, threshold=1.0, temperature=0.5
-        )
-    elif name == "cached":
-        values = torch.randn(5, 4).double()
-        function = lambda x: contrasting[name](  # noqa: E731
-            [{"input_ids": x, "vectors": x}, {"input_ids": fixed, "vectors": fixed}], labels
-        )
-    else:
-        values = torch.randn(5, 4).double()
-        function = lambda x: contrasting[name].compute_loss_from_embeddings([x, fixed], labels)  # noqa: E731
+    values = torch.rand(5).double() if name in ranking else torch.randn(5, 4).double()
+
+    def function(x: Tensor) -> Tensor:
+        if name in ranking:
+            return ranking[name](x, gold)
+        if name == "middle":
+            first, second = normalize(x, dim=1), normalize(fixed[:5], dim=1)
+            return middle_infonce(first, second, gold, keys, threshold=1.0, temperature=0.5)
+        if name == "cached":
+            return contrasting[name]([{"input_ids": one, "vectors": one} for one in (x, fixed)], labels)
+        return contrasting[name].compute_loss_from_embeddings([x, fixed], labels)
+
     leaf = values.clone().requires_grad_()
     function(leaf).backward()
     assert leaf.grad is not None
@@ -313,12 +318,18 @@ def test_where_there_is_nothing_to_learn_the_loss_is_finite_and_the_gradient_zer
         labels["known"] = labels["candidate_keys"].T.repeat(rows, 1)
     if what == "one masked row":
         labels["known"] = torch.cat([labels["known"], labels["known"][:, 1:]], dim=1)
-        labels["known"] = torch.where(torch.arange(4)[:, None] == 0, labels["candidate_keys"].T.repeat(4, 1)[:, :3], labels["known"])
+        labels["known"] = torch.where(
+            torch.arange(4)[:, None] == 0, labels["candidate_keys"].T.repeat(4, 1)[:, :3], labels["known"]
+        )
     one_vector = torch.ones(rows, 5, requires_grad=True)
     losses = [
         SimilarityLoss(Model(), rank_kl=0.0).compute_loss_from_embeddings([first, second], {SCORES: scores}),
-        SimilarityLoss(Model()).compute_loss_from_embeddings([one_vector, one_vector], {SCORES: torch.arange(rows) / 4}),
-        middle_infonce(normalize(first, dim=1), normalize(second, dim=1), scores, keys, threshold=1.0, temperature=0.02),
+        SimilarityLoss(Model()).compute_loss_from_embeddings(
+            [one_vector, one_vector], {SCORES: torch.arange(rows) / 4}
+        ),
+        middle_infonce(
+            normalize(first, dim=1), normalize(second, dim=1), scores, keys, threshold=1.0, temperature=0.02
+        ),
         contrast(first, second, labels),
     ]
     for number, loss in enumerate(losses):
@@ -344,12 +355,16 @@ def test_distillation_is_the_hosts() -> None:
     torch.manual_seed(8)
     queries, candidates, scores = torch.randn(4, 6), torch.randn(12, 6), torch.randn(4, 3)
     labels = {**group_labels(4, 1, 2), TEACHER_SCORES: scores}
-    loss = DistillationLoss(Given(), temperature=0.1).compute_loss_from_embeddings([queries, candidates], labels)
+    loss = DistillationLoss(Given(), temperature=0.1).compute_loss_from_embeddings(
+        [queries, candidates], labels
+    )
     stock = host.DistillKLDivLoss(Given(), student_temperature=0.1, teacher_temperature=1.0)
     columns = [normalize(queries, dim=1), *normalize(candidates, dim=1).view(4, 3, 6).unbind(1)]
     assert loss.item() == pytest.approx(stock.compute_loss_from_embeddings(columns, scores).item(), rel=1e-5)
     labels[contrastive.CANDIDATES][2, 2] = -1
-    part = DistillationLoss(Given(), temperature=0.1).compute_loss_from_embeddings([queries, candidates], labels)
+    part = DistillationLoss(Given(), temperature=0.1).compute_loss_from_embeddings(
+        [queries, candidates], labels
+    )
     kept = [0, 1, 3]
     expected = stock.compute_loss_from_embeddings([column[kept] for column in columns], scores[kept])
     assert part.item() == pytest.approx(expected.item() * 0.75, rel=1e-5)
@@ -358,7 +373,9 @@ def test_distillation_is_the_hosts() -> None:
 def test_pair_keys_keep_a_pairs_own_texts_from_being_negatives() -> None:
     first, second = normalize(torch.randn(2, 3, 4).double(), dim=-1)
     scores = torch.ones(3).double()
-    keys = torch.tensor([[1, 2], [3, 2], [5, 1]])  # the second's text is the first's; the third's second is the first
+    keys = torch.tensor(
+        [[1, 2], [3, 2], [5, 1]]
+    )  # the second's text is the first's; the third's second is the first
     loss = middle_infonce(first, second, scores, keys, threshold=1.0, temperature=1.0)
     logits = first @ second.T
     negatives = [[], [2], [0, 1]]
