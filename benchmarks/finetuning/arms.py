@@ -17,7 +17,7 @@ from youtu_st.training.preparing import Prepared, prepare_run
 from youtu_st.training.recipe import load_recipe
 from youtu_st.training.trainer import assemble, objective_of
 
-BATCH, LENGTH = 64, 64
+BATCH, LENGTH = 64, 40
 MIXED = "CoDiEmb's losses, mixed batches"
 ONE = "one InfoNCE, mixed"
 ARMS = ("IR only", "STS only", ONE, MIXED, "CoDiEmb")

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from youtu_st.training.data.rows import Row, Text, dump
 
-QUESTIONS = 1600
-"""Of SQuAD's, so that retrieval has about 36 steps of 64 and scored pairs 89."""
+QUESTIONS = 1280
+"""Of SQuAD's, so that retrieval has about 31 steps of 64 and scored pairs 89."""
 POSITIVE_FROM = 4.0
 """The score from which a pair is a positive, where there is one loss for everything."""
 

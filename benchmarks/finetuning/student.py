@@ -16,9 +16,9 @@ from youtu_st.training.data.rows import Row, read_rows
 
 LAYERS = 3
 DEPTH = 10
-READ = 128
+READ = 64
 """Tokens of a text that are read when a model is measured."""
-SOME = 1000
+SOME = 600
 """Documents among which learning rate and temperature are chosen."""
 
 
