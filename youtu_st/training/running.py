@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.util import get_world_size
+from transformers import set_seed
 
 from youtu_st.backends.quiet import quiet_host
 from youtu_st.disk import beside
@@ -82,6 +83,7 @@ def train(
     elif is_first:
         checkpoints.mkdir(parents=True, exist_ok=True)
         record.write(checkpoints)
+    set_seed(recipe.train.seed)  # an adapter begins at random
     if recipe.lora is not None:
         add_adapter(model, recipe.lora)
     with quiet_host():

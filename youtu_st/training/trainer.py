@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -38,6 +38,11 @@ from youtu_st.training.sampling.sampler import Clock, SingleTaskBatchSampler
 LOG = "log.jsonl"
 """JSON lines of all that is logged, beside the checkpoints."""
 _TENSORBOARD = "TENSORBOARD_LOGGING_DIR"
+_ARGUMENTS = {field.name for field in fields(SentenceTransformerTrainingArguments)}
+# The host has renamed it in the middle of version 5.
+_CHECKPOINTING = next(
+    name for name in ("activation_checkpointing", "gradient_checkpointing") if name in _ARGUMENTS
+)
 
 
 @dataclass
@@ -158,7 +163,6 @@ def _arguments(
         num_train_epochs=train.epochs,
         max_steps=-1 if train.max_steps is None else prepared.steps,
         gradient_accumulation_steps=train.accumulation,
-        gradient_checkpointing=train.gradient_checkpointing,
         weight_decay=train.weight_decay,
         max_grad_norm=train.max_grad_norm,
         seed=train.seed,
@@ -174,6 +178,7 @@ def _arguments(
         logging_nan_inf_filter=False,
         report_to=["tensorboard"],
         disable_tqdm=None,
+        **{_CHECKPOINTING: train.gradient_checkpointing},  # type: ignore[arg-type]
         **_saving(recipe.evaluation, train, evaluated=evaluated),
     )
 
