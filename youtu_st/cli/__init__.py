@@ -15,7 +15,7 @@ from typing import Annotated, Any
 import typer
 
 import youtu_st
-from youtu_st.cli import encode, index, models, rerank, tokens, train, verify
+from youtu_st.cli import data, encode, index, models, rerank, tokens, train, verify
 from youtu_st.cli.console import UsageError, echo, one_line, say
 from youtu_st.errors import YoutuError, brief, printable
 
@@ -38,6 +38,7 @@ app.command("tokens", epilog=tokens.EXAMPLE)(tokens.tokens)
 app.command("train", epilog=train.EXAMPLE)(train.train)
 app.command("verify", epilog=verify.EXAMPLE)(verify.verify)
 app.add_typer(index.app, name="index")
+app.add_typer(data.app, name="data")
 
 
 def _version(wanted: bool) -> None:

@@ -1,0 +1,200 @@
+"""BEIR's folders: ``corpus.jsonl``, ``queries.jsonl`` and the judgements of a split, ``qrels/train.tsv``."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from youtu_st.errors import InputError
+from youtu_st.training.data.rows import Row
+from youtu_st.training.data.sources import Record, json_record, lines, listed, opened, place
+from youtu_st.training.data.tally import RecordError, Tally
+from youtu_st.training.data.wanted import Wanted
+
+CORPUS, QUERIES, QRELS = "corpus.jsonl", "queries.jsonl", "qrels"
+_FIELDS = ("query-id", "corpus-id", "score")
+
+
+def suits(path: Path) -> bool:
+    """Whether it is plainly such a folder."""
+    return (path / CORPUS).is_file() and (path / QUERIES).is_file()
+
+
+def rows(path: Path, wanted: Wanted, tally: Tally) -> Iterator[Row]:
+    """A row for each query that is judged, in the order of the judgements.
+
+    A score above 0 is a positive, any other a negative. A document is its title, a space and its text, or
+    the one of them that is there. Memory has the ids and the places of what is judged, and no text.
+
+    Raises:
+        InputError: If a file cannot be read, there is no such split, or the task is ``sts``.
+    """
+    if wanted.task == "sts":
+        raise InputError(f"{path}: the task 'sts' must have scores, and BEIR has judgements: use ir")
+    judged = _judgements(_qrels(path, wanted.split), tally)
+    queries = _Texts.of(path / QUERIES, judged, tally)
+    wished = {judgement.document for each in judged.values() for judgement in each}
+    documents = _Texts.of(path / CORPUS, wished, tally)
+    with opened(path / QUERIES) as asked, opened(path / CORPUS) as corpus:
+        for query, judgements in judged.items():
+            try:
+                row = _row(query, judgements, queries.reader(asked), documents.reader(corpus), wanted, tally)
+            except RecordError as error:
+                tally.error(error)
+                continue
+            if row is not None:
+                yield row
+
+
+@dataclass(frozen=True, slots=True)
+class _Judgement:
+    document: str
+    score: int
+    where: str
+
+
+def _qrels(path: Path, split: str) -> Path:
+    found = path / QRELS / f"{split}.tsv"
+    there = sorted(file.stem for file in (path / QRELS).glob("*.tsv"))
+    if split not in there:
+        raise InputError(f"{found}: there is no such split; there are: {listed(there) or 'none'}")
+    return found
+
+
+def _judgements(path: Path, tally: Tally) -> dict[str, list[_Judgement]]:
+    judged: dict[str, list[_Judgement]] = {}
+    seen: set[tuple[str, str]] = set()
+    graded = False
+    with opened(path) as file:
+        for number, line in lines(file, path):
+            if not line.strip():
+                continue
+            where = place(path, number)
+            try:
+                query, document, score = _judgement(where, line, header=number == 1) or ("", "", 0)
+            except RecordError as error:
+                tally.error(error)
+                continue
+            if not query:
+                continue
+            if (query, document) in seen:
+                tally.leave_out(where, "a query and a document that are judged above")
+                continue
+            seen.add((query, document))
+            graded = graded or score > 1
+            judged.setdefault(query, []).append(_Judgement(document, score, where))
+    if graded:
+        tally.note(f"{path}: grades above 1 are positives as 1 is: the task 'ir' knows no grades")
+    return judged
+
+
+def _judgement(where: str, line: bytes, *, header: bool) -> tuple[str, str, int] | None:
+    """Query, document and score; None: a header."""
+    try:
+        cells = line.decode().rstrip("\r\n").split("\t")
+    except UnicodeDecodeError as error:
+        raise RecordError(where, "must be UTF-8", f", and byte {error.start + 1} is not") from error
+    if header and tuple(cells) == _FIELDS:
+        return None
+    if len(cells) != len(_FIELDS):
+        raise RecordError(
+            where, f"must have {len(_FIELDS)} fields: {', '.join(_FIELDS)}", f", not {len(cells)}"
+        )
+    record = Record(0, where, dict(zip(_FIELDS, cells, strict=True)))
+    score = record.number("score")
+    if score != int(score):
+        record.fail("score", "must be a whole number", cells[2])
+    return record.text("query-id"), record.text("corpus-id"), int(score)
+
+
+@dataclass(frozen=True, slots=True)
+class _Texts:
+    """Where the texts of a file are, by their ids: its line's number, and the byte at which that begins."""
+
+    path: Path
+    places: dict[str, tuple[int, int]]
+
+    @classmethod
+    def of(cls, path: Path, wished: Container[str], tally: Tally) -> _Texts:
+        places: dict[str, tuple[int, int]] = {}
+        with opened(path) as file:
+            start = 0
+            for number, line in lines(file, path):
+                here, start = start, file.tell()
+                if not line.strip():
+                    continue
+                try:
+                    record = json_record(path, number, line)
+                    key = _id(record)
+                    if key in places:
+                        record.fail("_id", "must be another one on every line, and is that of a line above")
+                except RecordError as error:
+                    tally.error(error)
+                    continue
+                if key in wished:
+                    places[key] = (number, here)
+        return cls(path, places)
+
+    def reader(self, file: BinaryIO) -> _Reader:
+        return _Reader(self, file)
+
+
+@dataclass(frozen=True, slots=True)
+class _Reader:
+    """Texts of an open file by their ids."""
+
+    texts: _Texts
+    file: BinaryIO
+
+    def __call__(self, key: str, field: str, where: str) -> str:
+        found = self.texts.places.get(key)
+        if found is None:
+            told = f"must be the _id of a line of {self.texts.path.name}"
+            Record(0, where, {}).fail(field, told, key)
+        number, start = found
+        self.file.seek(start)
+        line = self.file.readline()
+        record = json_record(self.texts.path, number, line.removeprefix(b"\xef\xbb\xbf"))
+        title, text = (record.values.get(name) for name in ("title", "text"))
+        if self.texts.path.name != CORPUS or _is_absent(title):
+            return record.text("text")
+        if _is_absent(text):
+            return record.text("title")
+        return f"{record.text('title')} {record.text('text')}"
+
+
+def _is_absent(value: object) -> bool:
+    return value is None or (isinstance(value, str) and not value.strip())
+
+
+def _id(record: Record) -> str:
+    key = record.values.get("_id")
+    if isinstance(key, bool) or not isinstance(key, str | int) or key == "":
+        record.fail("_id", "must be an id, a text or an int", key)
+    return str(key)
+
+
+def _row(
+    query: str,
+    judgements: list[_Judgement],
+    queries: _Reader,
+    documents: _Reader,
+    wanted: Wanted,
+    tally: Tally,
+) -> Row | None:
+    positives: list[str] = []
+    negatives: list[str] = []
+    text = queries(query, "query-id", judgements[0].where)
+    for judgement in judgements:
+        try:
+            document = documents(judgement.document, "corpus-id", judgement.where)
+        except RecordError as error:
+            tally.error(error)
+            continue
+        (positives if judgement.score > 0 else negatives).append(document)
+    if not positives:
+        tally.leave_out(judgements[0].where, "a query without a positive")
+        return None
+    return wanted.row(wanted.task or "ir", text, positives, negatives)
