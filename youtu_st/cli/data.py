@@ -7,13 +7,26 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from youtu_st.cli.console import UsageError, count, echo, say, status
+from youtu_st.cli.console import (
+    Checkpoint,
+    TrustRemoteCode,
+    UsageError,
+    absolute_model,
+    count,
+    echo,
+    loading,
+    model_names,
+    print_json,
+    say,
+    status,
+)
 from youtu_st.cli.reading import MOST_NOTES, check_out
 
 if TYPE_CHECKING:
     from youtu_st.training.data.tally import Tally
 
 EXAMPLE = "Example: youtu-st data convert triplets.jsonl --out train.jsonl"
+CHECK_EXAMPLE = "Example: youtu-st data check train.jsonl --model minilm"
 
 app = typer.Typer(rich_markup_mode=None, epilog=EXAMPLE)
 
@@ -71,6 +84,60 @@ def convert(
     _tell(tally, "left out")
     tasks = ", ".join(f"{name} {number:,}" for name, number in made.rows.items())
     echo(f"{count(sum(made.rows.values()), 'row')} ({tasks}) from {source}, {made.format} -> {out}")
+
+
+@app.command(epilog=CHECK_EXAMPLE)
+def check(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE", help="Rows in CoDiEmb's format.")],
+    model: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Count its tokens; default: characters are counted.",
+            autocompletion=model_names,
+        ),
+    ] = None,
+    checkpoint: Checkpoint = None,
+    max_length: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N", help="Tokens that training reads of a text; default: what the model reads."
+        ),
+    ] = None,
+    batch_size: Annotated[int, typer.Option(metavar="N", help="Rows of a step, over all devices.")] = 64,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+    trust_remote_code: TrustRemoteCode = False,
+) -> int:
+    """Look at training data: 0 if all of it can be trained on, 1 if something cannot."""
+    from youtu_st.cli.data_shown import as_values, print_report
+    from youtu_st.inputs import check_count
+    from youtu_st.training.data.checking import check
+    from youtu_st.training.data.lengths import tokens_of
+
+    check_count("--batch-size", batch_size)
+    if max_length is not None:
+        check_count("--max-length", max_length)
+    measure = None
+    if model is not None:
+        name = absolute_model(model)
+        with loading(f"loading the tokenizer of {checkpoint or name} ..."):
+            how: dict[str, Any] = {"checkpoint": checkpoint, "max_length": max_length}
+            measure = tokens_of(name, **how, trust_remote_code=trust_remote_code)
+    elif max_length is not None or checkpoint is not None:
+        given = "--checkpoint" if max_length is None else "--max-length"
+        raise UsageError(f"{given} goes with --model: without one, characters are counted")
+    with status("reading ...") as spinner:
+        found = check(
+            files,
+            measure=measure,
+            batch_size=batch_size,
+            report=lambda rows: spinner.update(f"reading: {rows:,} rows"),
+        )
+    if as_json:
+        print_json(as_values(found))
+    else:
+        print_report(found)
+    return 1 if found.errors else 0
 
 
 def _tell(tally: Tally, kind: str) -> None:
