@@ -146,7 +146,7 @@ def _tell(tally: Tally, kind: str) -> None:
         say("note", note)
     for line in tally.lines:
         say(kind, line)
-    if tally.left_out.total() > MOST_NOTES or tally.errors.total() > MOST_NOTES:
-        for counts, what in ((tally.left_out, "left out"), (tally.errors, kind)):
-            for reason, number in counts.most_common(MOST_NOTES):
+    for counts, what in ((tally.left_out, "left out"), (tally.errors, kind)):
+        for reason, number in counts.most_common(MOST_NOTES):
+            if number > 1:
                 say(what, f"{number:,} in all: {reason}")

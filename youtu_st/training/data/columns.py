@@ -26,7 +26,7 @@ _NEGATIVE = re.compile(r"negatives?(_[0-9]+)?")
 def suits(found: Sample) -> bool:
     """Whether a source's fields are plainly these."""
     names = found.names
-    if not any(name in QUERIES for name in names):
+    if "task_type" in names or not any(name in QUERIES for name in names):
         return False
     if any(_POSITIVE.fullmatch(name) for name in names):
         return True

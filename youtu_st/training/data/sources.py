@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
 
 from youtu_st.disk import open_plain
-from youtu_st.errors import InputError, brief, require
+from youtu_st.errors import InputError, brief, printable, require
 from youtu_st.training.data.tally import RecordError, Tally
 
 SUFFIXES = (".jsonl", ".json", ".csv", ".tsv", ".parquet")
@@ -170,7 +170,7 @@ def as_number(value: object) -> float | None:
 def listed(names: Sequence[str]) -> str:
     """The first of some names, the beginning of each."""
     more = len(names) - _MOST_NAMES
-    shown = ", ".join(name[:50] for name in names[:_MOST_NAMES])
+    shown = ", ".join(printable(name[:50]) for name in names[:_MOST_NAMES])
     return f"{shown} and {more:,} more" if more > 0 else shown
 
 
@@ -212,7 +212,7 @@ def json_record(path: Path, number: int, line: bytes) -> Record:
     """
     where = place(path, number)
     try:
-        value = json.loads(line.decode(), object_pairs_hook=_object)
+        value = json.loads(line.decode().rstrip("\r\n"), object_pairs_hook=_object)
     except UnicodeDecodeError as error:
         raise RecordError(where, "must be UTF-8", f", and byte {error.start + 1} is not") from error
     except json.JSONDecodeError as error:  # its own words count lines from this one

@@ -9,6 +9,7 @@ from youtu_st.training.data.rows import RowError
 
 MOST = 20
 """Lines that are kept of errors, and of rows that are left out: the rest is counted."""
+MOST_OF_A_REASON = 5
 
 
 class RecordError(RowError):
@@ -43,14 +44,16 @@ class Tally:
 
     def error(self, error: RowError) -> None:
         """Count a malformed row."""
-        self.errors[error.reason if isinstance(error, RecordError) else "not a row"] += 1
-        if len(self.lines) < MOST:
+        reason = error.reason if isinstance(error, RecordError) else "not a row of CoDiEmb's format"
+        self.errors[reason] += 1
+        if self.errors[reason] <= MOST_OF_A_REASON and len(self.lines) < MOST:
             self.lines.append(str(error))
 
     def leave_out(self, where: str, reason: str) -> None:
         """Count a row, or a part of one, that is left out."""
         self.left_out[reason] += 1
-        if self.left_out.total() <= MOST:
+        told = sum(min(number, MOST_OF_A_REASON) for number in self.left_out.values())
+        if self.left_out[reason] <= MOST_OF_A_REASON and told <= MOST:
             self.notes.append(printable(f"{where}: left out: {reason}"))
 
     def note(self, message: str) -> None:
