@@ -191,7 +191,7 @@ def complaints(source: Path, out: Path, format: str, task: Any) -> Iterator[str]
     for line in tally.lines:  # file, line, field or kind, and what was expected
         assert re.match(
             rf"{re.escape(str(source))}(/qrels/train\.tsv|/corpus\.jsonl|/queries\.jsonl)?, (line|row) \d+: .*must|"
-            r".*not valid JSON|.*field '.*'",
+            r".*not valid JSON|.*field ['\"].*['\"]",
             line,
         ), line
         yield line
