@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from checkpoints import reranker_checkpoint
 from command import Result
 
 Run = Callable[..., Result]
@@ -151,4 +152,75 @@ class TestCheck:
         ):
             result = run("data", "check", *arguments)
             assert (result.code, result.out, result.err.count("\n")) == (2, "", 1), result.err
+            assert told in result.err
+
+
+class TestMine:
+    def test_what_is_found(self, run: Run) -> None:
+        facts = ["Paris is in France.", "Berlin is in Germany.", "Bread is baked.", "Rome is in Italy."]
+        records = [
+            {**ROW, "query": ["Find", "", f"Where is {f.split()[0]}?"], "positives": [f]} for f in facts
+        ]
+        write("a.jsonl", *records, {**ROW, "task_type": "cls"})
+        arguments = ["--model", "minilm", "--out", "b.jsonl", "--negatives", "1", "--range-min", "1"]
+        result = run("data", "mine", "a.jsonl", *arguments)
+        assert (result.code, result.err) == (
+            0,
+            "youtu-st: note: minilm takes no instructions: its own prompt stood before queries\n",
+        )
+        lines = result.out.splitlines()
+        assert (
+            lines[-1] == "4 negatives for 4 rows among 4 documents, and 1 other row as they were -> b.jsonl"
+        )
+        assert "rejected 4: among the nearest, which range_min leaves out" in lines
+        rows = [json.loads(line) for line in Path("b.jsonl").read_text().splitlines()]
+        assert [len(row["negatives"]) for row in rows] == [1, 1, 1, 1, 0]
+        again = run("data", "mine", "a.jsonl", *arguments)
+        assert (again.code, "b.jsonl is there already: --force" in again.err) == (2, True)
+        found = json.loads(run("data", "mine", "a.jsonl", *arguments, "--force", "--json").out)
+        assert (found["negatives"], found["range_min"], found["documents"]) == (4, 1, 4)
+        assert sum(each["positives"] for each in found["histogram"]) == 4
+
+    def test_mistakes(self, run: Run) -> None:
+        write("a.jsonl", ROW)
+        write("bad.jsonl", "{")
+        for arguments, told in (
+            (["a.jsonl", "--model", "minilmm", "--out", "b.jsonl"], "unknown model 'minilmm'"),
+            (["bad.jsonl", "--model", "minilm", "--out", "b.jsonl"], "bad.jsonl, line 1: not valid JSON"),
+            (
+                ["a.jsonl", "--model", "minilm", "--out", "b.jsonl", "--range-max", "9"],
+                "range_min must be less",
+            ),
+        ):
+            result = run("data", "mine", *arguments)
+            assert (result.code, result.out, result.err.count("\n")) == (2, "", 1)
+            assert told in result.err
+
+
+class TestScore:
+    def test_a_teachers_scores(self, run: Run, tmp_path: Path) -> None:
+        teacher = reranker_checkpoint(tmp_path / "teacher")
+        write("a.jsonl", {**ROW, "negatives": ["n"]}, {**ROW, "positive_scores": [1]})
+        arguments = ["--reranker", "qwen3-reranker-0.6b", "--checkpoint", teacher, "--out", "b.jsonl"]
+        result = run("data", "score", "a.jsonl", *arguments)
+        assert (result.code, result.err) == (0, "youtu-st: note: replaced the scores of 1 row\n")
+        first, second, last = result.out.splitlines()
+        assert first.startswith("positives 2: scores from 0.")
+        assert second.startswith("negatives 1: scores from 0.")
+        assert last == "2 rows (ir 2) -> b.jsonl"
+        row = json.loads(Path("b.jsonl").read_text().splitlines()[0])
+        assert 0 < row["positive_scores"][0] < 1
+        assert len(row["negative_scores"]) == 1
+        found = json.loads(run("data", "score", "a.jsonl", *arguments, "--force", "--json").out)
+        assert found["positives"]["count"] == 2
+        assert found["negatives"]["lowest"] == row["negative_scores"][0]
+
+    def test_mistakes(self, run: Run) -> None:
+        write("a.jsonl", ROW)
+        for arguments, told in (
+            (["a.jsonl", "--reranker", "nobody", "--out", "b.jsonl"], "unknown reranker 'nobody'"),
+            (["none.jsonl", "--reranker", "qwen3-reranker-0.6b", "--out", "b.jsonl"], "no such file"),
+        ):
+            result = run("data", "score", *arguments)
+            assert (result.code, result.out, result.err.count("\n")) == (2, "", 1)
             assert told in result.err

@@ -34,7 +34,10 @@ COMMANDS = [
     ["data"],
     ["data", "convert"],
     ["data", "check"],
+    ["data", "mine"],
+    ["data", "score"],
 ]
+WRITING = (["convert"], ["encode"], ["build"], ["mine"], ["score"])
 HEAVY = {"torch", "transformers", "sentence_transformers", "faiss", "tokenizers", "pandas", "scipy"}
 
 
@@ -46,8 +49,8 @@ def test_every_command_has_an_example_and_few_options(run: Run, command: list[st
     assert example is not None
     assert example[1].startswith(" ".join(["youtu-st", *command]))
     options = set(re.findall(r"^  (?:-h, )?(-{1,2}[\w-]+)", result.out, flags=re.MULTILINE)) - {"--help"}
-    assert len(options) <= (11 if command[-1:] in (["encode"], ["build"]) else 9)
-    assert ("--out" in options) == (command[-1:] in (["convert"], ["encode"], ["build"]))
+    assert len(options) <= (11 if command[-1:] in (["encode"], ["build"], ["mine"]) else 9)
+    assert ("--out" in options) == (command[-1:] in WRITING)
     assert run(*command, "-h").out == result.out
 
 
@@ -136,7 +139,7 @@ def test_every_argument_that_is_a_model_is_completed() -> None:
                     found[f"{prefix}{name} {parameter.name}"] = offered
     embedding, reranker = set(names("models")), set(names("rerankers"))
     commands = ("convert", "encode", "tokens", "verify", "index build", "index search", "index check")
-    commands += ("data check",)
+    commands += ("data check", "data mine")
     wanted = {f"{command} model": embedding for command in commands}
     assert found == wanted | {"rerank model": reranker, "index search rerank": reranker}
 

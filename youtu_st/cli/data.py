@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,9 +20,11 @@ from youtu_st.cli.console import (
     loading,
     model_names,
     print_json,
+    reranker_names,
     say,
     status,
 )
+from youtu_st.cli.loaded import load_encoder, load_reranker
 from youtu_st.cli.reading import MOST_NOTES, check_out
 
 if TYPE_CHECKING:
@@ -27,9 +32,12 @@ if TYPE_CHECKING:
 
 EXAMPLE = "Example: youtu-st data convert triplets.jsonl --out train.jsonl"
 CHECK_EXAMPLE = "Example: youtu-st data check train.jsonl --model minilm"
+MINE_EXAMPLE = "Example: youtu-st data mine train.jsonl --model minilm --out mined.jsonl"
+SCORE_EXAMPLE = "Example: youtu-st data score mined.jsonl --reranker qwen3-reranker-0.6b --out scored.jsonl"
 
 app = typer.Typer(rich_markup_mode=None, epilog=EXAMPLE)
 
+Rows = Annotated[Path, typer.Argument(metavar="FILE", help="Rows in CoDiEmb's format.")]
 Out = Annotated[Path, typer.Option(metavar="JSONL", help="The file to write.")]
 Force = Annotated[bool, typer.Option("--force", help="Write over a file that is there.")]
 
@@ -138,6 +146,111 @@ def check(
     else:
         print_report(found)
     return 1 if found.errors else 0
+
+
+@app.command(epilog=MINE_EXAMPLE)
+def mine(
+    file: Rows,
+    model: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="A name, a directory, a hub id or a .yaml file.",
+            autocompletion=model_names,
+        ),
+    ],
+    out: Out,
+    negatives: Annotated[int, typer.Option(metavar="N", help="Most that a row gets.")] = 8,
+    range_min: Annotated[
+        int, typer.Option(metavar="N", help="So many of the nearest documents are left out.")
+    ] = 10,
+    range_max: Annotated[int, typer.Option(metavar="N", help="So many of the nearest are looked at.")] = 100,
+    max_relative: Annotated[
+        float, typer.Option(metavar="SHARE", help="Of the lowest positive's score, which none exceeds.")
+    ] = 0.95,
+    checkpoint: Checkpoint = None,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+    force: Force = False,
+    trust_remote_code: TrustRemoteCode = False,
+) -> None:
+    """Add hard negatives: documents of the file that a model finds near to a query they do not answer."""
+    from youtu_st.cli.data_shown import print_mined
+
+    name = absolute_model(model)
+    check_out(out)
+    _check_readable(file)
+    encoder = load_encoder(name, checkpoint=checkpoint, trust_remote_code=trust_remote_code)
+    from youtu_st.training.data.mining import Choice, mine
+
+    choice = Choice(negatives, range_min, range_max, max_relative)
+    with _each_warning_once(), status("reading ...") as spinner:
+        found = mine(file, out, encoder, choice=choice, force=force, report=spinner.update)
+    if found.instructed is False:
+        say("note", f"{model} takes no instructions: its own prompt stood before queries")
+    print_mined(found, choice, out, as_json=as_json)
+
+
+@app.command(epilog=SCORE_EXAMPLE)
+def score(
+    file: Rows,
+    reranker: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="A name, a directory, a hub id or a .yaml file.",
+            autocompletion=reranker_names,
+        ),
+    ],
+    out: Out,
+    checkpoint: Checkpoint = None,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+    force: Force = False,
+    trust_remote_code: TrustRemoteCode = False,
+) -> None:
+    """Add a teacher's scores: how well each document answers its query, in a reranker's eyes."""
+    from youtu_st.cli.data_shown import print_scored
+    from youtu_st.spec.reranker import RERANKERS
+
+    RERANKERS.resolve(reranker)
+    check_out(out)
+    _check_readable(file)
+    teacher = load_reranker(reranker, checkpoint=checkpoint, trust_remote_code=trust_remote_code)
+    from youtu_st.training.data.scoring import score
+
+    with _each_warning_once(), status("scoring ...") as spinner:
+        done = score(
+            file, out, teacher, force=force, report=lambda rows: spinner.update(f"scoring: {rows:,} rows")
+        )
+    if done.instructed is False:
+        say("note", f"{reranker} takes no instructions: pairs were scored without")
+    if done.replaced:
+        say("note", f"replaced the scores of {count(done.replaced, 'row')}")
+    print_scored(done, out, as_json=as_json)
+
+
+def _check_readable(file: Path) -> None:
+    """Raise for a file that cannot be read, before a model is loaded for it."""
+    from youtu_st.training.data.writing import well_formed
+
+    next(well_formed(file), None)
+
+
+@contextmanager
+def _each_warning_once() -> Iterator[None]:
+    """Of each kind of warning the first: what is wrong with one block of texts is so with many."""
+    before: Any = warnings.showwarning
+    told: set[type[Warning]] = set()
+
+    def show(message: Warning | str, category: type[Warning], *where: Any, **further: Any) -> None:
+        if category not in told:
+            told.add(category)
+            before(message, category, *where, **further)
+
+    warnings.showwarning = show
+    try:
+        yield
+    finally:
+        warnings.showwarning = before
 
 
 def _tell(tally: Tally, kind: str) -> None:

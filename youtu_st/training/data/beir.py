@@ -33,14 +33,17 @@ def rows(path: Path, wanted: Wanted, tally: Tally) -> Iterator[Row]:
     """
     if wanted.task == "sts":
         raise InputError(f"{path}: the task 'sts' must have scores, and BEIR has judgements: use ir")
-    judged = _judgements(_qrels(path, wanted.split), tally)
+    qrels = _qrels(path, wanted.split)
+    judged = _judgements(qrels, tally)
     queries = _Texts.of(path / QUERIES, judged, tally)
-    wished = {judgement.document for each in judged.values() for judgement in each}
+    wished = {document for each in judged.values() for document in each}
     documents = _Texts.of(path / CORPUS, wished, tally)
     with opened(path / QUERIES) as asked, opened(path / CORPUS) as corpus:
         for query, judgements in judged.items():
             try:
-                row = _row(query, judgements, queries.reader(asked), documents.reader(corpus), wanted, tally)
+                row = _row(
+                    (qrels, query), judgements, queries.reader(asked), documents.reader(corpus), wanted, tally
+                )
             except RecordError as error:
                 tally.error(error)
                 continue
@@ -48,11 +51,8 @@ def rows(path: Path, wanted: Wanted, tally: Tally) -> Iterator[Row]:
                 yield row
 
 
-@dataclass(frozen=True, slots=True)
-class _Judgement:
-    document: str
-    score: int
-    where: str
+Judgements = dict[str, tuple[int, int]]
+"""Of a query: by a document's id, the score and the line."""
 
 
 def _qrels(path: Path, split: str) -> Path:
@@ -63,9 +63,8 @@ def _qrels(path: Path, split: str) -> Path:
     return found
 
 
-def _judgements(path: Path, tally: Tally) -> dict[str, list[_Judgement]]:
-    judged: dict[str, list[_Judgement]] = {}
-    seen: set[tuple[str, str]] = set()
+def _judgements(path: Path, tally: Tally) -> dict[str, Judgements]:
+    judged: dict[str, Judgements] = {}
     graded = False
     with opened(path) as file:
         for number, line in lines(file, path):
@@ -79,12 +78,11 @@ def _judgements(path: Path, tally: Tally) -> dict[str, list[_Judgement]]:
                 continue
             if not query:
                 continue
-            if (query, document) in seen:
+            if document in (of := judged.setdefault(query, {})):
                 tally.leave_out(where, "a query and a document that are judged above")
                 continue
-            seen.add((query, document))
             graded = graded or score > 1
-            judged.setdefault(query, []).append(_Judgement(document, score, where))
+            of[document] = score, number
     if graded:
         tally.note(f"{path}: grades above 1 are positives as 1 is: the task 'ir' knows no grades")
     return judged
@@ -177,24 +175,26 @@ def _id(record: Record) -> str:
 
 
 def _row(
-    query: str,
-    judgements: list[_Judgement],
+    judged: tuple[Path, str],
+    judgements: Judgements,
     queries: _Reader,
     documents: _Reader,
     wanted: Wanted,
     tally: Tally,
 ) -> Row | None:
+    qrels, query = judged
+    first = place(qrels, min(line for _, line in judgements.values()))
     positives: list[str] = []
     negatives: list[str] = []
-    text = queries(query, "query-id", judgements[0].where)
-    for judgement in judgements:
+    text = queries(query, "query-id", first)
+    for key, (score, line) in judgements.items():
         try:
-            document = documents(judgement.document, "corpus-id", judgement.where)
+            document = documents(key, "corpus-id", place(qrels, line))
         except RecordError as error:
             tally.error(error)
             continue
-        (positives if judgement.score > 0 else negatives).append(document)
+        (positives if score > 0 else negatives).append(document)
     if not positives:
-        tally.leave_out(judgements[0].where, "a query without a positive")
+        tally.leave_out(first, "a query without a positive")
         return None
     return wanted.row(wanted.task or "ir", text, positives, negatives)

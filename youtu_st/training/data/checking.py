@@ -94,12 +94,8 @@ class _File:
 
     def score(self, task: Task, scores: Sequence[float]) -> None:
         """Take a row's scores."""
-        if not scores:
-            return
-        before = self.scores.get(task, Scores(0, scores[0], scores[0]))
-        self.scores[task] = Scores(
-            before.count + len(scores), min(before.lowest, *scores), max(before.highest, *scores)
-        )
+        if (found := Scores.of(scores, self.scores.get(task))) is not None:
+            self.scores[task] = found
 
     def _flush(self) -> None:
         for text, length in zip(self._texts, self._measure(self._texts), strict=True):

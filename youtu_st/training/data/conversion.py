@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from youtu_st.disk import whole
 from youtu_st.errors import InputError, did_you_mean
 from youtu_st.inputs import one_of
 from youtu_st.training.data import (
@@ -20,10 +19,11 @@ from youtu_st.training.data import (
     stsbenchmark,
     swift,
 )
-from youtu_st.training.data.rows import TASKS, Row, Task, dump
+from youtu_st.training.data.rows import TASKS, Row, Task
 from youtu_st.training.data.sources import Sample, listed, sample
 from youtu_st.training.data.tally import Tally
 from youtu_st.training.data.wanted import Wanted
+from youtu_st.training.data.writing import writer
 
 Rows = Callable[[Path, Wanted, Tally], Iterator[Row]]
 
@@ -89,15 +89,13 @@ def detect(source: Path) -> str:
     if source.suffix.lower() in (".csv", ".tsv") and stsbenchmark.suits(source):
         return "stsbenchmark"
     found = sample(source)
-    if not found.records:
-        raise InputError(f"{source}: there is no row in it that can be read")
     fitting = [name for name, each in FORMATS.items() if each.suits and each.suits(found)]
     if len(fitting) == 1:
         return fitting[0]
     what = f"may be {' or '.join(fitting)}" if fitting else "is plainly none"
     known = "; ".join(f"{name} ({each.about})" for name, each in FORMATS.items())
     raise InputError(
-        f"{source}: its format {what}, by its columns {listed(found.names)}: name it with --from, or rename "
+        f"{source}: its format {what}, by its columns {listed(found.names) or 'none'}: name it with --from, or rename "
         f"columns. Formats: {known}"
     )
 
@@ -150,16 +148,13 @@ def convert(
             ``out`` is there.
         OSError: If ``out`` cannot be written.
     """
-    if out.exists() and not force:
-        raise InputError(f"{out} is there already: --force writes over it")
     tally = tally or Tally()
-    name = format or detect(source)
     counts: Counter[Task] = Counter()
-    with whole(out) as written:
-        with written.open("w", encoding="utf-8", newline="\n") as file:
-            for row in read(source, name, wanted or Wanted(), tally):
-                file.write(dump([row]))
-                counts[row.task] += 1
+    with writer(out, force=force) as write:
+        name = format or detect(source)
+        for row in read(source, name, wanted or Wanted(), tally):
+            write(row)
+            counts[row.task] += 1
         if (wrong := tally.errors.total()) and not skip_errors:
             more = f"; {wrong - 1:,} more are malformed" if wrong > 1 else ""
             way = "nothing was written: mend this, or go on without it: --skip-errors"

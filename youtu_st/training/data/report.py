@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -91,6 +91,15 @@ class Scores:
     count: int
     lowest: float
     highest: float
+
+    @classmethod
+    def of(cls, scores: Sequence[float], before: Scores | None = None) -> Scores | None:
+        """Those of some scores, beside those before. None: there are none."""
+        if not scores:
+            return before
+        if before is None:
+            return cls(len(scores), min(scores), max(scores))
+        return cls(before.count + len(scores), min(before.lowest, *scores), max(before.highest, *scores))
 
 
 @dataclass(frozen=True, slots=True)

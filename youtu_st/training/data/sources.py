@@ -124,9 +124,14 @@ def sample(path: Path) -> Sample:
     """The first well-formed rows.
 
     Raises:
-        InputError: If the file cannot be read.
+        InputError: If the file cannot be read, or has none.
     """
-    return Sample(path, list(islice(records(path, Tally()), _SAMPLE)))
+    tally = Tally()
+    found = list(islice(records(path, tally), _SAMPLE))
+    if not found:
+        why = f": {tally.lines[0]}" if tally.lines else ""
+        raise InputError(f"{path}: there is no row in it that can be read{why}")
+    return Sample(path, found)
 
 
 def records(path: Path, tally: Tally) -> Iterator[Record]:
