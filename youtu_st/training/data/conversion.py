@@ -94,9 +94,10 @@ def detect(source: Path) -> str:
         return fitting[0]
     what = f"may be {' or '.join(fitting)}" if fitting else "is plainly none"
     known = "; ".join(f"{name} ({each.about})" for name, each in FORMATS.items())
+    columns_of = listed(found.names) or "none"
     raise InputError(
-        f"{source}: its format {what}, by its columns {listed(found.names) or 'none'}: name it with --from, or rename "
-        f"columns. Formats: {known}"
+        f"{source}: its format {what}, by its columns {columns_of}: name it with --from, or rename columns. "
+        f"Formats: {known}"
     )
 
 
