@@ -33,7 +33,7 @@ def computed(monkeypatch):
     def spy(part, digest):
         return lambda thing: calls.append(part) or digest(thing)
 
-    for part, name in (("weights", "_sampled"), ("tokenizer", "_vocabulary_digest")):
+    for part, name in (("weights", "_sampled"), ("tokenizer", "vocabulary_digest")):
         monkeypatch.setattr(fingerprint, name, spy(part, getattr(fingerprint, name)))
     return calls
 

@@ -15,7 +15,7 @@ from typing import Annotated, Any
 import typer
 
 import youtu_st
-from youtu_st.cli import data, encode, index, models, rerank, tokens, train, verify
+from youtu_st.cli import data, encode, fuse, index, models, rerank, tokens, train, verify
 from youtu_st.cli.console import UsageError, echo, one_line, say
 from youtu_st.errors import YoutuError, brief, printable
 
@@ -37,6 +37,7 @@ app.command("rerank", epilog=rerank.EXAMPLE)(rerank.rerank)
 app.command("tokens", epilog=tokens.EXAMPLE)(tokens.tokens)
 app.command("train", epilog=train.EXAMPLE)(train.train)
 app.command("verify", epilog=verify.EXAMPLE)(verify.verify)
+app.command("fuse", epilog=fuse.EXAMPLE)(fuse.fuse)
 app.add_typer(index.app, name="index")
 app.add_typer(data.app, name="data")
 

@@ -75,7 +75,7 @@ def check_weights(transformer: Transformer, directory: Path) -> None:
         _check_adapter(network, directory, {known: weights[name] for name, known in added.items() if known})
         weights = {_in_base(name): weight for name, weight in weights.items() if not added[name]}
         directory = base
-    stored = _Stored(_files(directory), weights)
+    stored = Stored(_files(directory), weights)
     if not stored:
         return
     missing = [name for name in weights if not stored.like(name)]
@@ -92,7 +92,7 @@ def _files(directory: Path) -> list[Path]:
     return [path for path in directory.glob("*.safetensors") if path.name != ADAPTER_WEIGHTS]
 
 
-class _Stored:
+class Stored:
     """The tensors of some files, by the names of a network's weights.
 
     Either side may write a prefix before all names, such as that of the base model; which, is what gives the
@@ -109,7 +109,7 @@ class _Stored:
         for path in sorted(files):
             with safe_open(path, framework="pt") as file:
                 self._files |= dict.fromkeys(file.keys(), path)
-        self._modern = {_modern(stored): stored for stored in self._files}
+        self._modern = {modern(stored): stored for stored in self._files}
         self._ours, self._theirs = self._prefixes(list(names))
 
     def __bool__(self) -> bool:
@@ -192,7 +192,7 @@ def _that_count(transformer: Transformer, names: list[str]) -> list[str]:
     return count
 
 
-def _check_values(name: str, weight: Tensor, like: str | None, stored: _Stored, zeroed: int | None) -> None:
+def _check_values(name: str, weight: Tensor, like: str | None, stored: Stored, zeroed: int | None) -> None:
     """Raise if a weight differs from the one that is stored; the row that the host zeroes is put back.
 
     Args:
@@ -239,7 +239,7 @@ def _tables(network: torch.nn.Module) -> dict[str, int]:
 
 def _check_adapter(network: Any, directory: Path, loaded: dict[str, Tensor]) -> None:
     """Raise unless all that an adapter holds is in the network, with its values, and nothing else is."""
-    stored = _Stored([directory / ADAPTER_WEIGHTS], loaded)
+    stored = Stored([directory / ADAPTER_WEIGHTS], loaded)
     fits = {stored.like(name): name for name in loaded}
     unused = [name for name in stored if name not in fits]
     if unused or not loaded:
@@ -266,6 +266,6 @@ def _in_base(name: str) -> str:
     return name.replace(".base_layer.", ".").replace(".original_module.", ".")
 
 
-def _modern(name: str) -> str:
-    """Old BERT checkpoints call the weight of a layer norm gamma, and its bias beta."""
+def modern(name: str) -> str:
+    """The name today: old BERT checkpoints call the weight of a layer norm gamma, and its bias beta."""
     return name.replace("gamma", "weight").replace("beta", "bias")

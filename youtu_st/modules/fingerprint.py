@@ -100,7 +100,7 @@ def tokenizer_digest(model: SentenceTransformer) -> str:
         return "none"
     size = tokenizer.get_vocab_size() if isinstance(tokenizer, Tokenizer) else len(tokenizer)
     state = (id(tokenizer), size, _ids(tokenizer, PROBES[1:2]))
-    return _once(model, "tokenizer", state, lambda: _vocabulary_digest(tokenizer))
+    return _once(model, "tokenizer", state, lambda: vocabulary_digest(tokenizer))
 
 
 def _once(model: SentenceTransformer, part: str, state: object, digest: Callable[[], str]) -> str:
@@ -139,7 +139,8 @@ def _ids(tokenizer: Any, texts: Sequence[str]) -> list[list[int]]:
     return ids
 
 
-def _vocabulary_digest(tokenizer: Any) -> str:
+def vocabulary_digest(tokenizer: Any) -> str:
+    """Digest of a vocabulary and of the token ids of :data:`PROBES`."""
     return _digest(_json([sorted(tokenizer.get_vocab().items()), _ids(tokenizer, PROBES)]).encode())
 
 
