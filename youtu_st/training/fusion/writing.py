@@ -87,7 +87,7 @@ def write_part(
             weight = part.weights[name]
             for rows in weight.stored.blocks():
                 block = _fused(weight, rows, method, weights)
-                file.write(memoryview(block.contiguous().reshape(-1).view(torch.uint8).numpy()))
+                file.write(block.contiguous().reshape(-1).view(torch.uint8).numpy().data)
             done()
 
 
