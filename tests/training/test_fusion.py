@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import shutil
+import sys
 
 import numpy as np
 import pytest
 import torch
 from fusing import edit, save_base, shard, tensors, tuned, write
+from sentence_transformers import SentenceTransformer
+from sentence_transformers.base.modules import Dense
 
 import youtu_st
 from youtu_st.training import fusion
@@ -194,24 +197,21 @@ def test_positions_are_copied_and_a_pooler_that_the_base_lacks_is_the_first_ones
     assert torch.equal(found["embeddings.position_ids"], torch.arange(9))
 
 
-def test_weights_of_a_further_module_are_fused_too(tmp_path):
-    """A stock model: a network in a folder's root, pooling, and a linear layer with a file of its own."""
-    from sentence_transformers import SentenceTransformer
-    from sentence_transformers.base.modules import Dense
-
-    youtu_st.load("minilm", device="cpu").save_pretrained(str(tmp_path / "plain"), create_model_card=False)
-    stock = SentenceTransformer(modules=[*youtu_st.load("minilm", device="cpu"), Dense(384, 8)])
-    stock.save_pretrained(str(tmp_path / "base"), create_model_card=False)
-    (folder,) = (tmp_path / "base").glob("*Dense")
+def test_weights_of_a_further_module_are_fused_too(tmp_path, base):
+    """A linear layer has a folder of its own, with a file of its own."""
+    modules = [*youtu_st.load(base, device="cpu"), Dense(32, 8)]
+    base = tmp_path / "deep"
+    SentenceTransformer(modules=modules).save_pretrained(str(base), create_model_card=False)
+    (folder,) = base.glob("*Dense")
     pair = []
     for seed in (1, 2):
-        one = tuned(tmp_path / f"tuned-{seed}", tmp_path / "base", seed)
+        one = tuned(tmp_path / f"tuned-{seed}", base, seed)
         tuned(tmp_path / "layer", folder, seed)
         shutil.rmtree(one / folder.name)
         pair.append(one)
         (tmp_path / "layer").rename(one / folder.name)
-    fuse(tmp_path / "base", pair, out=tmp_path / "out")
-    assert_weights(tmp_path / "out", by_hand(tmp_path / "base", pair, [1, 1]))
+    fuse(base, pair, out=tmp_path / "out")
+    assert_weights(tmp_path / "out", by_hand(base, pair, [1, 1]))
     layers = [one / folder.name for one in pair]
     assert_weights(tmp_path / "out" / folder.name, by_hand(folder, layers, [1, 1]))
     assert youtu_st.load(tmp_path / "out", device="cpu").encode(TEXTS).shape == (3, 8)
@@ -268,8 +268,6 @@ def test_what_stops_it_midway_leaves_nothing(tmp_path, base, pair, fault, monkey
 
 @pytest.mark.parametrize("method", ["linear", "ties"])
 def test_other_methods_are_the_hosts(tmp_path, base, pair, method):
-    from sentence_transformers import SentenceTransformer
-
     weights = [0.25, 0.75]
     fuse(base, pair, out=tmp_path / "out", method=method, weights=weights)
     origin, *each = (youtu_st.load(path, device="cpu") for path in [base, *pair])
@@ -298,11 +296,7 @@ def test_slerp_is_between_two_checkpoints_or_the_base_and_one(tmp_path, base, pa
 
 def test_the_progress_counts_every_tensor(tmp_path, base, pair, monkeypatch):
     counted = []
-    import importlib
-
-    from youtu_st.training.fusion import fuse as _  # noqa: F401
-
-    module = importlib.import_module("youtu_st.training.fusion.fuse")
+    module = sys.modules[fuse.__module__]
     shown = module.progress_bar
 
     def bar(total, show, unit):
