@@ -65,7 +65,7 @@ def check_agreement(base: Source, checkpoints: Sequence[Source]) -> None:
     for other in others:
         theirs = _declared(other)
         spec = first.spec or other.spec
-        _compare(first, other, "modules", [declared.modules], [theirs.modules])
+        _compare(first, other, "", {"modules": declared.modules}, {"modules": theirs.modules})
         keys = _declared_by(spec).settings if spec else {*declared.settings, *theirs.settings}
         _compare(first, other, "", declared.settings, theirs.settings, keys)
         _compare(first, other, "", declared.prompts, theirs.prompts)
@@ -73,7 +73,7 @@ def check_agreement(base: Source, checkpoints: Sequence[Source]) -> None:
         _check_tokenizers(first, other)
     theirs = _declared(base)
     if theirs.modules[:1] == declared.modules[:1]:  # stock modules and ours say the same in other words
-        _compare(base, first, "modules", [theirs.modules], [declared.modules])
+        _compare(base, first, "", {"modules": theirs.modules}, {"modules": declared.modules})
         keys = {*theirs.settings} & {*declared.settings} - {*_TUNED}
         _compare(base, first, "", theirs.settings, declared.settings, keys)
     common = [key for key in _common(theirs, declared) if key in _SHAPE]
@@ -81,11 +81,15 @@ def check_agreement(base: Source, checkpoints: Sequence[Source]) -> None:
     _check_tokenizers(base, first)
 
 
-def _compare(left: Source, right: Source, what: str, ours: Any, theirs: Any, keys: Any = None) -> None:
+def _compare(
+    left: Source,
+    right: Source,
+    what: str,
+    ours: Mapping[str, Any],
+    theirs: Mapping[str, Any],
+    keys: Iterable[str] | None = None,
+) -> None:
     """Raise for values that differ; one that is not there is as good as one that says no."""
-    if isinstance(ours, list):
-        ours, theirs = ({what: values[0]} for values in (ours, theirs))
-        what = ""
     differ = [
         f"{what}{key} ({brief(ours.get(key))} and {brief(theirs.get(key))})"
         for key in sorted({*ours, *theirs} if keys is None else keys)

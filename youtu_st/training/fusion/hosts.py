@@ -9,7 +9,7 @@ from typing import Any
 from sentence_transformers import SentenceTransformer
 
 from youtu_st.backends.quiet import quiet_host
-from youtu_st.errors import InputError, MissingDependencyError, YoutuError, did_you_mean, in_one_line, require
+from youtu_st.errors import InputError, MissingDependencyError, did_you_mean, in_one_line, require
 from youtu_st.loading.load import load
 from youtu_st.training.fusion.methods import METHODS
 from youtu_st.training.fusion.sources import Source
@@ -35,7 +35,9 @@ def check_method(method: str) -> None:
         raise InputError(f"unknown method {method[:100]!r} ({meant}known: {', '.join(known)})")
 
 
-def merge(base: Source, checkpoints: Sequence[Source], *, method: str, weights: Any, out: Path) -> None:
+def merge(
+    base: Source, checkpoints: Sequence[Source], *, method: str, weights: Sequence[float] | None, out: Path
+) -> None:
     """Merge by a method of mergekit, and save what comes of it: all checkpoints are in memory at once.
 
     Args:
@@ -69,8 +71,6 @@ def merge(base: Source, checkpoints: Sequence[Source], *, method: str, weights: 
             )
             merged.save_pretrained(str(out), create_model_card=False)
     except (ValueError, RuntimeError, TypeError) as error:
-        if isinstance(error, YoutuError):
-            raise
         raise InputError(in_one_line(f"the method {method!r} cannot merge these", error)) from error
 
 

@@ -16,7 +16,7 @@ from youtu_st.errors import ModelLoadError, brief
 from youtu_st.loading.checkpoint import WEIGHTS
 
 INDEX = f"{WEIGHTS}.index.json"
-BLOCK = 1 << 22
+BLOCK = 1 << 20
 """Elements that are read, computed and written at once."""
 _MOST_BYTES = 32 << 20
 
