@@ -246,7 +246,7 @@ def test_weights_that_do_not_move_stop_the_run(tiny: Path, files: dict[str, Path
 def test_what_cannot_be_in_force_is_an_error(tiny: Path, files: dict[str, Path], tmp_path: Path) -> None:
     if torch.cuda.device_count() > 1:
         pytest.skip("there are several GPUs here")
-    with pytest.raises(TrainingError, match=r"train.fsdp was asked for and is not in force here"):
+    with pytest.raises(TrainingError, match=r"train.fsdp needs several GPUs, and there are [01] here"):
         run(tmp_path / "fsdp", recipe(tiny, files, "train.fsdp=full_shard"))
     with pytest.raises(InputError, match="train.precision=fp16 is for a GPU"):
         run(tmp_path / "half", recipe(tiny, files, "train.precision=fp16", "train.device=cpu"))
@@ -301,7 +301,7 @@ def test_held_out_data_must_not_be_trained_on(tiny: Path, files: dict[str, Path]
 def test_much_that_is_cut_and_too_easy_a_loss_are_said(
     tiny: Path, files: dict[str, Path], tmp_path: Path
 ) -> None:
-    easy = write(tmp_path / "easy.jsonl", questions(8))
+    easy = write(tmp_path / "easy.jsonl", questions(8))  # and one row a batch, with no negatives
     _, told = run(
         tmp_path / "cut", recipe(tiny, {"ir": easy}, "train.max_length=8", "tasks.ir.batch_size=1", data="ir")
     )

@@ -90,7 +90,7 @@ class Guards(TrainerCallback):
             now = [_sample(weight) for weight in _trainable(kwargs["model"])]
             moved = any(not torch.equal(a, b) for a, b in zip(self._before, now, strict=True))
             self._before = []
-            if not moved:
+            if not moved and any(self._journal.losses.values()):
                 raise TrainingError(
                     f"no weight has moved after {state.global_step} steps: is train.learning_rate "
                     f"{args.learning_rate:g} too small, or the loss without a gradient?"

@@ -65,7 +65,7 @@ class DataFile(Declared):
 
 def _files(value: Any) -> Any:
     """``a.jsonl,b.jsonl``, paths, or mappings of :class:`DataFile`."""
-    listed = value.split(",") if isinstance(value, str) else value
+    listed = value.split(",") if isinstance(value, str) else value or ()
     if isinstance(listed, Mapping):
         listed = (listed,)
     if not isinstance(listed, (list, tuple)):

@@ -13,13 +13,15 @@ from typing import Any
 import torch
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.util import get_world_size
-from transformers import set_seed
+from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments, set_seed
+from transformers.trainer_utils import get_last_checkpoint
 
 from youtu_st.backends.quiet import quiet_host
 from youtu_st.disk import beside
 from youtu_st.encoder import Encoder
 from youtu_st.errors import InputError, NonFiniteError
 from youtu_st.loading import load
+from youtu_st.loading.weights import check_loaded
 from youtu_st.training.guards import Notify, TrainingError
 from youtu_st.training.lora import add_adapter, merged
 from youtu_st.training.preparing import Prepared, prepare_run
@@ -137,11 +139,14 @@ def _run(assembled: Assembled, prepared: Prepared, record: Record, *, resume: bo
     before = dict(record.before)
     if prepared.held_out and not resume:
         before = shown(trainer.evaluate())
-        assembled.collator.model.train()
-    start = time.perf_counter()
+        assembled.collator.model.train()  # for the batches that are made before the trainer says so
+    model, start = assembled.collator.model, time.perf_counter()
+    last = get_last_checkpoint(trainer.args.output_dir) if resume else None  # type: ignore[no-untyped-call]
+    if last is not None:
+        trainer.add_callback(_PutBack(model, Path(last)))
     try:
         with assembled.interruption.listening():
-            trainer.train(resume_from_checkpoint=resume or None)
+            trainer.train(resume_from_checkpoint=last)
     except NonFiniteError as error:
         raise NonFiniteError(f"step {trainer.state.global_step + 1}: {error}") from error
     seconds = time.perf_counter() - start
@@ -150,8 +155,22 @@ def _run(assembled: Assembled, prepared: Prepared, record: Record, *, resume: bo
         raise TrainingInterrupted(f"stopped after step {steps} of {prepared.steps}, with a checkpoint")
     if steps != prepared.steps:
         raise TrainingError(f"{steps} steps were run, and {prepared.steps} were planned")
+    if trainer.args.load_best_model_at_end and trainer.state.best_model_checkpoint:
+        check_loaded(model, Path(trainer.state.best_model_checkpoint))
     after = shown(trainer.evaluate()) if prepared.held_out else {}
     return replace(record, before=before, after=after, steps=steps, seconds=round(seconds, 1))
+
+
+class _PutBack(TrainerCallback):
+    """The host reads a checkpoint, and changes what it has read: it gets its own values again."""
+
+    def __init__(self, model: SentenceTransformer, checkpoint: Path) -> None:
+        self._model, self._checkpoint = model, checkpoint
+
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        check_loaded(self._model, self._checkpoint)
 
 
 def _save(model: SentenceTransformer, out: Path, record: Record, *, base: SentenceTransformer | None) -> None:

@@ -118,6 +118,7 @@ def assemble(prepared: Prepared, model: SentenceTransformer, checkpoints: Path, 
     evaluator = evaluator_of(prepared, collator)
     arguments = _arguments(prepared, checkpoints, clock, evaluated=evaluator is not None)
     contrastive = {found.name for found in prepared.sets if found.task != "sts"}
+    _check_possible(recipe.train)
     interruption = Interruption(notify)
     # The first batches are made before the trainer says so: all are to be alike.
     model.train()
@@ -205,6 +206,14 @@ def _precision(train: Train, on_cpu: bool) -> tuple[bool, bool]:
     if train.precision == "fp16" and on_cpu:
         raise InputError("train.precision=fp16 is for a GPU: fp32, or bf16")
     return train.precision == "bf16", train.precision == "fp16"
+
+
+def _check_possible(train: Train) -> None:
+    for name, asked in (("fsdp", train.fsdp), ("deepspeed", train.deepspeed)):
+        if asked and torch.cuda.device_count() < 2:
+            raise TrainingError(
+                f"train.{name} needs several GPUs, and there are {torch.cuda.device_count()} here"
+            )
 
 
 def _check_in_force(train: Train, trainer: SentenceTransformerTrainer) -> None:
