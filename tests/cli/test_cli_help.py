@@ -31,13 +31,15 @@ COMMANDS = [
     ["index", "build"],
     ["index", "search"],
     ["index", "info"],
+    ["train"],
+    ["fuse"],
     ["data"],
     ["data", "convert"],
     ["data", "check"],
     ["data", "mine"],
     ["data", "score"],
 ]
-WRITING = (["convert"], ["encode"], ["build"], ["mine"], ["score"])
+WRITING = (["train"], ["fuse"], ["convert"], ["encode"], ["build"], ["mine"], ["score"])
 HEAVY = {"torch", "transformers", "sentence_transformers", "faiss", "tokenizers", "pandas", "scipy"}
 
 
