@@ -52,6 +52,7 @@ _SUBMODULES = {
     "rerank",
     "retriever",
     "spec",
+    "training",
     "verification",
 }
 # Those whose short name is public, and whose room is another.
