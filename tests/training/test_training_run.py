@@ -315,3 +315,26 @@ def test_a_model_that_is_not_there(files: dict[str, Path], tmp_path: Path) -> No
     with pytest.raises(ModelLoadError):
         run(tmp_path / "out", recipe(empty, files))
     assert not (tmp_path / "out.checkpoints").exists()
+
+
+def test_stages_are_runs_one_after_the_other(tiny: Path, files: dict[str, Path], tmp_path: Path) -> None:
+    changes = [
+        f"model={tiny}",
+        f"data={files['ir']},{files['sts']}",
+        "tasks.ir.batch_size=8",
+        "tasks.sts.batch_size=8",
+        "train.max_steps=3",
+        "train.max_length=32",
+    ]
+    record, _ = run(tmp_path / "both", load_recipe("qzhou", changes))
+    first = json.loads((tmp_path / "both.stage1" / FILE).read_text())
+    assert [one["name"] for one in first["data"]] == ["asked"]
+    assert first["recipe"]["train"]["learning_rate"] == 3e-5
+    assert [one["name"] for one in record.data] == ["asked", "scored"]
+    assert (record.recipe["train"]["learning_rate"], record.steps) == (2e-5, 3)
+    assert record.base == youtu_st.Encoder(tmp_path / "both.stage1", device="cpu").fingerprint
+    # What a stage has written is taken as it is when a run goes on.
+    shutil.rmtree(tmp_path / "both")
+    shutil.rmtree(tmp_path / "both.checkpoints")
+    again, _ = run(tmp_path / "both", load_recipe("qzhou", changes), resume=True)
+    assert again.base == record.base

@@ -116,7 +116,8 @@ def _plan(recipe: Recipe, trust_remote_code: bool, as_json: bool) -> None:
 
     from youtu_st.training.preparing import prepare_run
 
-    prepared = prepare_run(recipe, ranks=int(os.environ.get("WORLD_SIZE", "1")))
+    first = recipe.staged()[0]
+    prepared = prepare_run(first, ranks=int(os.environ.get("WORLD_SIZE", "1")))
     with loading(f"loading {recipe.model} ..."):
         from youtu_st.loading import load
         from youtu_st.training.collator import TaskCollator
@@ -131,10 +132,10 @@ def _plan(recipe: Recipe, trust_remote_code: bool, as_json: bool) -> None:
     if as_json:
         print_json({"steps": prepared.steps, "data": [asdict(one) for one in shown]})
         return
-    _print_plan(prepared.steps, shown)
+    _print_plan(prepared.steps, shown, len(recipe.staged()))
 
 
-def _print_plan(steps: int, shown: list[Shown]) -> None:
+def _print_plan(steps: int, shown: list[Shown], stages: int) -> None:
     numbers = ("rows", "rows a step", "steps an epoch", "left out", "tokens a step", "cut")
     table = plain_table(("data set", "task", *numbers), right=numbers)
     for one in shown:
@@ -150,7 +151,8 @@ def _print_plan(steps: int, shown: list[Shown]) -> None:
     console = wide_console()
     console.print(table)
     echo()
-    echo(f"{count(steps, 'step')} in all. The first rows of each data set, [what is before the text]:")
+    where = "in all" if stages == 1 else f"in the first of {stages} stages"
+    echo(f"{count(steps, 'step')} {where}. The first rows of each data set, [what is before the text]:")
     for one in shown:
         echo()
         for column, prompt, text in one.batch:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from youtu_st.errors import InputError
 from youtu_st.spec.registry import expanded
 from youtu_st.training.collator import Batching
+from youtu_st.training.data.rows import Task
 from youtu_st.training.data.store import TrainingSet, prepare, scale_of
 from youtu_st.training.recipe import ContrastTask, DataFile, PairTask, Recipe
 from youtu_st.training.sampling.plan import DataSet, Plan
@@ -68,7 +69,11 @@ def prepare_run(recipe: Recipe, *, ranks: int = 1) -> Prepared:
         raise InputError("which model is to be trained? --set model=NAME, a directory or a hub id")
     if not recipe.data:
         raise InputError("there is nothing to train on: --set data=FILE.jsonl, or several with commas")
-    sets, chosen = _read(recipe.data)
+    sets, chosen = _read(recipe.data, recipe.only)
+    if not sets:
+        raise InputError(
+            f"of the tasks {', '.join(recipe.only)}, which alone are trained on, there is no row"
+        )
     for found, file in zip(sets, chosen, strict=True):
         _check_fits(recipe, found, file)
     plan = Plan(
@@ -97,11 +102,13 @@ def prepare_run(recipe: Recipe, *, ranks: int = 1) -> Prepared:
     return Prepared(recipe, tuple(sets), tuple(held_out), plan)
 
 
-def _read(files: Sequence[DataFile]) -> tuple[list[TrainingSet], list[DataFile]]:
+def _read(files: Sequence[DataFile], only: Sequence[Task] = ()) -> tuple[list[TrainingSet], list[DataFile]]:
     sets: list[TrainingSet] = []
     chosen: list[DataFile] = []
     for file in files:
         for found in prepare(expanded(file.path), file.name):
+            if only and found.task not in only:
+                continue
             if found.name in [one.name for one in sets]:
                 raise InputError(
                     f"two data sets are called {found.name!r}: name them, as in "

@@ -236,6 +236,22 @@ class Evaluation(Declared):
     keep_best: bool = True
 
 
+class Stage(Declared):
+    """A part of a run that is trained like a run of its own, from what the stage before it has written.
+
+    Attributes:
+        only: Tasks whose data is used. Empty: all.
+        learning_rate: As in :class:`Train`.
+        max_steps: Likewise.
+        epochs: Likewise; None: the recipe's.
+    """
+
+    only: tuple[Task, ...] = ()
+    learning_rate: PositiveFloat
+    max_steps: Count | None = None
+    epochs: PositiveFloat | None = None
+
+
 class Recipe(Declared):
     """All that decides what training does.
 
@@ -252,6 +268,8 @@ class Recipe(Declared):
         matryoshka: Shorter lengths that are trained too, ascending.
         lora: An adapter in place of all weights.
         evaluation: What is measured on the way.
+        only: Tasks whose data is used. Empty: all.
+        stages: Runs one after the other, in place of one.
     """
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]*$")]
@@ -266,6 +284,24 @@ class Recipe(Declared):
     matryoshka: tuple[Count, ...] = ()
     lora: Lora | None = None
     evaluation: Evaluation = Evaluation()
+    only: tuple[Task, ...] = ()
+    stages: tuple[Stage, ...] = ()
+
+    def staged(self) -> list[Recipe]:
+        """A recipe for each stage; without stages, this one."""
+        made = []
+        for stage in self.stages:
+            limits = [count for count in (stage.max_steps, self.train.max_steps) if count is not None]
+            changed: dict[str, Any] = {
+                "learning_rate": stage.learning_rate,
+                "epochs": stage.epochs or self.train.epochs,
+                "max_steps": min(limits, default=None),
+            }
+            train = self.train.model_copy(update=changed)
+            made.append(
+                self.model_copy(update={"train": train, "only": stage.only or self.only, "stages": ()})
+            )
+        return made or [self]
 
 
 def recipe_names() -> list[str]:

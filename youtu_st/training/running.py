@@ -71,12 +71,40 @@ def train(
         NonFiniteError: If the loss is no number.
         TrainingInterrupted: After Ctrl-C; a checkpoint is there.
     """
-    target = Path(out)
-    checkpoints = target.with_name(target.name + CHECKPOINTS)
+    stages, target = recipe.staged(), Path(out)
+    trained: Path | None = None
+    for number, stage in enumerate(stages, 1):
+        is_last = number == len(stages)
+        written = target if is_last else target.with_name(f"{target.name}.stage{number}")
+        if trained is not None:
+            stage = stage.model_copy(update={"model": str(trained), "checkpoint": None})
+        trained = written
+        if resume and not is_last and written.exists():
+            continue
+        begun = any(_checkpoints(written).glob("checkpoint-*"))
+        record = _train_stage(
+            stage,
+            written,
+            resume=resume and (begun or len(stages) == 1),
+            keep_adapter=keep_adapter and is_last,
+            trust_remote_code=trust_remote_code,
+            notify=notify or warnings.warn,
+        )
+    return record
+
+
+def _checkpoints(out: Path) -> Path:
+    return out.with_name(out.name + CHECKPOINTS)
+
+
+def _train_stage(
+    recipe: Recipe, out: Path, *, resume: bool, keep_adapter: bool, trust_remote_code: bool, notify: Notify
+) -> Record:
+    checkpoints = _checkpoints(out)
     is_first = os.environ.get("RANK", "0") == "0"
     if is_first:
-        _check_out(target, checkpoints, resume)
-    say = (notify or warnings.warn) if is_first else _silent
+        _check_out(out, checkpoints, resume)
+    say = notify if is_first else _silent
     prepared = prepare_run(recipe, ranks=int(os.environ.get("WORLD_SIZE", "1")))
     model = _load(recipe, trust_remote_code)
     record = record_of(prepared, Encoder(model).fingerprint)
@@ -94,10 +122,8 @@ def train(
         check_cut(assembled.collator, prepared, say)
         record = _run(assembled, prepared, record, resume=resume)
         if is_first:
-            base = None
-            if recipe.lora is not None and not keep_adapter:
-                base = _load(recipe, trust_remote_code)
-            _save(model, target, record, base=base)
+            merges = recipe.lora is not None and not keep_adapter
+            _save(model, out, record, base=_load(recipe, trust_remote_code) if merges else None)
     if get_world_size() > 1:
         torch.distributed.barrier()
     return record
