@@ -126,10 +126,14 @@ def test_ctrl_c_leaves_a_checkpoint_and_says_how_to_go_on(tiny: Path, data: str,
 def test_two_processes_train_one_model(tiny: Path, data: str, tmp_path: Path) -> None:
     from test_two_processes import torchrun
 
+    held = write(tmp_path / "held.jsonl", pairs(12))
     changes = ("train.max_steps=4", "tasks.ir.batch_size=2", "tasks.sts.batch_size=2", "train.log_every=1")
+    changes = (*changes, f"evaluation.data={held}", "evaluation.keep_best=false")
     done = torchrun("--no-python", COMMAND, *words(tiny, data, *changes), "--out", "two", cwd=tmp_path)
     assert done.returncode == 0, done.stderr[-3000:]
-    assert done.stdout.strip().startswith("two: 4 steps in ")
+    measured, last = done.stdout.splitlines()
+    assert measured.startswith("held_spearman_cosine: ")
+    assert last.startswith("two: 4 steps in ")
     alone = run(*words(tiny, data, "train.max_steps=4", "train.log_every=1"), "--out", "one", cwd=tmp_path)
     assert alone.returncode == 0
     # Ranks take turns batch by batch, so a step of both is the step of one with batches as large.

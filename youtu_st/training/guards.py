@@ -86,6 +86,8 @@ class Guards(TrainerCallback):
         """Check the step."""
         self._check_one_task(state.global_step)
         self._journal.names.clear()
+        if state.global_step - self._start == 1:
+            self._check_shared(kwargs["model"])
         if state.global_step - self._start == min(MOVED_AFTER, state.max_steps) and self._before:
             now = [_sample(weight) for weight in _trainable(kwargs["model"])]
             moved = any(not torch.equal(a, b) for a, b in zip(self._before, now, strict=True))
@@ -107,6 +109,15 @@ class Guards(TrainerCallback):
                 f"step {step} was of more than one data set ({', '.join(sorted(set(names)))} here): the "
                 "sampler is not the one that this package passes"
             )
+
+    def _check_shared(self, model: torch.nn.Module) -> None:
+        """After a step, all processes must have the same weights: else each trains a model of its own."""
+        if get_world_size() == 1:
+            return
+        mine = torch.stack([_sample(weight).double().sum() for weight in _trainable(model)])
+        for other in all_gather(mine).chunk(get_world_size()):
+            if not torch.equal(other, mine):
+                raise TrainingError("the processes have come to different weights: gradients are not shared")
 
     def on_log(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any

@@ -28,6 +28,8 @@ class Progress(TrainerCallback):
         self._notify = notify
         self._bar: tqdm[Any] | None = None
         self._is_terminal = sys.stderr.isatty()
+        self.first: dict[str, float] = {}
+        """What was measured first."""
 
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
@@ -57,7 +59,9 @@ class Progress(TrainerCallback):
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
         """Say what was measured."""
-        if state.is_world_process_zero and (found := shown(kwargs.get("metrics") or {})):
+        found = shown(kwargs.get("metrics") or {})
+        self.first = self.first or found
+        if state.is_world_process_zero and found:
             told = ", ".join(f"{name} {value:.4f}" for name, value in found.items())
             self._notify(f"step {state.global_step}: {told}")
 

@@ -117,7 +117,7 @@ def _train_stage(
     if recipe.lora is not None:
         add_adapter(model, recipe.lora)
     with quiet_host():
-        assembled = assemble(prepared, model, checkpoints, say)
+        assembled = assemble(prepared, model, checkpoints, say, begun=resume)
         check_masked(assembled.collator, prepared)
         check_cut(assembled.collator, prepared, say)
         record = _run(assembled, prepared, record, resume=resume)
@@ -162,10 +162,6 @@ def _load(recipe: Recipe, trust_remote_code: bool) -> SentenceTransformer:
 
 def _run(assembled: Assembled, prepared: Prepared, record: Record, *, resume: bool) -> Record:
     trainer: Any = assembled.trainer
-    before = dict(record.before)
-    if prepared.held_out and not resume:
-        before = shown(trainer.evaluate())
-        assembled.collator.model.train()  # for the batches that are made before the trainer says so
     model, start = assembled.collator.model, time.perf_counter()
     last = get_last_checkpoint(trainer.args.output_dir) if resume else None  # type: ignore[no-untyped-call]
     if last is not None:
@@ -184,7 +180,9 @@ def _run(assembled: Assembled, prepared: Prepared, record: Record, *, resume: bo
     if trainer.args.load_best_model_at_end and trainer.state.best_model_checkpoint:
         check_loaded(model, Path(trainer.state.best_model_checkpoint))
     after = shown(trainer.evaluate()) if prepared.held_out else {}
-    return replace(record, before=before, after=after, steps=steps, seconds=round(seconds, 1))
+    return replace(
+        record, before=assembled.progress.first, after=after, steps=steps, seconds=round(seconds, 1)
+    )
 
 
 class _PutBack(TrainerCallback):

@@ -52,6 +52,7 @@ class Assembled:
     trainer: SentenceTransformerTrainer
     collator: TaskCollator
     interruption: Interruption
+    progress: Progress
 
 
 def objective_of(model: SentenceTransformer, name: str, way: ContrastTask | PairTask) -> Objective:
@@ -83,7 +84,14 @@ def objective_of(model: SentenceTransformer, name: str, way: ContrastTask | Pair
     return InfoNCELoss(model, **settings)
 
 
-def assemble(prepared: Prepared, model: SentenceTransformer, checkpoints: Path, notify: Notify) -> Assembled:
+def assemble(
+    prepared: Prepared,
+    model: SentenceTransformer,
+    checkpoints: Path,
+    notify: Notify,
+    *,
+    begun: bool = False,
+) -> Assembled:
     """A trainer for a model.
 
     Args:
@@ -91,6 +99,7 @@ def assemble(prepared: Prepared, model: SentenceTransformer, checkpoints: Path, 
         model: The model; it is trained in place.
         checkpoints: Where checkpoints and logs go.
         notify: Takes what is to be said, in one line.
+        begun: Whether the run goes on: then nothing is measured before its first step.
 
     Raises:
         InputError: If the machine cannot do what the recipe asks for.
@@ -116,10 +125,11 @@ def assemble(prepared: Prepared, model: SentenceTransformer, checkpoints: Path, 
         lengths = _lengths(model, recipe.matryoshka)
         losses = {name: MatryoshkaLoss(model, loss, lengths) for name, loss in losses.items()}
     evaluator = evaluator_of(prepared, collator)
-    arguments = _arguments(prepared, checkpoints, clock, evaluated=evaluator is not None)
+    evaluated = evaluator is not None
+    arguments = _arguments(prepared, checkpoints, clock, evaluated=evaluated, begun=begun)
     contrastive = {found.name for found in prepared.sets if found.task != "sts"}
     _check_possible(recipe.train)
-    interruption = Interruption(notify)
+    interruption, progress = Interruption(notify), Progress(journal, notify)
     # The first batches are made before the trainer says so: all are to be alike.
     model.train()
     trainer = SentenceTransformerTrainer(
@@ -131,14 +141,14 @@ def assemble(prepared: Prepared, model: SentenceTransformer, checkpoints: Path, 
         data_collator=collator,  # type: ignore[arg-type]
         callbacks=[
             Guards(objectives, contrastive, journal, checkpoints / LOG, notify),
-            Progress(journal, notify),
+            progress,
             interruption,
         ],
     )
     trainer.remove_callback(ProgressCallback)
     trainer.remove_callback(PrinterCallback)
     _check_in_force(recipe.train, trainer)
-    return Assembled(trainer, collator, interruption)
+    return Assembled(trainer, collator, interruption, progress)
 
 
 def _lengths(model: SentenceTransformer, shorter: tuple[int, ...]) -> list[int]:
@@ -149,7 +159,7 @@ def _lengths(model: SentenceTransformer, shorter: tuple[int, ...]) -> list[int]:
 
 
 def _arguments(
-    prepared: Prepared, checkpoints: Path, clock: Clock, *, evaluated: bool
+    prepared: Prepared, checkpoints: Path, clock: Clock, *, evaluated: bool, begun: bool
 ) -> SentenceTransformerTrainingArguments:
     recipe = prepared.recipe
     train = recipe.train
@@ -178,6 +188,8 @@ def _arguments(
         logging_steps=train.log_every,
         logging_nan_inf_filter=False,
         report_to=["tensorboard"],
+        # Its evaluate() before its train() leaves the processes without shared gradients.
+        eval_on_start=evaluated and not begun,
         disable_tqdm=None,
         **{_CHECKPOINTING: train.gradient_checkpointing},  # type: ignore[arg-type]
         **_saving(recipe.evaluation, train, evaluated=evaluated),
