@@ -1,6 +1,7 @@
 """Does fine-tuning by CoDiEmb do what its paper says? The same student, rows, steps and settings for all ways.
 
     python benchmarks/training.py DATA OUT [--quick]
+    python benchmarks/training.py DATA OUT --speed [--quick]    time and memory, see finetuning/speed.py
 
 The student is all-MiniLM-L6-v2 cut to its first three layers. It is trained on STS Benchmark's training pairs,
 SciFact's training queries and questions of SQuAD from DATA: on retrieval alone, on pairs alone, with one
@@ -22,6 +23,7 @@ from typing import Any
 
 from finetuning.arms import ARMS, Settings, train
 from finetuning.data import Files, prepare
+from finetuning.speed import speed
 from finetuning.student import Figures, cut, measure
 
 import youtu_st
@@ -99,8 +101,13 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("out", type=Path)
     parser.add_argument("--quick", action="store_true", help="one seed")
+    parser.add_argument("--speed", action="store_true", help="measure time and memory, and nothing else")
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
+    if arguments.speed:
+        for line in speed(arguments.data, arguments.out, quick=arguments.quick):
+            print(line, flush=True)
+        return
     seeds = SEEDS[:1] if arguments.quick else SEEDS
     lines = list(measured(prepare(arguments.data, arguments.out), arguments.out, seeds))
     print("\n".join(table(lines)))
