@@ -177,8 +177,8 @@ def cached_beside_plain(work: Work, turns: int) -> Iterator[str]:
             work.write(part="cached", way=name, turn=number, **made)
     plain, cached = (statistics.median(values) for values in found.values())
     yield (
-        f"Memory of InfoNCE: interleaved turns ({turns}) of {CACHED_STEPS} steps; the cached loss has 32 texts "
-        "in memory at a time"
+        f"Memory of InfoNCE: interleaved turns ({turns}) of {CACHED_STEPS} steps; the cached loss has 32 "
+        "texts in memory at a time"
     )
     yield ""
     yield "| | memory, MB (turns) | to the plain |"
