@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -69,6 +68,7 @@ def train(
 
     DIR then loads as any model does. Checkpoints, and logs for TensorBoard, are in DIR.checkpoints.
     """
+    from youtu_st.training.processes import processes
     from youtu_st.training.recipe import load_recipe
 
     chosen = load_recipe(recipe, changes or ())
@@ -89,10 +89,10 @@ def train(
             notify=lambda message: say("train", message),
         )
     except TrainingInterrupted as stopped:
-        if _is_first():
+        if processes().is_first:
             say("train", f"{stopped}; go on with: {_again(recipe, changes or [], out)}")
         raise
-    if not _is_first():
+    if not processes().is_first:
         return
     if as_json:
         print_json(record.__dict__)
@@ -100,10 +100,6 @@ def train(
     for name, value in record.after.items():
         echo(f"{name}: {record.before.get(name, float('nan')):.4f} before, {value:.4f} after")
     echo(f"{out}: {count(record.steps, 'step')} in {record.seconds:,.0f} s")
-
-
-def _is_first() -> bool:
-    return os.environ.get("RANK", "0") == "0"
 
 
 def _again(recipe: str, changes: list[str], out: Path) -> str:
@@ -115,8 +111,9 @@ def _plan(recipe: Recipe, trust_remote_code: bool, as_json: bool) -> None:
     from dataclasses import asdict
 
     from youtu_st.training.preparing import prepare_run
+    from youtu_st.training.processes import processes
 
-    prepared = prepare_run(recipe, ranks=int(os.environ.get("WORLD_SIZE", "1")))
+    prepared = prepare_run(recipe, ranks=processes().count)
     with loading(f"loading {recipe.model} ..."):
         from youtu_st.loading import load
         from youtu_st.training.collator import TaskCollator
@@ -124,7 +121,7 @@ def _plan(recipe: Recipe, trust_remote_code: bool, as_json: bool) -> None:
 
         assert recipe.model is not None  # or it would not have been prepared
         model = load(recipe.model, recipe.checkpoint, device="cpu", trust_remote_code=trust_remote_code)
-        batchings = {found.name: prepared.batching(found) for found in prepared.sets}
+        batchings = {found.key: prepared.batching(found) for found in prepared.sets}
         collator = TaskCollator(model, batchings, seed=recipe.train.seed, max_length=recipe.train.max_length)
         check_masked(collator, prepared)
         shown = preview(collator, prepared)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import time
 import warnings
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,25 +14,23 @@ import torch
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.util import get_world_size
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments, set_seed
-from transformers.trainer_utils import get_last_checkpoint
 
 from youtu_st.backends.quiet import quiet_host
 from youtu_st.disk import beside
 from youtu_st.encoder import Encoder
-from youtu_st.errors import InputError, NonFiniteError
+from youtu_st.errors import NonFiniteError
 from youtu_st.loading import load
 from youtu_st.loading.weights import check_loaded
+from youtu_st.training.checkpoints import check_out, checkpoints_of, claimed, last_whole
 from youtu_st.training.guards import Notify, TrainingError
 from youtu_st.training.lora import add_adapter, merged
 from youtu_st.training.preparing import Prepared, prepare_run
 from youtu_st.training.preview import check_cut, check_masked
+from youtu_st.training.processes import processes
 from youtu_st.training.progress import shown
 from youtu_st.training.recipe import Recipe
 from youtu_st.training.record import Record, check_same, record_of
 from youtu_st.training.trainer import Assembled, assemble
-
-CHECKPOINTS = ".checkpoints"
-"""Added to the name of the result: where its checkpoints and logs are, and all that is no model."""
 
 
 class TrainingInterrupted(KeyboardInterrupt):
@@ -72,27 +70,24 @@ def train(
         TrainingInterrupted: After Ctrl-C; a checkpoint is there.
     """
     target = Path(out)
-    checkpoints = target.with_name(target.name + CHECKPOINTS)
-    is_first = os.environ.get("RANK", "0") == "0"
+    checkpoints = checkpoints_of(target)
+    of_all = processes()
+    is_first = of_all.is_first
     if is_first:
-        _check_out(target, checkpoints, resume)
+        check_out(target, resume=resume)
     say = (notify or warnings.warn) if is_first else _silent
-    prepared = prepare_run(recipe, ranks=int(os.environ.get("WORLD_SIZE", "1")))
+    prepared = prepare_run(recipe, ranks=of_all.count)
     model = _load(recipe, trust_remote_code)
     record = record_of(prepared, Encoder(model).fingerprint)
-    if resume:
-        check_same(record, checkpoints)
-    elif is_first:
-        checkpoints.mkdir(parents=True, exist_ok=True)
-        record.write(checkpoints)
-    set_seed(recipe.train.seed)  # an adapter begins at random
-    if recipe.lora is not None:
-        add_adapter(model, recipe.lora)
-    with quiet_host():
-        assembled = assemble(prepared, model, checkpoints, say)
-        check_masked(assembled.collator, prepared)
-        check_cut(assembled.collator, prepared, say)
-        record = _run(assembled, prepared, record, resume=resume)
+    with claimed(target, resume=resume) if is_first else nullcontext(), quiet_host():
+        last = None
+        if resume:
+            record = replace(record, before=check_same(record, checkpoints))
+            sharded = bool(recipe.train.fsdp or recipe.train.deepspeed)
+            last = last_whole(checkpoints, say, sharded=sharded)
+        elif is_first:
+            record.write(checkpoints)
+        record = _train(model, prepared, record, checkpoints, last=last, say=say)
         if is_first:
             base = None
             if recipe.lora is not None and not keep_adapter:
@@ -103,27 +98,39 @@ def train(
     return record
 
 
+def _train(
+    model: SentenceTransformer,
+    prepared: Prepared,
+    record: Record,
+    checkpoints: Path,
+    *,
+    last: Path | None,
+    say: Notify,
+) -> Record:
+    recipe = prepared.recipe
+    set_seed(recipe.train.seed)  # an adapter begins at random
+    if recipe.lora is not None:
+        add_adapter(model, recipe.lora)
+    assembled = assemble(prepared, model, checkpoints, say)
+    check_masked(assembled.collator, prepared)
+    check_cut(assembled.collator, prepared, say)
+    if prepared.held_out and last is None:
+        record = replace(record, before=shown(assembled.trainer.evaluate()))
+        model.train()  # for the batches that are made before the trainer says so
+        if processes().is_first:
+            record.write(checkpoints)
+    return _run(assembled, prepared, record, last=last)
+
+
 def _silent(message: str) -> None:
     pass
-
-
-def _check_out(out: Path, checkpoints: Path, resume: bool) -> None:
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise InputError(f"{out} is not an empty directory")
-    if not out.absolute().parent.is_dir():
-        raise InputError(f"{out}: there is no directory {out.absolute().parent}")
-    begun = checkpoints.exists() and (not checkpoints.is_dir() or any(checkpoints.iterdir()))
-    if begun and not resume:
-        raise InputError(f"{checkpoints} has a run in it: go on with it by --resume, or choose another --out")
-    if resume and not any(checkpoints.glob("checkpoint-*")):
-        raise InputError(f"there is no checkpoint to resume from in {checkpoints}")
 
 
 def _load(recipe: Recipe, trust_remote_code: bool) -> SentenceTransformer:
     """The model on this process's device, with weights that small steps move: float32."""
     device = "cpu"
     if recipe.train.device is None and torch.cuda.is_available():
-        device = f"cuda:{os.environ.get('LOCAL_RANK', '0')}"
+        device = f"cuda:{processes().local}"
     assert recipe.model is not None  # or the run would not have been prepared
     return load(
         recipe.model,
@@ -134,19 +141,14 @@ def _load(recipe: Recipe, trust_remote_code: bool) -> SentenceTransformer:
     )
 
 
-def _run(assembled: Assembled, prepared: Prepared, record: Record, *, resume: bool) -> Record:
+def _run(assembled: Assembled, prepared: Prepared, record: Record, *, last: Path | None) -> Record:
     trainer: Any = assembled.trainer
-    before = dict(record.before)
-    if prepared.held_out and not resume:
-        before = shown(trainer.evaluate())
-        assembled.collator.model.train()  # for the batches that are made before the trainer says so
     model, start = assembled.collator.model, time.perf_counter()
-    last = get_last_checkpoint(trainer.args.output_dir) if resume else None  # type: ignore[no-untyped-call]
     if last is not None:
-        trainer.add_callback(_PutBack(model, Path(last)))
+        trainer.add_callback(_PutBack(model, last))
     try:
         with assembled.interruption.listening():
-            trainer.train(resume_from_checkpoint=last)
+            trainer.train(resume_from_checkpoint=None if last is None else str(last))
     except NonFiniteError as error:
         raise NonFiniteError(f"step {trainer.state.global_step + 1}: {error}") from error
     seconds = time.perf_counter() - start
@@ -158,7 +160,7 @@ def _run(assembled: Assembled, prepared: Prepared, record: Record, *, resume: bo
     if trainer.args.load_best_model_at_end and trainer.state.best_model_checkpoint:
         check_loaded(model, Path(trainer.state.best_model_checkpoint))
     after = shown(trainer.evaluate()) if prepared.held_out else {}
-    return replace(record, before=before, after=after, steps=steps, seconds=round(seconds, 1))
+    return replace(record, after=after, steps=steps, seconds=round(seconds, 1))
 
 
 class _PutBack(TrainerCallback):

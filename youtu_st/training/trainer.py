@@ -19,6 +19,7 @@ from torch import nn
 from transformers import PrinterCallback, ProgressCallback
 
 from youtu_st.errors import InputError, require
+from youtu_st.training.checkpoints import LOG, TENSORBOARD
 from youtu_st.training.collator import TaskCollator
 from youtu_st.training.evaluators import evaluator_of
 from youtu_st.training.guards import Guards, Journal, Notify, TrainingError
@@ -35,8 +36,6 @@ from youtu_st.training.progress import Progress
 from youtu_st.training.recipe import ContrastTask, Evaluation, PairTask, Train
 from youtu_st.training.sampling.sampler import Clock, SingleTaskBatchSampler
 
-LOG = "log.jsonl"
-"""JSON lines of all that is logged, beside the checkpoints."""
 _TENSORBOARD = "TENSORBOARD_LOGGING_DIR"
 _ARGUMENTS = {field.name for field in fields(SentenceTransformerTrainingArguments)}
 # The host has renamed it in the middle of version 5.
@@ -96,12 +95,13 @@ def assemble(prepared: Prepared, model: SentenceTransformer, checkpoints: Path, 
         InputError: If the machine cannot do what the recipe asks for.
         MissingDependencyError: If the extra ``train`` is not installed.
     """
+    _check_possible(prepared.recipe.train)
     datasets = require("datasets", "train")
     require("accelerate", "train")
     recipe, clock, journal = prepared.recipe, Clock(), Journal()
     collator = TaskCollator(
         model,
-        {found.name: prepared.batching(found) for found in prepared.sets},
+        {found.key: prepared.batching(found) for found in prepared.sets},
         clock=clock,
         seed=recipe.train.seed,
         max_length=recipe.train.max_length,
@@ -111,21 +111,20 @@ def assemble(prepared: Prepared, model: SentenceTransformer, checkpoints: Path, 
     }
     for objective in objectives.values():
         objective.record = journal.record
-    losses: dict[str, nn.Module] = dict(objectives)
+    losses: dict[str, nn.Module] = {found.key: objectives[found.name] for found in prepared.sets}
     if recipe.matryoshka:
         lengths = _lengths(model, recipe.matryoshka)
         losses = {name: MatryoshkaLoss(model, loss, lengths) for name, loss in losses.items()}
     evaluator = evaluator_of(prepared, collator)
     arguments = _arguments(prepared, checkpoints, clock, evaluated=evaluator is not None)
     contrastive = {found.name for found in prepared.sets if found.task != "sts"}
-    _check_possible(recipe.train)
     interruption = Interruption(notify)
     # The first batches are made before the trainer says so: all are to be alike.
     model.train()
     trainer = SentenceTransformerTrainer(
         model=model,
         args=arguments,
-        train_dataset=datasets.DatasetDict({found.name: found.dataset() for found in prepared.sets}),
+        train_dataset=datasets.DatasetDict({found.key: found.dataset() for found in prepared.sets}),
         loss=losses,
         evaluator=evaluator,
         data_collator=collator,  # type: ignore[arg-type]
@@ -153,7 +152,7 @@ def _arguments(
 ) -> SentenceTransformerTrainingArguments:
     recipe = prepared.recipe
     train = recipe.train
-    os.environ.setdefault(_TENSORBOARD, str(checkpoints / "tensorboard"))
+    os.environ.setdefault(_TENSORBOARD, str(checkpoints / TENSORBOARD))
     on_cpu = train.device == "cpu" or not torch.cuda.is_available()
     bf16, fp16 = _precision(train, on_cpu)
     return SentenceTransformerTrainingArguments(

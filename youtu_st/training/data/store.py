@@ -67,6 +67,12 @@ class TrainingSet:
     ignored: int
     path: str
 
+    @property
+    def key(self) -> str:
+        """The name under which the host has it: a module's, with no dot, and no attribute that one has."""
+        name = self.name if self.name.endswith(f":{self.task}") else f"{self.name}:{self.task}"
+        return name.replace(".", "%2E")
+
     def dataset(self) -> Dataset:
         """The rows, read from the file as they are asked for."""
         made: Dataset = require("datasets", "train").Dataset.from_file(self.path)
