@@ -70,6 +70,13 @@ def test_malformed_rows_are_errors_with_file_and_line(make: Make) -> None:
     assert finding.examples[2].startswith(f"{path}, line 4: field 'positives' must hold at least one text")
 
 
+@pytest.mark.parametrize("score", ["1e39", "-1e300", "1e999", "NaN", "-Infinity", "1" + "0" * 400])
+def test_scores_beyond_float32(make: Make, score: str) -> None:
+    row = json.dumps(ir("q", ["p"], positive_scores=[0])).replace("[0]", f"[{score}]")
+    (example,) = found(make(row))["malformed row"].examples
+    assert "field 'positive_scores[0]' must be a finite number" in example
+
+
 @pytest.mark.parametrize(
     ("field", "value"),
     [("label", "\ud800x"), ("negative_labels", ["\udfff"]), ("negative_labels", ["a\ud800"])],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -71,6 +72,7 @@ def train(
     from youtu_st.training.processes import processes
     from youtu_st.training.recipe import load_recipe
 
+    flags = {"--keep-adapter": keep_adapter, "--json": as_json, "--trust-remote-code": trust_remote_code}
     chosen = load_recipe(recipe, changes or ())
     if dry_run:
         _plan(chosen, trust_remote_code, as_json)
@@ -90,7 +92,7 @@ def train(
         )
     except TrainingInterrupted as stopped:
         if processes().is_first:
-            say("train", f"{stopped}; go on with: {_again(recipe, changes or [], out)}")
+            say("train", f"{stopped}; go on with: {_again(recipe, changes or [], out, flags)}")
         raise
     if not processes().is_first:
         return
@@ -102,9 +104,20 @@ def train(
     echo(f"{out}: {count(record.steps, 'step')} in {record.seconds:,.0f} s")
 
 
-def _again(recipe: str, changes: list[str], out: Path) -> str:
+def _again(recipe: str, changes: list[str], out: Path, flags: dict[str, bool]) -> str:
+    """The command that goes on, as a shell takes it, in as many processes as there were."""
+    from youtu_st.training.processes import processes
+
     words = ["youtu-st", "train", recipe, *(word for change in changes for word in ("--set", change))]
-    return shlex.join([*words, "--out", str(out), "--resume"])
+    given = [flag for flag, is_given in flags.items() if is_given]
+    command = shlex.join([*words, "--out", str(out), *given, "--resume"])
+    of_all = processes()
+    if "MASTER_ADDR" not in os.environ:
+        return command
+    here = os.environ.get("LOCAL_WORLD_SIZE")
+    several = here is not None and here != str(of_all.count)
+    how = "..." if several else f"--standalone --nproc_per_node {of_all.count}"
+    return f"torchrun {how} --no-python {command}"
 
 
 def _plan(recipe: Recipe, trust_remote_code: bool, as_json: bool) -> None:
