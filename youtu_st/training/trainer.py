@@ -34,7 +34,7 @@ from youtu_st.training.objectives import (
 from youtu_st.training.preparing import Prepared
 from youtu_st.training.progress import Progress
 from youtu_st.training.recipe import ContrastTask, Evaluation, PairTask, Train
-from youtu_st.training.sampling.sampler import Clock, SingleTaskBatchSampler
+from youtu_st.training.sampling.sampler import Clock, Epochs, SingleTaskBatchSampler
 
 _TENSORBOARD = "TENSORBOARD_LOGGING_DIR"
 _ARGUMENTS = {field.name for field in fields(SentenceTransformerTrainingArguments)}
@@ -129,6 +129,7 @@ def assemble(prepared: Prepared, model: SentenceTransformer, checkpoints: Path, 
         evaluator=evaluator,
         data_collator=collator,  # type: ignore[arg-type]
         callbacks=[
+            Epochs(prepared.plan, clock),
             Guards(objectives, contrastive, journal, checkpoints / LOG, notify),
             Progress(journal, notify),
             interruption,
