@@ -400,6 +400,23 @@ def test_pairs_of_one_score_cannot_be_measured(
         run(tmp_path / "out", recipe(tiny, files, f"evaluation.data={held}"))
 
 
+@pytest.mark.parametrize(
+    ("task", "side"), [("ir", "query"), ("sts", "positives"), ("cls", "positives"), ("cls", "negatives")]
+)
+def test_an_instruction_that_the_model_does_not_take_is_told_with_its_line(
+    tiny: Path, files: dict[str, Path], tmp_path: Path, task: str, side: str
+) -> None:
+    rows = [json.loads(line) for line in files[task].read_text().splitlines() * 30]
+    text = rows[700][side] if side == "query" else rows[700][side][0]
+    text[0] = "Instruction: Find it \nQuery:"  # the whole prompt
+    file = tmp_path / "late.jsonl"
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    with pytest.raises(InputError, match=r"late.jsonl, line 701: the instruction is a whole prompt"):
+        run(tmp_path / "out", recipe(tiny, {task: file}, data=task))
+    assert not list((tmp_path / "out.checkpoints").glob("checkpoint-*"))
+    run(tmp_path / "out", recipe(tiny, {task: file}, "instructions=drop", "train.max_steps=1", data=task))
+
+
 def test_held_out_data_must_not_be_trained_on(tiny: Path, files: dict[str, Path], tmp_path: Path) -> None:
     with pytest.raises(InputError, match="has the content of data set 'asked', which is trained on"):
         run(tmp_path / "out", recipe(tiny, files, f"evaluation.data={files['ir']}"))

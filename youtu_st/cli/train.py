@@ -130,14 +130,18 @@ def _plan(recipe: Recipe, trust_remote_code: bool, as_json: bool) -> None:
     with loading(f"loading {recipe.model} ..."):
         from youtu_st.loading import load
         from youtu_st.training.collator import TaskCollator
+        from youtu_st.training.instructions import check_instructions
         from youtu_st.training.preview import check_masked, preview
 
         assert recipe.model is not None  # or it would not have been prepared
         model = load(recipe.model, recipe.checkpoint, device="cpu", trust_remote_code=trust_remote_code)
         batchings = {found.key: prepared.batching(found) for found in prepared.sets}
         collator = TaskCollator(model, batchings, seed=recipe.train.seed, max_length=recipe.train.max_length)
+        check_instructions(collator, prepared)
         check_masked(collator, prepared)
         shown = preview(collator, prepared)
+    if not processes().is_first:
+        return
     if as_json:
         print_json({"steps": prepared.steps, "data": [asdict(one) for one in shown]})
         return

@@ -23,6 +23,7 @@ from youtu_st.loading import load
 from youtu_st.loading.weights import check_loaded
 from youtu_st.training.checkpoints import check_out, checkpoints_of, claimed, last_whole
 from youtu_st.training.guards import Notify, TrainingError
+from youtu_st.training.instructions import check_instructions
 from youtu_st.training.lora import add_adapter, merged
 from youtu_st.training.preparing import Prepared, prepare_run
 from youtu_st.training.preview import check_cut, check_masked
@@ -112,6 +113,7 @@ def _train(
     if recipe.lora is not None:
         add_adapter(model, recipe.lora)
     assembled = assemble(prepared, model, checkpoints, say)
+    check_instructions(assembled.collator, prepared)
     check_masked(assembled.collator, prepared)
     check_cut(assembled.collator, prepared, say)
     if prepared.held_out and last is None:

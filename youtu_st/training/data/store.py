@@ -108,6 +108,8 @@ def prepare(path: str | Path, name: str | None = None) -> list[TrainingSet]:
         facts = _facts(facts_path)
         if facts is None:
             facts = _write(file, directory / f"{digest}.{_FORMAT}")
+            if _digest(file) != digest:  # or these rows would stand for that content for ever
+                raise InputError(f"{file} was changed while it was read: try again when it is written")
             write_whole(facts_path, sealed({"tasks": facts}))
     if not facts:
         raise InputError(f"{file} holds no rows")
