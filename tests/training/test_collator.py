@@ -193,6 +193,16 @@ def test_a_file_that_changes_while_it_is_read(tmp_path: Path, monkeypatch: pytes
     assert [one.rows for one in prepare(path)] == [3]
 
 
+@pytest.mark.parametrize("damage", [lambda path: path.write_bytes(path.read_bytes()[:200]), Path.unlink])
+def test_a_torn_file_in_the_cache_is_written_anew(tmp_path: Path, damage: Callable[[Path], Any]) -> None:
+    path = write(tmp_path / "a.jsonl", questions(3, start=654))
+    (found,) = prepare(path)
+    damage(Path(found.path))
+    (again,) = prepare(path)
+    assert again == found
+    assert again.dataset()["query"][:] == [words(i) for i in range(654, 657)]
+
+
 def test_a_batch_of_two_data_sets_is_refused(model: SentenceTransformer, tmp_path: Path) -> None:
     made, rows = collator(model, write(tmp_path / "one.jsonl", questions(2)), Batching("ir"))
     with pytest.raises(InputError, match="a batch is of one data set, and this one of one, other"):
