@@ -37,7 +37,9 @@ def check_instructions(collator: TaskCollator, prepared: Prepared) -> None:
                     line = next(
                         row for row, of in rows if (instruction in of if several else instruction == of)
                     )
-                    raise InputError(f"{found.source}, line {line}: {error}") from error
+                    raise InputError(
+                        f"{found.source}, line {line}: {error} (instructions=drop trains without any)"
+                    ) from error
 
 
 def _different(dataset: Any, name: str, *, several: bool) -> list[str]:
