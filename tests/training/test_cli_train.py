@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -141,12 +142,13 @@ def test_two_processes_train_one_model(tiny: Path, data: str, tmp_path: Path) ->
         [
             json.loads(line)
             for line in (tmp_path / f"{name}.checkpoints" / "log.jsonl").read_text().splitlines()
+            if "grad_norm" in line
         ]
         for name in ("one", "two")
     ]
+    assert len(logs[0]) == 4
     for one, two in zip(*logs, strict=True):
-        if "grad_norm" in one:
-            assert two["grad_norm"] == pytest.approx(one["grad_norm"], rel=2e-3)
+        assert two["grad_norm"] == pytest.approx(one["grad_norm"], rel=2e-3)
     one, two = (load_file(tmp_path / name / "model.safetensors") for name in ("one", "two"))
     for name, weight in one.items():
         assert torch.allclose(weight, two[name], atol=2e-4), name
@@ -175,3 +177,21 @@ def test_mistakes_are_told_in_one_line(arguments: list[str], message: str, tmp_p
     assert (done.returncode, done.stdout) == (2, "")
     assert message in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+def test_two_processes_that_go_on_in_a_later_epoch_are_two_that_never_stopped(
+    tiny: Path, data: str, tmp_path: Path
+) -> None:
+    from test_two_processes import torchrun
+
+    asked = data.partition(",")[0]  # 6 steps an epoch
+    changes = (f"data={asked}", "train.max_steps=11", "train.save_every=8", "train.keep=9")
+    wanted = ["--no-python", COMMAND, *words(tiny, data, *changes)]
+    done = torchrun(*wanted, "--out", "whole", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr[-3000:]
+    shutil.copytree(tmp_path / "whole.checkpoints", tmp_path / "begun.checkpoints")
+    shutil.rmtree(tmp_path / "begun.checkpoints" / "checkpoint-11")
+    done = torchrun(*wanted, "--out", "begun", "--resume", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr[-3000:]
+    one, other = (load_file(tmp_path / name / "model.safetensors") for name in ("whole", "begun"))
+    assert all(torch.equal(one[name], other[name]) for name in one)

@@ -17,7 +17,8 @@ import youtu_st
 from youtu_st.errors import InputError
 from youtu_st.modules.settings import prompts_for
 from youtu_st.training.collator import Batching, TaskCollator
-from youtu_st.training.data.rows import Row, Text
+from youtu_st.training.data import store
+from youtu_st.training.data.rows import Row, Text, read_rows
 from youtu_st.training.data.store import key, prepare
 from youtu_st.training.sampling.plan import draw
 from youtu_st.training.sampling.sampler import Clock
@@ -174,6 +175,32 @@ def test_what_is_drawn_is_the_same_in_any_batch_and_with_workers(
     assert torch.equal(alone, keys[0])
     clock.epoch = 3
     assert not torch.equal(made(rows)["label"]["candidate_keys"], keys[0])
+
+
+def test_a_file_that_changes_while_it_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write(tmp_path / "a.jsonl", questions(3, start=777))
+    whole = path.read_bytes()
+
+    def reading(name: Path) -> Any:
+        write(path, questions(5, start=778))
+        return read_rows(name)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(store, "read_rows", reading)
+        with pytest.raises(InputError, match="was changed while it was read"):
+            prepare(path)
+    path.write_bytes(whole)
+    assert [one.rows for one in prepare(path)] == [3]
+
+
+@pytest.mark.parametrize("damage", [lambda path: path.write_bytes(path.read_bytes()[:200]), Path.unlink])
+def test_a_torn_file_in_the_cache_is_written_anew(tmp_path: Path, damage: Callable[[Path], Any]) -> None:
+    path = write(tmp_path / "a.jsonl", questions(3, start=654))
+    (found,) = prepare(path)
+    damage(Path(found.path))
+    (again,) = prepare(path)
+    assert again == found
+    assert again.dataset()["query"][:] == [words(i) for i in range(654, 657)]
 
 
 def test_a_batch_of_two_data_sets_is_refused(model: SentenceTransformer, tmp_path: Path) -> None:

@@ -70,6 +70,45 @@ def test_malformed_rows_are_errors_with_file_and_line(make: Make) -> None:
     assert finding.examples[2].startswith(f"{path}, line 4: field 'positives' must hold at least one text")
 
 
+@pytest.mark.parametrize("score", ["1e39", "-1e300", "1e999", "NaN", "-Infinity", "1" + "0" * 400])
+def test_scores_beyond_float32(make: Make, score: str) -> None:
+    row = json.dumps(ir("q", ["p"], positive_scores=[0])).replace("[0]", f"[{score}]")
+    (example,) = found(make(row))["malformed row"].examples
+    assert "field 'positive_scores[0]' must be a finite number" in example
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("label", "\ud800x"), ("negative_labels", ["\udfff"]), ("negative_labels", ["a\ud800"])],
+)
+def test_half_a_character_in_the_name_of_a_class(make: Make, field: str, value: Any) -> None:
+    row = {**ir("q", ["p"], ["n"]), "task_type": "cls", field: value}
+    (example,) = found(make(row))["malformed row"].examples
+    place = "label" if field == "label" else "negative_labels[0]"
+    assert f"line 1: field {place!r} holds half of a character, a lone surrogate" in example
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-32", "latin-1"])
+def test_rows_in_another_encoding_than_utf_8_are_told_as_such(tmp_path: Path, encoding: str) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(json.dumps(ir("é", ["p"]), ensure_ascii=False).encode(encoding))
+    (example,) = found(path)["malformed row"].examples
+    assert re.fullmatch(r".*, line 1: must be UTF-8, and byte \d+ is not", example), example
+
+
+def test_a_byte_order_mark_is_no_part_of_a_row(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(b"\xef\xbb\xbf" + json.dumps(ir("q", ["p"])).encode())
+    assert not found(path)
+
+
+def test_a_link_that_leads_to_itself(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    path.symlink_to(path)
+    with pytest.raises(InputError, match="too many levels of symbolic links"):
+        check([path])
+
+
 def test_a_file_without_rows(make: Make) -> None:
     path = make("")
     assert found(path)["no rows"] == Finding(

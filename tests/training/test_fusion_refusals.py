@@ -57,6 +57,13 @@ def test_another_tensor_on_either_side(base, pair, refused):
     refused(base, pair, InputError, pair[0], pair[1], "head.weight")
 
 
+def test_a_tensor_that_all_checkpoints_lack(base, pair, refused):
+    for side in pair:
+        write(side, {name: weight for name, weight in tensors(side).items() if name != FIRST})
+    refused(base, pair, InputError, base, pair[0], FIRST, "1 tensors")
+    refused(base, pair[:1], InputError, base, pair[0], FIRST, "1 tensors")
+
+
 def test_a_tensor_that_the_base_lacks(base, pair, refused):
     write(base, {name: weight for name, weight in tensors(base).items() if name != FIRST})
     refused(base, pair, InputError, pair[0], base, FIRST)

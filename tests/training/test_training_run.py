@@ -16,8 +16,10 @@ from safetensors.torch import load_file
 import youtu_st
 from youtu_st.errors import IndexMismatchError, InputError, ModelLoadError, NonFiniteError
 from youtu_st.index import VectorIndex
+from youtu_st.training.checkpoints import claimed, last_whole
 from youtu_st.training.data.rows import RowError
 from youtu_st.training.guards import TrainingError
+from youtu_st.training.preparing import prepare_run
 from youtu_st.training.recipe import Recipe, load_recipe
 from youtu_st.training.record import FILE, Record
 from youtu_st.training.running import train
@@ -291,6 +293,128 @@ def test_a_directory_that_is_not_empty_is_refused(tiny: Path, files: dict[str, P
         run(tmp_path / "full", recipe(tiny, files))
     with pytest.raises(InputError, match="there is no directory"):
         run(tmp_path / "no" / "where", recipe(tiny, files))
+
+
+@pytest.mark.parametrize("name", ["train", "eval", "a.b", "_modules"])
+def test_any_file_name_will_do(tiny: Path, files: dict[str, Path], tmp_path: Path, name: str) -> None:
+    shutil.copy(files["ir"], file := tmp_path / f"{name}.jsonl")
+    record, _ = run(tmp_path / "out", recipe(tiny, {"ir": file}, "train.max_steps=2", data="ir"))
+    assert record.data[0]["name"] == name
+    lines = (tmp_path / "out.checkpoints" / "log.jsonl").read_text().splitlines()
+    assert f"loss/{name}" in json.loads(lines[0])
+
+
+def test_one_step_of_a_warm_up_moves_nothing_and_is_no_fault(
+    tiny: Path, files: dict[str, Path], tmp_path: Path
+) -> None:
+    record, _ = run(tmp_path / "out", recipe(tiny, files, "train.max_steps=1"))
+    assert record.steps == 1
+
+
+def test_one_file_on_two_scales(tiny: Path, files: dict[str, Path]) -> None:
+    both = ", ".join(f"{{path: {files['sts']}, name: to{top}, scores: [0, {top}]}}" for top in (5, 10))
+    prepared = prepare_run(recipe(tiny, files, f"data=[{both}]"))
+    assert [prepared.batching(one).scale for one in prepared.sets] == [(0.0, 5.0), (0.0, 10.0)]
+
+
+@pytest.mark.parametrize("name", [".", "..", "/"])
+def test_a_result_has_a_name(tiny: Path, files: dict[str, Path], name: str) -> None:
+    with pytest.raises(InputError, match="is no name of a directory that can be made"):
+        run(Path(name), recipe(tiny, files))
+
+
+@pytest.mark.parametrize("leads", ["there", "nowhere"])
+def test_a_link_is_refused_before_anything_is_trained(
+    tiny: Path, files: dict[str, Path], tmp_path: Path, leads: str
+) -> None:
+    (tmp_path / "there").mkdir()
+    (tmp_path / "link").symlink_to(leads)
+    with pytest.raises(InputError, match="is a symbolic link"):
+        run(tmp_path / "link", recipe(tiny, files))
+    assert not (tmp_path / "link.checkpoints").exists()
+
+
+def test_a_run_that_failed_before_its_first_checkpoint_is_begun_anew(
+    tiny: Path, files: dict[str, Path], tmp_path: Path
+) -> None:
+    with pytest.raises(TrainingError, match="no weight has moved"):
+        run(tmp_path / "out", recipe(tiny, files, "train.learning_rate=1e-30", "train.max_steps=2"))
+    with pytest.raises(InputError, match="no checkpoint to resume from in .*: begin without --resume"):
+        run(tmp_path / "out", recipe(tiny, files), resume=True)
+    run(tmp_path / "out", recipe(tiny, files, "train.max_steps=2"))
+    lines = (tmp_path / "out.checkpoints" / "log.jsonl").read_text().splitlines()
+    assert [json.loads(line)["step"] for line in lines] == [1, 2, 2]
+    record = json.loads((tmp_path / "out.checkpoints" / FILE).read_text())
+    assert record["recipe"]["train"]["learning_rate"] == 1e-3
+
+
+def test_two_runs_in_one_place_are_refused(tiny: Path, files: dict[str, Path], tmp_path: Path) -> None:
+    with (
+        claimed(tmp_path / "out", resume=False),
+        pytest.raises(InputError, match="another process trains in"),
+    ):
+        run(tmp_path / "out", recipe(tiny, files))
+    record, _ = run(tmp_path / "out", recipe(tiny, files, "train.max_steps=2"))
+    assert record.steps == 2
+
+
+def torn(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:100])
+
+
+@pytest.mark.parametrize("damage", [torn, Path.unlink])
+@pytest.mark.parametrize(
+    "name", ["trainer_state.json", "optimizer.pt", "scheduler.pt", "rng_state.pth", "model.safetensors"]
+)
+def test_a_torn_checkpoint_is_passed_over(trained: Path, tmp_path: Path, name: str, damage: Any) -> None:
+    begun = shutil.copytree(trained.with_name("result.checkpoints"), tmp_path / "out.checkpoints")
+    damage(begun / "checkpoint-6" / name)
+    told: list[str] = []
+    assert last_whole(begun, told.append) == begun / "checkpoint-3"
+    assert [line.partition(": ")[0] for line in told] == [f"{begun / 'checkpoint-6'} is passed over"]
+    damage(begun / "checkpoint-3" / name)
+    with pytest.raises(InputError, match="is whole: remove it, and begin anew"):
+        last_whole(begun, told.append)
+
+
+def test_what_was_measured_before_is_kept_by_a_run_that_goes_on(
+    trained: Path, tiny: Path, files: dict[str, Path], tmp_path: Path
+) -> None:
+    begun = shutil.copytree(trained.with_name("result.checkpoints"), tmp_path / "out.checkpoints")
+    torn(begun / "checkpoint-6" / "trainer_state.json")
+    changes = (f"evaluation.data={files['held']},{files['found']}", "train.save_every=3")
+    record, told = run(tmp_path / "out", recipe(tiny, files, *changes), resume=True)
+    former = json.loads((trained / FILE).read_text())
+    assert (record.before, record.after) == (former["before"], former["after"])
+    assert any("checkpoint-6 is passed over" in line for line in told)
+    one, other = (load_file(path / "model.safetensors") for path in (trained, tmp_path / "out"))
+    assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_pairs_of_one_score_cannot_be_measured(
+    tiny: Path, files: dict[str, Path], tmp_path: Path, count: int
+) -> None:
+    held = write(tmp_path / "held.jsonl", pairs(7)[::6][:1] * count)
+    with pytest.raises(InputError, match="evaluation.data: all pairs of .* have the score 0: no correlation"):
+        run(tmp_path / "out", recipe(tiny, files, f"evaluation.data={held}"))
+
+
+@pytest.mark.parametrize(
+    ("task", "side"), [("ir", "query"), ("sts", "positives"), ("cls", "positives"), ("cls", "negatives")]
+)
+def test_an_instruction_that_the_model_does_not_take_is_told_with_its_line(
+    tiny: Path, files: dict[str, Path], tmp_path: Path, task: str, side: str
+) -> None:
+    rows = [json.loads(line) for line in files[task].read_text().splitlines() * 30]
+    text = rows[700][side] if side == "query" else rows[700][side][0]
+    text[0] = "Instruction: Find it \nQuery:"  # the whole prompt
+    file = tmp_path / "late.jsonl"
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    with pytest.raises(InputError, match=r"late.jsonl, line 701: the instruction is a whole prompt"):
+        run(tmp_path / "out", recipe(tiny, {task: file}, data=task))
+    assert not list((tmp_path / "out.checkpoints").glob("checkpoint-*"))
+    run(tmp_path / "out", recipe(tiny, {task: file}, "instructions=drop", "train.max_steps=1", data=task))
 
 
 def test_held_out_data_must_not_be_trained_on(tiny: Path, files: dict[str, Path], tmp_path: Path) -> None:

@@ -69,8 +69,10 @@ def train(
 
     DIR then loads as any model does. Checkpoints, and logs for TensorBoard, are in DIR.checkpoints.
     """
+    from youtu_st.training.processes import processes
     from youtu_st.training.recipe import load_recipe
 
+    flags = {"--keep-adapter": keep_adapter, "--json": as_json, "--trust-remote-code": trust_remote_code}
     chosen = load_recipe(recipe, changes or ())
     if dry_run:
         _plan(chosen, trust_remote_code, as_json)
@@ -89,10 +91,10 @@ def train(
             notify=lambda message: say("train", message),
         )
     except TrainingInterrupted as stopped:
-        if _is_first():
-            say("train", f"{stopped}; go on with: {_again(recipe, changes or [], out)}")
+        if processes().is_first:
+            say("train", f"{stopped}; go on with: {_again(recipe, changes or [], out, flags)}")
         raise
-    if not _is_first():
+    if not processes().is_first:
         return
     if as_json:
         print_json(record.__dict__)
@@ -102,33 +104,44 @@ def train(
     echo(f"{out}: {count(record.steps, 'step')} in {record.seconds:,.0f} s")
 
 
-def _is_first() -> bool:
-    return os.environ.get("RANK", "0") == "0"
+def _again(recipe: str, changes: list[str], out: Path, flags: dict[str, bool]) -> str:
+    """The command that goes on, as a shell takes it, in as many processes as there were."""
+    from youtu_st.training.processes import processes
 
-
-def _again(recipe: str, changes: list[str], out: Path) -> str:
     words = ["youtu-st", "train", recipe, *(word for change in changes for word in ("--set", change))]
-    return shlex.join([*words, "--out", str(out), "--resume"])
+    given = [flag for flag, is_given in flags.items() if is_given]
+    command = shlex.join([*words, "--out", str(out), *given, "--resume"])
+    of_all = processes()
+    if "MASTER_ADDR" not in os.environ:
+        return command
+    here = os.environ.get("LOCAL_WORLD_SIZE")
+    several = here is not None and here != str(of_all.count)
+    how = "..." if several else f"--standalone --nproc_per_node {of_all.count}"
+    return f"torchrun {how} --no-python {command}"
 
 
 def _plan(recipe: Recipe, trust_remote_code: bool, as_json: bool) -> None:
     from dataclasses import asdict
 
     from youtu_st.training.preparing import prepare_run
+    from youtu_st.training.processes import processes
 
-    first = recipe.staged()[0]
-    prepared = prepare_run(first, ranks=int(os.environ.get("WORLD_SIZE", "1")))
+    prepared = prepare_run(recipe.staged()[0], ranks=processes().count)
     with loading(f"loading {recipe.model} ..."):
         from youtu_st.loading import load
         from youtu_st.training.collator import TaskCollator
+        from youtu_st.training.instructions import check_instructions
         from youtu_st.training.preview import check_masked, preview
 
         assert recipe.model is not None  # or it would not have been prepared
         model = load(recipe.model, recipe.checkpoint, device="cpu", trust_remote_code=trust_remote_code)
-        batchings = {found.name: prepared.batching(found) for found in prepared.sets}
+        batchings = {found.key: prepared.batching(found) for found in prepared.sets}
         collator = TaskCollator(model, batchings, seed=recipe.train.seed, max_length=recipe.train.max_length)
+        check_instructions(collator, prepared)
         check_masked(collator, prepared)
         shown = preview(collator, prepared)
+    if not processes().is_first:
+        return
     if as_json:
         print_json({"steps": prepared.steps, "data": [asdict(one) for one in shown]})
         return

@@ -57,7 +57,7 @@ class TaskCollator:
 
     Args:
         model: The model that is trained.
-        batchings: By the names of the data sets.
+        batchings: By the keys of the data sets.
         clock: Says which epoch it is.
         seed: Of the run.
         max_length: Tokens of a text, its prompt included. None: the model's maximum.

@@ -70,6 +70,7 @@ class Guards(TrainerCallback):
         self._before: list[torch.Tensor] = []
         self._told: set[str] = set()
         self._start = 0
+        self._has_rate, self._rate = False, 0.0
 
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
@@ -77,6 +78,7 @@ class Guards(TrainerCallback):
         """Remember a part of every weight."""
         self._start = state.global_step
         self._before = [_sample(weight) for weight in _trainable(kwargs["model"])]
+        self._rate = _rate_of(kwargs.get("lr_scheduler"))
         if not self._before:
             raise TrainingError("no weight of the model can be trained: all are frozen")
 
@@ -85,6 +87,8 @@ class Guards(TrainerCallback):
     ) -> None:
         """Check the step."""
         self._check_one_task(state.global_step)
+        self._has_rate |= self._rate > 0
+        self._rate = _rate_of(kwargs.get("lr_scheduler"))
         self._journal.names.clear()
         if state.global_step - self._start == 1:
             self._check_shared(kwargs["model"])
@@ -92,7 +96,7 @@ class Guards(TrainerCallback):
             now = [_sample(weight) for weight in _trainable(kwargs["model"])]
             moved = any(not torch.equal(a, b) for a, b in zip(self._before, now, strict=True))
             self._before = []
-            if not moved and any(self._journal.losses.values()):
+            if not moved and self._has_rate and any(self._journal.losses.values()):
                 raise TrainingError(
                     f"no weight has moved after {state.global_step} steps: is train.learning_rate "
                     f"{args.learning_rate:g} too small, or the loss without a gradient?"
@@ -154,6 +158,11 @@ class Guards(TrainerCallback):
 
 def _trainable(model: torch.nn.Module) -> list[torch.nn.Parameter]:
     return [weight for weight in model.parameters() if weight.requires_grad]
+
+
+def _rate_of(scheduler: Any) -> float:
+    """The rate of the next step: while it is 0, as at the beginning of a warm-up, nothing can move."""
+    return max(scheduler.get_last_lr(), default=0.0) if scheduler is not None else 0.0
 
 
 def _sample(weight: torch.Tensor) -> torch.Tensor:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from youtu_st.errors import InputError
 from youtu_st.spec.registry import expanded
@@ -24,12 +24,14 @@ class Prepared:
         sets: The data sets, in the order of the plan's.
         held_out: Those that are measured.
         plan: An epoch's steps.
+        scales: Lowest and highest score of a pair, by the name of a data set.
     """
 
     recipe: Recipe
     sets: tuple[TrainingSet, ...]
     held_out: tuple[TrainingSet, ...]
     plan: Plan
+    scales: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
     @property
     def steps(self) -> int:
@@ -43,7 +45,7 @@ class Prepared:
         use = self.recipe.instructions == "use"
         way = self.recipe.tasks.of(found.task)
         if isinstance(way, PairTask):
-            return Batching(found.task, 0, 0, scale=_scale(self.recipe, found), instructions=use)
+            return Batching(found.task, 0, 0, scale=self.scales[found.name], instructions=use)
         return Batching(
             found.task,
             positives=min(way.positives, found.most_positives),
@@ -74,8 +76,11 @@ def prepare_run(recipe: Recipe, *, ranks: int = 1) -> Prepared:
         raise InputError(
             f"of the tasks {', '.join(recipe.only)}, which alone are trained on, there is no row"
         )
+    scales = {}
     for found, file in zip(sets, chosen, strict=True):
         _check_fits(recipe, found, file)
+        if found.task == "sts":
+            scales[found.name] = scale_of(found, file.scores)
     plan = Plan(
         data_sets=tuple(
             DataSet(
@@ -99,7 +104,12 @@ def prepare_run(recipe: Recipe, *, ranks: int = 1) -> Prepared:
                 f"evaluation.data: {found.source} has the content of data set {digests[found.digest]!r}, "
                 "which is trained on"
             )
-    return Prepared(recipe, tuple(sets), tuple(held_out), plan)
+        if found.task == "sts" and found.lowest == found.highest:
+            raise InputError(
+                f"evaluation.data: all pairs of {found.source} have the score {found.lowest:g}: "
+                "no correlation can be measured"
+            )
+    return Prepared(recipe, tuple(sets), tuple(held_out), plan, scales)
 
 
 def _read(files: Sequence[DataFile], only: Sequence[Task] = ()) -> tuple[list[TrainingSet], list[DataFile]]:
@@ -131,10 +141,3 @@ def _check_fits(recipe: Recipe, found: TrainingSet, file: DataFile) -> None:
             )
         if way.loss == "distillation" and way.positives + min(way.negatives, found.most_negatives) < 2:
             raise InputError(f"data set {found.name!r}: distillation needs two candidates a row")
-        return
-    scale_of(found, file.scores)
-
-
-def _scale(recipe: Recipe, found: TrainingSet) -> tuple[float, float]:
-    (given,) = {file.scores for file in recipe.data if str(expanded(file.path)) == found.source}
-    return scale_of(found, given)

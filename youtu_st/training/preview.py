@@ -74,9 +74,7 @@ def preview(collator: TaskCollator, prepared: Prepared, *, rows: int = 2) -> lis
         lengths = lengths_of(collator, found)
         whole = plan.global_batch(plan.data_sets[number])
         dataset = found.dataset()
-        columns, _ = collator.texts(
-            [dataset[i] for i in first[number][:rows]], collator.batchings[found.name]
-        )
+        columns, _ = collator.texts([dataset[i] for i in first[number][:rows]], collator.batchings[found.key])
         made.append(
             Shown(
                 found=found,
@@ -99,7 +97,7 @@ def lengths_of(collator: TaskCollator, found: TrainingSet) -> Lengths:
     """Tokens of the texts of a data set's first rows, as they are drawn."""
     dataset = found.dataset()
     sample = [dataset[i] for i in range(min(_SAMPLE, len(dataset)))]
-    columns, _ = collator.texts(sample, collator.batchings[found.name])
+    columns, _ = collator.texts(sample, collator.batchings[found.key])
     limit = min(n for n in (collator.max_length, collator.model.get_max_seq_length(), 1 << 30) if n)
     counts = [
         count for texts, prompts in columns.values() for count in _counts(collator.model, texts, prompts)
@@ -136,7 +134,7 @@ def check_masked(collator: TaskCollator, prepared: Prepared) -> None:
     for found in prepared.sets:
         dataset = found.dataset()
         sample = [dataset[i] for i in range(min(_SAMPLE, len(dataset)))]
-        columns, _ = collator.texts(sample, collator.batchings[found.name])
+        columns, _ = collator.texts(sample, collator.batchings[found.key])
         for texts, prompts in columns.values():
             for prompt, text in {prompt: text for text, prompt in zip(texts, prompts, strict=True)}.items():
                 if not prompt:

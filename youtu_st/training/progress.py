@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from typing import Any
 
 from tqdm import tqdm
@@ -21,15 +22,20 @@ class Progress(TrainerCallback):
     Args:
         journal: Has the losses by data set.
         notify: Takes a line.
+        measured: Takes what is measured before the first step.
     """
 
-    def __init__(self, journal: Journal, notify: Notify) -> None:
+    def __init__(
+        self,
+        journal: Journal,
+        notify: Notify,
+        measured: Callable[[dict[str, float]], None] | None = None,
+    ) -> None:
         self._journal = journal
         self._notify = notify
         self._bar: tqdm[Any] | None = None
         self._is_terminal = sys.stderr.isatty()
-        self.first: dict[str, float] = {}
-        """What was measured first."""
+        self._measured = measured
 
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
@@ -60,7 +66,8 @@ class Progress(TrainerCallback):
     ) -> None:
         """Say what was measured."""
         found = shown(kwargs.get("metrics") or {})
-        self.first = self.first or found
+        if self._measured is not None and state.global_step == 0:
+            self._measured(found)
         if state.is_world_process_zero and found:
             told = ", ".join(f"{name} {value:.4f}" for name, value in found.items())
             self._notify(f"step {state.global_step}: {told}")

@@ -64,8 +64,11 @@ def record_of(prepared: Prepared, base: str) -> Record:
     )
 
 
-def check_same(record: Record, directory: Path) -> None:
+def check_same(record: Record, directory: Path) -> Mapping[str, float]:
     """Raise unless the run that left a record in a directory is this one.
+
+    Returns:
+        What was measured before that run's first step.
 
     Raises:
         InputError: Listing what differs.
@@ -84,6 +87,8 @@ def check_same(record: Record, directory: Path) -> None:
     ]
     if differences:
         raise InputError(f"another run was begun in {directory}: {'; '.join(differences[:8])}")
+    measured = before.get("before")
+    return measured if isinstance(measured, dict) else {}
 
 
 def _differences(old: Any, new: Any, where: str = "") -> dict[str, tuple[Any, Any]]:

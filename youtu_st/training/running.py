@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import time
 import warnings
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,25 +14,24 @@ import torch
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.util import get_world_size
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments, set_seed
-from transformers.trainer_utils import get_last_checkpoint
 
 from youtu_st.backends.quiet import quiet_host
 from youtu_st.disk import beside
 from youtu_st.encoder import Encoder
-from youtu_st.errors import InputError, NonFiniteError
+from youtu_st.errors import NonFiniteError
 from youtu_st.loading import load
 from youtu_st.loading.weights import check_loaded
+from youtu_st.training.checkpoints import check_out, checkpoints_of, claimed, last_whole
 from youtu_st.training.guards import Notify, TrainingError
+from youtu_st.training.instructions import check_instructions
 from youtu_st.training.lora import add_adapter, merged
 from youtu_st.training.preparing import Prepared, prepare_run
 from youtu_st.training.preview import check_cut, check_masked
+from youtu_st.training.processes import processes
 from youtu_st.training.progress import shown
 from youtu_st.training.recipe import Recipe
 from youtu_st.training.record import Record, check_same, record_of
 from youtu_st.training.trainer import Assembled, assemble
-
-CHECKPOINTS = ".checkpoints"
-"""Added to the name of the result: where its checkpoints and logs are, and all that is no model."""
 
 
 class TrainingInterrupted(KeyboardInterrupt):
@@ -81,7 +80,7 @@ def train(
         trained = written
         if resume and not is_last and written.exists():
             continue
-        begun = any(_checkpoints(written).glob("checkpoint-*"))
+        begun = any(checkpoints_of(written).glob("checkpoint-*"))
         record = _train_stage(
             stage,
             written,
@@ -93,34 +92,27 @@ def train(
     return record
 
 
-def _checkpoints(out: Path) -> Path:
-    return out.with_name(out.name + CHECKPOINTS)
-
-
 def _train_stage(
     recipe: Recipe, out: Path, *, resume: bool, keep_adapter: bool, trust_remote_code: bool, notify: Notify
 ) -> Record:
-    checkpoints = _checkpoints(out)
-    is_first = os.environ.get("RANK", "0") == "0"
+    checkpoints = checkpoints_of(out)
+    of_all = processes()
+    is_first = of_all.is_first
     if is_first:
-        _check_out(out, checkpoints, resume)
+        check_out(out, resume=resume)
     say = notify if is_first else _silent
-    prepared = prepare_run(recipe, ranks=int(os.environ.get("WORLD_SIZE", "1")))
+    prepared = prepare_run(recipe, ranks=of_all.count)
     model = _load(recipe, trust_remote_code)
     record = record_of(prepared, Encoder(model).fingerprint)
-    if resume:
-        check_same(record, checkpoints)
-    elif is_first:
-        checkpoints.mkdir(parents=True, exist_ok=True)
-        record.write(checkpoints)
-    set_seed(recipe.train.seed)  # an adapter begins at random
-    if recipe.lora is not None:
-        add_adapter(model, recipe.lora)
-    with quiet_host():
-        assembled = assemble(prepared, model, checkpoints, say, begun=resume)
-        check_masked(assembled.collator, prepared)
-        check_cut(assembled.collator, prepared, say)
-        record = _run(assembled, prepared, record, resume=resume)
+    with claimed(out, resume=resume) if is_first else nullcontext(), quiet_host():
+        last = None
+        if resume:
+            record = replace(record, before=check_same(record, checkpoints))
+            sharded = bool(recipe.train.fsdp or recipe.train.deepspeed)
+            last = last_whole(checkpoints, say, sharded=sharded)
+        elif is_first:
+            record.write(checkpoints)
+        record = _train(model, prepared, record, checkpoints, last=last, say=say)
         if is_first:
             merges = recipe.lora is not None and not keep_adapter
             _save(model, out, record, base=_load(recipe, trust_remote_code) if merges else None)
@@ -129,27 +121,44 @@ def _train_stage(
     return record
 
 
+def _train(
+    model: SentenceTransformer,
+    prepared: Prepared,
+    record: Record,
+    checkpoints: Path,
+    *,
+    last: Path | None,
+    say: Notify,
+) -> Record:
+    recipe = prepared.recipe
+    set_seed(recipe.train.seed)  # an adapter begins at random
+    if recipe.lora is not None:
+        add_adapter(model, recipe.lora)
+    before = dict(record.before)
+
+    def measured(found: dict[str, float]) -> None:
+        # Kept with the checkpoints: a run that goes on does not measure it again.
+        before.update(found)
+        if processes().is_first:
+            replace(record, before=before).write(checkpoints)
+
+    begun = last is not None
+    assembled = assemble(prepared, model, checkpoints, say, begun=begun, measured=None if begun else measured)
+    check_instructions(assembled.collator, prepared)
+    check_masked(assembled.collator, prepared)
+    check_cut(assembled.collator, prepared, say)
+    return replace(_run(assembled, prepared, record, last=last), before=before)
+
+
 def _silent(message: str) -> None:
     pass
-
-
-def _check_out(out: Path, checkpoints: Path, resume: bool) -> None:
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise InputError(f"{out} is not an empty directory")
-    if not out.absolute().parent.is_dir():
-        raise InputError(f"{out}: there is no directory {out.absolute().parent}")
-    begun = checkpoints.exists() and (not checkpoints.is_dir() or any(checkpoints.iterdir()))
-    if begun and not resume:
-        raise InputError(f"{checkpoints} has a run in it: go on with it by --resume, or choose another --out")
-    if resume and not any(checkpoints.glob("checkpoint-*")):
-        raise InputError(f"there is no checkpoint to resume from in {checkpoints}")
 
 
 def _load(recipe: Recipe, trust_remote_code: bool) -> SentenceTransformer:
     """The model on this process's device, with weights that small steps move: float32."""
     device = "cpu"
     if recipe.train.device is None and torch.cuda.is_available():
-        device = f"cuda:{os.environ.get('LOCAL_RANK', '0')}"
+        device = f"cuda:{processes().local}"
     assert recipe.model is not None  # or the run would not have been prepared
     return load(
         recipe.model,
@@ -160,15 +169,14 @@ def _load(recipe: Recipe, trust_remote_code: bool) -> SentenceTransformer:
     )
 
 
-def _run(assembled: Assembled, prepared: Prepared, record: Record, *, resume: bool) -> Record:
+def _run(assembled: Assembled, prepared: Prepared, record: Record, *, last: Path | None) -> Record:
     trainer: Any = assembled.trainer
     model, start = assembled.collator.model, time.perf_counter()
-    last = get_last_checkpoint(trainer.args.output_dir) if resume else None  # type: ignore[no-untyped-call]
     if last is not None:
-        trainer.add_callback(_PutBack(model, Path(last)))
+        trainer.add_callback(_PutBack(model, last))
     try:
         with assembled.interruption.listening():
-            trainer.train(resume_from_checkpoint=last)
+            trainer.train(resume_from_checkpoint=None if last is None else str(last))
     except NonFiniteError as error:
         raise NonFiniteError(f"step {trainer.state.global_step + 1}: {error}") from error
     seconds = time.perf_counter() - start
@@ -180,9 +188,7 @@ def _run(assembled: Assembled, prepared: Prepared, record: Record, *, resume: bo
     if trainer.args.load_best_model_at_end and trainer.state.best_model_checkpoint:
         check_loaded(model, Path(trainer.state.best_model_checkpoint))
     after = shown(trainer.evaluate()) if prepared.held_out else {}
-    return replace(
-        record, before=assembled.progress.first, after=after, steps=steps, seconds=round(seconds, 1)
-    )
+    return replace(record, after=after, steps=steps, seconds=round(seconds, 1))
 
 
 class _PutBack(TrainerCallback):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 from functools import partial
 from pathlib import Path
@@ -19,6 +20,7 @@ from torch import nn
 from transformers import PrinterCallback, ProgressCallback
 
 from youtu_st.errors import InputError, require
+from youtu_st.training.checkpoints import LOG, TENSORBOARD
 from youtu_st.training.collator import TaskCollator
 from youtu_st.training.evaluators import evaluator_of
 from youtu_st.training.guards import Guards, Journal, Notify, TrainingError
@@ -33,10 +35,8 @@ from youtu_st.training.objectives import (
 from youtu_st.training.preparing import Prepared
 from youtu_st.training.progress import Progress
 from youtu_st.training.recipe import ContrastTask, Evaluation, PairTask, Train
-from youtu_st.training.sampling.sampler import Clock, SingleTaskBatchSampler
+from youtu_st.training.sampling.sampler import Clock, Epochs, SingleTaskBatchSampler
 
-LOG = "log.jsonl"
-"""JSON lines of all that is logged, beside the checkpoints."""
 _TENSORBOARD = "TENSORBOARD_LOGGING_DIR"
 _ARGUMENTS = {field.name for field in fields(SentenceTransformerTrainingArguments)}
 # The host has renamed it in the middle of version 5.
@@ -52,7 +52,6 @@ class Assembled:
     trainer: SentenceTransformerTrainer
     collator: TaskCollator
     interruption: Interruption
-    progress: Progress
 
 
 def objective_of(model: SentenceTransformer, name: str, way: ContrastTask | PairTask) -> Objective:
@@ -91,6 +90,7 @@ def assemble(
     notify: Notify,
     *,
     begun: bool = False,
+    measured: Callable[[dict[str, float]], None] | None = None,
 ) -> Assembled:
     """A trainer for a model.
 
@@ -100,17 +100,19 @@ def assemble(
         checkpoints: Where checkpoints and logs go.
         notify: Takes what is to be said, in one line.
         begun: Whether the run goes on: then nothing is measured before its first step.
+        measured: Takes what is measured before the first step.
 
     Raises:
         InputError: If the machine cannot do what the recipe asks for.
         MissingDependencyError: If the extra ``train`` is not installed.
     """
+    _check_possible(prepared.recipe.train)
     datasets = require("datasets", "train")
     require("accelerate", "train")
     recipe, clock, journal = prepared.recipe, Clock(), Journal()
     collator = TaskCollator(
         model,
-        {found.name: prepared.batching(found) for found in prepared.sets},
+        {found.key: prepared.batching(found) for found in prepared.sets},
         clock=clock,
         seed=recipe.train.seed,
         max_length=recipe.train.max_length,
@@ -120,7 +122,7 @@ def assemble(
     }
     for objective in objectives.values():
         objective.record = journal.record
-    losses: dict[str, nn.Module] = dict(objectives)
+    losses: dict[str, nn.Module] = {found.key: objectives[found.name] for found in prepared.sets}
     if recipe.matryoshka:
         lengths = _lengths(model, recipe.matryoshka)
         losses = {name: MatryoshkaLoss(model, loss, lengths) for name, loss in losses.items()}
@@ -128,18 +130,19 @@ def assemble(
     evaluated = evaluator is not None
     arguments = _arguments(prepared, checkpoints, clock, evaluated=evaluated, begun=begun)
     contrastive = {found.name for found in prepared.sets if found.task != "sts"}
-    _check_possible(recipe.train)
-    interruption, progress = Interruption(notify), Progress(journal, notify)
+    interruption = Interruption(notify)
+    progress = Progress(journal, notify, measured)
     # The first batches are made before the trainer says so: all are to be alike.
     model.train()
     trainer = SentenceTransformerTrainer(
         model=model,
         args=arguments,
-        train_dataset=datasets.DatasetDict({found.name: found.dataset() for found in prepared.sets}),
+        train_dataset=datasets.DatasetDict({found.key: found.dataset() for found in prepared.sets}),
         loss=losses,
         evaluator=evaluator,
         data_collator=collator,  # type: ignore[arg-type]
         callbacks=[
+            Epochs(prepared.plan, clock),
             Guards(objectives, contrastive, journal, checkpoints / LOG, notify),
             progress,
             interruption,
@@ -148,7 +151,7 @@ def assemble(
     trainer.remove_callback(ProgressCallback)
     trainer.remove_callback(PrinterCallback)
     _check_in_force(recipe.train, trainer)
-    return Assembled(trainer, collator, interruption, progress)
+    return Assembled(trainer, collator, interruption)
 
 
 def _lengths(model: SentenceTransformer, shorter: tuple[int, ...]) -> list[int]:
@@ -163,7 +166,7 @@ def _arguments(
 ) -> SentenceTransformerTrainingArguments:
     recipe = prepared.recipe
     train = recipe.train
-    os.environ.setdefault(_TENSORBOARD, str(checkpoints / "tensorboard"))
+    os.environ.setdefault(_TENSORBOARD, str(checkpoints / TENSORBOARD))
     on_cpu = train.device == "cpu" or not torch.cuda.is_available()
     bf16, fp16 = _precision(train, on_cpu)
     return SentenceTransformerTrainingArguments(

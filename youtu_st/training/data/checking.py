@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -42,7 +43,7 @@ def check(
     names = [str(path) for path in paths]
     if not names:
         raise InputError("there is no file to look at")
-    if len({Path(name).resolve() for name in names}) < len(names):
+    if len({os.path.realpath(name) for name in names}) < len(names):
         raise InputError(f"a file is named twice: {', '.join(names)}")
     found = _Look(names, measure or Characters(), batch_size, report)
     for number in range(len(names)):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +23,7 @@ _FIELDS = (
     "label",
     "negative_labels",
 )
+_LARGEST = 3.4028234663852886e38
 _SHAPE = "[task instruction, instance instruction, text], or a str"
 
 
@@ -120,14 +120,18 @@ def parse(content: bytes | str, where: str) -> Row:
     """A row from its JSON text.
 
     Args:
-        content: One JSON object; its bytes are UTF-8.
+        content: One JSON object; its bytes are UTF-8, after a byte order mark or not.
         where: What a message begins with: the file and the line.
 
     Raises:
         RowError: If it is malformed.
     """
     try:
-        value = json.loads(content)
+        # Of bytes the host would guess the encoding, line by line.
+        text = content if isinstance(content, str) else content.decode("utf-8-sig")
+        value = json.loads(text)
+    except UnicodeDecodeError as error:
+        raise RowError(f"{where}: must be UTF-8, and byte {error.start + 1} is not") from error
     except (ValueError, RecursionError) as error:
         raise RowError(in_one_line(f"{where}: not valid JSON", error)) from error
     if not isinstance(value, dict):
@@ -182,10 +186,7 @@ class _Fields:
         parts = ["", "", value] if isinstance(value, str) else value
         if not isinstance(parts, list) or len(parts) != 3 or not all(isinstance(part, str) for part in parts):
             self._fail(name, f"must be {_SHAPE}, not {brief(value)}")
-        try:
-            "".join(parts).encode()
-        except UnicodeEncodeError:
-            self._fail(name, f"holds half of a character, a lone surrogate: {brief(value)}")
+        self._check_whole(name, "".join(parts))
         instruction, preface, text = parts
         if not (preface + text).strip():
             self._fail(name, "has an empty text")
@@ -215,7 +216,14 @@ class _Fields:
             return None
         if isinstance(value, bool) or not isinstance(value, str | int):
             self._fail(name, f"must be a str or an int, not {brief(value)}")
-        return str(value)
+        self._check_whole(name, label := str(value))
+        return label
+
+    def _check_whole(self, name: str, text: str) -> None:
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            self._fail(name, f"holds half of a character, a lone surrogate: {brief(text)}")
 
     def _labels(self, count: int) -> tuple[str, ...] | None:
         values = self.values.get("negative_labels")
@@ -228,10 +236,8 @@ class _Fields:
 
 
 def _is_finite(value: float) -> bool:
-    try:
-        return math.isfinite(value)
-    except OverflowError:  # an int beyond all floats
-        return False
+    """Whether it is a number in float32, in which losses are computed."""
+    return -_LARGEST <= value <= _LARGEST
 
 
 def dump(rows: Sequence[Row]) -> str:

@@ -26,7 +26,7 @@ from youtu_st.training.data.rows import TASKS, Row, RowError, Task, Text, read_r
 if TYPE_CHECKING:
     from datasets import Dataset
 
-_FORMAT = 1
+_FORMAT = 2
 """Of the files here: one of another number is made anew."""
 _BLOCK = 1000
 """Rows that are written together."""
@@ -67,6 +67,12 @@ class TrainingSet:
     ignored: int
     path: str
 
+    @property
+    def key(self) -> str:
+        """The name under which the host has it: a module's, with no dot, and no attribute that one has."""
+        name = self.name if self.name.endswith(f":{self.task}") else f"{self.name}:{self.task}"
+        return name.replace(".", "%2E")
+
     def dataset(self) -> Dataset:
         """The rows, read from the file as they are asked for."""
         made: Dataset = require("datasets", "train").Dataset.from_file(self.path)
@@ -102,7 +108,9 @@ def prepare(path: str | Path, name: str | None = None) -> list[TrainingSet]:
         facts = _facts(facts_path)
         if facts is None:
             facts = _write(file, directory / f"{digest}.{_FORMAT}")
-            write_whole(facts_path, sealed({"tasks": facts}))
+            if _digest(file) != digest:  # or these rows would stand for that content for ever
+                raise InputError(f"{file} was changed while it was read: try again when it is written")
+            write_whole(facts_path, sealed({"tasks": facts, "bytes": _sizes(facts)}))
     if not facts:
         raise InputError(f"{file} holds no rows")
     chosen = name or file.stem
@@ -129,10 +137,16 @@ def _digest(path: Path) -> str:
 def _facts(path: Path) -> list[dict[str, Any]] | None:
     """What was written before, if all of it is there still."""
     try:
-        facts: list[dict[str, Any]] = unsealed(path.read_bytes())["tasks"]
+        content = unsealed(path.read_bytes())
+        facts: list[dict[str, Any]] = content["tasks"]
+        return facts if _sizes(facts) == content["bytes"] else None
     except (OSError, ValueError, KeyError):
         return None
-    return facts if all(Path(values["path"]).is_file() for values in facts) else None
+
+
+def _sizes(facts: Sequence[Mapping[str, Any]]) -> list[int]:
+    """Bytes of the files that go with the facts."""
+    return [Path(values["path"]).stat().st_size for values in facts]
 
 
 def _write(file: Path, stem: Path) -> list[dict[str, Any]]:

@@ -60,8 +60,8 @@ def align(pattern: Source, base: Source, checkpoints: Sequence[Source]) -> list[
     parts = []
     for folder, files in pattern.weights.items():
         wanted = stored_in(files)
-        bases = _likes(pattern, base, folder, wanted)
         each = [_likes(pattern, source, folder, wanted, whole=True) for source in checkpoints]
+        bases = _likes(pattern, base, folder, wanted)
         for file in files:
             weights = {
                 name: _weight(stored, bases[name], [likes[name] for likes in each])
@@ -90,7 +90,7 @@ def _likes(
         source: Its names may have another prefix before all of them.
         folder: Its path inside the directory.
         wanted: The tensors.
-        whole: The source must have these and no others, in the same dtype.
+        whole: The source must have these in the same dtype.
     """
     files = _files(pattern, source, folder)
     names, have = Stored(files, map(modern, wanted)), stored_in(files)
@@ -104,7 +104,7 @@ def _likes(
             f"{_WHY}"
         )
     more = [stored for name, stored in have.items() if name not in {*taken} and not _may_lack(stored)]
-    if more and whole and source.is_saved:
+    if more and source.is_saved:
         raise InputError(
             f"{source.name} has {len(more)} tensors that are not in {pattern.name} (the first: "
             f"{more[0].name}): {_WHY}"

@@ -9,15 +9,37 @@ from typing import Any
 from sentence_transformers.base.sampler import MultiDatasetDefaultBatchSampler
 from torch import Generator
 from torch.utils.data import BatchSampler, ConcatDataset
+from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from youtu_st.training.sampling.plan import Plan
 
 
 @dataclass
 class Clock:
-    """The epoch that batches are made for: the sampler sets it, the collator reads it."""
+    """The epoch that batches are made for: sampler and collator read it."""
 
     epoch: int = 0
+
+
+class Epochs(TrainerCallback):
+    """Sets the clock when an epoch begins.
+
+    The host tells the sampler too, but not of the epoch in which several processes go on from a checkpoint.
+
+    Args:
+        plan: Has the steps of an epoch.
+        clock: Is set.
+    """
+
+    def __init__(self, plan: Plan, clock: Clock) -> None:
+        self._plan = plan
+        self._clock = clock
+
+    def on_epoch_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """Set it."""
+        self._clock.epoch = state.global_step // self._plan.total
 
 
 class SingleTaskBatchSampler(MultiDatasetDefaultBatchSampler):
@@ -32,7 +54,7 @@ class SingleTaskBatchSampler(MultiDatasetDefaultBatchSampler):
         generator: The host's; not used, for the plan has a seed.
         seed: Likewise.
         plan: What to do.
-        clock: Is told of every epoch.
+        clock: Has the epoch; is told of it where the host tells the sampler.
     """
 
     def __init__(
@@ -58,7 +80,7 @@ class SingleTaskBatchSampler(MultiDatasetDefaultBatchSampler):
 
     def __iter__(self) -> Iterator[list[int]]:
         starts = [0, *self.dataset.cumulative_sizes]
-        for number, rows in self.plan.batches(self.epoch):
+        for number, rows in self.plan.batches(self.clock.epoch):
             yield [starts[number] + row for row in rows]
 
     def __len__(self) -> int:
