@@ -47,6 +47,10 @@ class NonFiniteError(YoutuError, ArithmeticError):
     """The network gave a vector that is NaN, infinite or zero, in float32 too."""
 
 
+class TrainingError(YoutuError, RuntimeError):
+    """A training run that cannot come to any good, and was stopped."""
+
+
 class OutOfMemoryError(YoutuError, MemoryError):
     """One text alone is more than the device's memory holds: the message names it."""
 

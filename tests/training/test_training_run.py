@@ -14,11 +14,10 @@ from rows import classes, pairs, questions, words, write
 from safetensors.torch import load_file
 
 import youtu_st
-from youtu_st.errors import IndexMismatchError, InputError, ModelLoadError, NonFiniteError
+from youtu_st.errors import IndexMismatchError, InputError, ModelLoadError, TrainingError
 from youtu_st.index import VectorIndex
 from youtu_st.training.checkpoints import claimed, last_whole
 from youtu_st.training.data.rows import RowError
-from youtu_st.training.guards import TrainingError
 from youtu_st.training.preparing import prepare_run
 from youtu_st.training.recipe import Recipe, load_recipe
 from youtu_st.training.record import FILE, Record
@@ -100,6 +99,11 @@ def test_it_holds_no_pickle_and_says_what_was_done(trained: Path, tiny: Path, fi
         "modules.json",
         "model.safetensors",
     }
+    card = (trained / "README.md").read_text("utf-8")  # which goes where the model goes
+    assert "asked" in card
+    assert not any(
+        row.query.text in card or row.positives[0].text in card for row in questions(48, positives=2)
+    )
     record = json.loads((trained / FILE).read_text())
     assert record["recipe"]["train"]["seed"] == 42
     assert {one["name"]: one["rows"] for one in record["data"]} == {
@@ -231,7 +235,7 @@ def test_workers_and_no_workers_make_the_same_weights(
 def test_a_loss_that_is_no_number_stops_the_run(tiny: Path, files: dict[str, Path], tmp_path: Path) -> None:
     wanted = recipe(tiny, files, "train.learning_rate=1e30", "train.max_grad_norm=1e30")
     with pytest.raises(
-        NonFiniteError,
+        TrainingError,
         match=r"step [1-6]: the loss is (nan|inf) in data set '(asked|scored|sorted)', rows \d+, ",
     ):
         run(tmp_path / "nan", wanted)

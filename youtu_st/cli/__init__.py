@@ -17,7 +17,7 @@ import typer
 import youtu_st
 from youtu_st.cli import data, encode, fuse, index, models, rerank, tokens, train, verify
 from youtu_st.cli.console import UsageError, echo, one_line, say
-from youtu_st.errors import YoutuError, brief, printable
+from youtu_st.errors import TrainingError, YoutuError, brief, printable
 
 OK, FAULT, MISTAKE, INTERRUPTED = 0, 1, 2, 130
 LONGEST_NAME = 4096
@@ -62,7 +62,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command on what follows ``youtu-st``; None: on what the process was started with.
 
     Returns:
-        The exit code: 0; 2 for a user's mistake; 1 for a fault of the program; 130 after Ctrl-C.
+        The exit code: 0; 2 for a user's mistake; 1 for a fault of the program, or a training run that was
+        stopped; 130 after Ctrl-C.
     """
     arguments = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
     debug = "--debug" in takewhile(lambda argument: argument.startswith("-"), arguments)
@@ -104,7 +105,7 @@ def _report(error: BaseException, debug: bool) -> int:
         return FAULT
     if debug:
         print(printable("".join(traceback.format_exception(error)), whole=True), file=sys.stderr, end="")
-    code, message = MISTAKE, str(error)
+    code, message = FAULT if isinstance(error, TrainingError) else MISTAKE, str(error)
     if isinstance(error, KeyboardInterrupt | typer.Abort):
         code, message = INTERRUPTED, "interrupted"
     elif hasattr(error, "format_message"):  # wrong usage, as typer tells it

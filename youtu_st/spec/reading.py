@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Hashable
 from typing import Any
 
@@ -23,6 +24,10 @@ def parse_yaml(text: str) -> Any:
         yaml.YAMLError: Saying where.
     """
     return yaml.load(text, Loader=_Loader)  # a kind of SafeLoader
+
+
+_FLOAT = re.compile(r"[-+]?[0-9]+[eE][-+]?[0-9]+")
+"""``2e-5``: a number by YAML 1.2, as everybody means it, and not by 1.1."""
 
 
 class _Loader(yaml.SafeLoader):
@@ -80,3 +85,6 @@ class _Loader(yaml.SafeLoader):
                 )
             seen.add(name)
         return node
+
+
+_Loader.add_implicit_resolver("tag:yaml.org,2002:float", _FLOAT, list("-+0123456789"))

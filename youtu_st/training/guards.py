@@ -14,7 +14,7 @@ from sentence_transformers.util import all_gather, get_world_size
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from youtu_st.disk import checksum
-from youtu_st.errors import YoutuError
+from youtu_st.errors import TrainingError
 from youtu_st.training.objectives import Objective
 
 MOVED_AFTER = 20
@@ -24,10 +24,6 @@ EASY = 1e-3
 COLLAPSED = 0.95
 """Mean cosine of random texts."""
 Notify = Callable[[str], None]
-
-
-class TrainingError(YoutuError, RuntimeError):
-    """A run that cannot come to any good, and was stopped."""
 
 
 @dataclass

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from youtu_st.errors import TrainingError
 from youtu_st.modules import tokenization
 from youtu_st.modules.settings import ours, reader_of
 from youtu_st.training.collator import TaskCollator, masks_instructions
 from youtu_st.training.data.store import TrainingSet
-from youtu_st.training.guards import Notify, TrainingError
+from youtu_st.training.guards import Notify
 from youtu_st.training.preparing import Prepared
 
 _SAMPLE = 256

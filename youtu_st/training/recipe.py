@@ -350,14 +350,8 @@ def _change(fields: dict[str, Any], change: str) -> None:
 
 
 def _value(text: str) -> Any:
-    """A value of a change; ``2e-5``, which YAML takes for text, is a number."""
     try:
-        value = parse_yaml(text)
+        return with_tuples(parse_yaml(text))
     except yaml.YAMLError as error:
-        raise InputError(f"{brief(text)} is no value: {' '.join(str(error).split())[:200]}") from error
-    if isinstance(value, str):
-        try:
-            return float(value)
-        except ValueError:
-            return value
-    return with_tuples(value)
+        reason = " ".join(str(error).split())[:200]
+        raise InputError(f"{brief(text)} is no value, unless it is quoted as in YAML: {reason}") from error

@@ -18,11 +18,11 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 from youtu_st.backends.quiet import quiet_host
 from youtu_st.disk import beside
 from youtu_st.encoder import Encoder
-from youtu_st.errors import NonFiniteError
+from youtu_st.errors import NonFiniteError, TrainingError
 from youtu_st.loading import load
 from youtu_st.loading.weights import check_loaded
 from youtu_st.training.checkpoints import check_out, checkpoints_of, claimed, last_whole
-from youtu_st.training.guards import Notify, TrainingError
+from youtu_st.training.guards import Notify
 from youtu_st.training.instructions import check_instructions
 from youtu_st.training.lora import add_adapter, merged
 from youtu_st.training.preparing import Prepared, prepare_run
@@ -66,8 +66,7 @@ def train(
     Raises:
         InputError: If the recipe, its data or ``out`` are not what they may be.
         ModelLoadError: As for :func:`youtu_st.load`.
-        TrainingError: If the run cannot come to any good.
-        NonFiniteError: If the loss is no number.
+        TrainingError: If the run cannot come to any good: the loss is no number, nothing is learnt, ...
         TrainingInterrupted: After Ctrl-C; a checkpoint is there.
     """
     stages, target = recipe.staged(), Path(out)
@@ -178,7 +177,7 @@ def _run(assembled: Assembled, prepared: Prepared, record: Record, *, last: Path
         with assembled.interruption.listening():
             trainer.train(resume_from_checkpoint=None if last is None else str(last))
     except NonFiniteError as error:
-        raise NonFiniteError(f"step {trainer.state.global_step + 1}: {error}") from error
+        raise TrainingError(f"step {trainer.state.global_step + 1}: {error}") from error
     seconds = time.perf_counter() - start
     steps = trainer.state.global_step
     if assembled.interruption.stopped:

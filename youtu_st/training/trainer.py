@@ -19,11 +19,11 @@ from sentence_transformers.sentence_transformer.losses import MatryoshkaLoss
 from torch import nn
 from transformers import PrinterCallback, ProgressCallback
 
-from youtu_st.errors import InputError, require
+from youtu_st.errors import InputError, TrainingError, require
 from youtu_st.training.checkpoints import LOG, TENSORBOARD
 from youtu_st.training.collator import TaskCollator
 from youtu_st.training.evaluators import evaluator_of
-from youtu_st.training.guards import Guards, Journal, Notify, TrainingError
+from youtu_st.training.guards import Guards, Journal, Notify
 from youtu_st.training.interruption import Interruption
 from youtu_st.training.objectives import (
     CachedInfoNCELoss,
@@ -37,6 +37,8 @@ from youtu_st.training.progress import Progress
 from youtu_st.training.recipe import ContrastTask, Evaluation, PairTask, Train
 from youtu_st.training.sampling.sampler import Clock, Epochs, SingleTaskBatchSampler
 
+_TOLD = ("name", "size", "columns", "loss")
+"""What the model's card says of a data set."""
 _TENSORBOARD = "TENSORBOARD_LOGGING_DIR"
 _ARGUMENTS = {field.name for field in fields(SentenceTransformerTrainingArguments)}
 # The host has renamed it in the middle of version 5.
@@ -134,6 +136,8 @@ def assemble(
     progress = Progress(journal, notify, measured)
     # The first batches are made before the trainer says so: all are to be alike.
     model.train()
+    card = model.model_card_data
+    card.widget = [{"text": ""}]  # or the host would look for some in the rows
     trainer = SentenceTransformerTrainer(
         model=model,
         args=arguments,
@@ -148,6 +152,12 @@ def assemble(
             interruption,
         ],
     )
+    # Not the host's tables of rows: a card goes where the model goes, and rows need not.
+    card.widget = []
+    for entry, found in zip(card.train_datasets, prepared.sets, strict=True):
+        entry["name"] = found.name
+        for name in [name for name in entry if name not in _TOLD]:
+            del entry[name]
     trainer.remove_callback(ProgressCallback)
     trainer.remove_callback(PrinterCallback)
     _check_in_force(recipe.train, trainer)
