@@ -1,14 +1,14 @@
-"""Does fine-tuning by CoDiEmb do what its paper says? The same student, rows, steps and settings for all ways.
+"""Does fine-tuning by CoDiEmb do what its paper says? One student, the same rows, steps and settings for all.
 
     python benchmarks/training.py DATA OUT [--quick]
     python benchmarks/training.py DATA OUT --speed [--quick]    time and memory, see finetuning/speed.py
 
-The student is all-MiniLM-L6-v2 cut to its first three layers. It is trained on STS Benchmark's training pairs,
-SciFact's training queries and questions of SQuAD from DATA: on retrieval alone, on pairs alone, with one
-InfoNCE loss over all (pairs scored 4 and more being positives), with CoDiEmb's losses in mixed batches, and as
-CoDiEmb does it, with every step of one task. Then the first two are fused. Printed are Spearman's correlation
-on STS Benchmark's test part and nDCG@10 on SciFact's, over the whole corpus; the mean over seeds, and the
-lowest and highest. What was measured is kept in OUT, and not measured again.
+The student is all-MiniLM-L6-v2 cut to its first three layers. It is trained on STS Benchmark's training
+pairs, SciFact's training queries and questions of SQuAD from DATA: on retrieval alone, on pairs alone, with
+one InfoNCE loss over all (pairs scored 4 and more being positives), with CoDiEmb's losses in mixed batches,
+and as CoDiEmb does it, with every step of one task. Then the first two are fused. Printed are Spearman's
+correlation on STS Benchmark's test part and nDCG@10 on SciFact's, over the whole corpus; the mean over
+seeds, and the lowest and highest. What was measured is kept in OUT, and not measured again.
 """
 
 from __future__ import annotations
