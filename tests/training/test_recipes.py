@@ -79,6 +79,7 @@ def test_a_file_of_ones_own(tmp_path: Path) -> None:
         ("train.workers=1.5", "field 'train.workers'"),
         ("tasks.sts={pearson: 0, rank_kl: 0, pro: 0}", "pearson, rank_kl and pro are all 0"),
         ("sampling.temperature=0.5", "field 'sampling.temperature'"),
+        ("data={path: a.jsonl, scores: [5, 0]}", "the lowest and the highest, in this order"),
         ("data={path: a.jsonl, weigt: 1}", "(did you mean 'weight'?"),
     ],
 )

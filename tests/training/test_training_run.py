@@ -466,3 +466,48 @@ def test_stages_are_runs_one_after_the_other(tiny: Path, files: dict[str, Path],
     shutil.rmtree(tmp_path / "both.checkpoints")
     again, _ = run(tmp_path / "both", load_recipe("qzhou", changes), resume=True)
     assert again.base == record.base
+
+
+def test_the_best_checkpoint_is_what_comes_out(tiny: Path, files: dict[str, Path], tmp_path: Path) -> None:
+    changes = (f"evaluation.data={files['held']},{files['found']}", "evaluation.every=1", "train.max_steps=4")
+    run(tmp_path / "best", recipe(tiny, files, *changes, "train.save_every=2", "train.learning_rate=1e-2"))
+    begun = tmp_path / "best.checkpoints"
+    lines = [json.loads(line) for line in (begun / "log.jsonl").read_text().splitlines()]
+    scores = {
+        line["step"]: line["eval_sequential_score"] for line in lines if "eval_sequential_score" in line
+    }
+    assert set(scores) == {0, 1, 2, 3, 4}
+    kept = max((2, 4), key=lambda step: scores[step])
+    one, other = (
+        load_file(path / "model.safetensors") for path in (tmp_path / "best", begun / f"checkpoint-{kept}")
+    )
+    assert all(torch.equal(one[name], other[name]) for name in one)
+    with pytest.raises(
+        InputError, match=r"train.save_every \(3\) must be a multiple of evaluation.every \(2\)"
+    ):
+        run(tmp_path / "odd", recipe(tiny, files, *changes[:1], "evaluation.every=2", "train.save_every=3"))
+    record, _ = run(
+        tmp_path / "last",
+        recipe(
+            tiny,
+            files,
+            *changes[:1],
+            "evaluation.every=2",
+            "train.save_every=3",
+            "evaluation.keep_best=false",
+        ),
+    )
+    assert {path.name for path in (tmp_path / "last.checkpoints").glob("checkpoint-*")} == {
+        "checkpoint-3",
+        "checkpoint-6",
+    }
+    assert record.steps == 6
+
+
+def test_half_precision_trains_too(tiny: Path, files: dict[str, Path], tmp_path: Path) -> None:
+    run(tmp_path / "half", recipe(tiny, files, "train.precision=bf16", "train.device=cpu"))
+    half, base = vectors(tmp_path / "half"), vectors(tiny)
+    assert np.isfinite(half).all()
+    assert np.abs(half - base).max() > 1e-3
+    weights = load_file(tmp_path / "half" / "model.safetensors")
+    assert {weight.dtype for weight in weights.values()} == {torch.float32}

@@ -62,6 +62,12 @@ class DataFile(Declared):
     weight: PositiveFloat | None = None
     scores: tuple[float, float] | None = None
 
+    @model_validator(mode="after")
+    def _low_to_high(self) -> DataFile:
+        if self.scores is not None and self.scores[0] >= self.scores[1]:
+            raise ValueError("scores must be the lowest and the highest, in this order")
+        return self
+
 
 def _files(value: Any) -> Any:
     """``a.jsonl,b.jsonl``, paths, or mappings of :class:`DataFile`."""
@@ -227,7 +233,8 @@ class Evaluation(Declared):
 
     Attributes:
         data: Files of rows that are not trained on.
-        every: Steps between measurements. None: with every checkpoint.
+        every: Steps between measurements; with ``keep_best``, ``train.save_every`` must be a multiple of it.
+            None: with every checkpoint.
         keep_best: Whether the best checkpoint is the result, and not the last.
     """
 

@@ -210,18 +210,27 @@ def _arguments(
 
 
 def _saving(evaluation: Evaluation, train: Train, *, evaluated: bool) -> dict[str, Any]:
-    every = (evaluation.every or train.save_every) if evaluated else train.save_every
-    when: dict[str, Any] = {
-        "save_strategy": "epoch" if every is None else "steps",
-        "save_steps": every or 1,
-        "save_total_limit": train.keep,
-        "eval_strategy": "no",
+    save, every = train.save_every, evaluation.every
+    if not evaluated:
+        return {**_when("save", save), "save_total_limit": train.keep, "eval_strategy": "no"}
+    if evaluation.keep_best:
+        # What is kept must have been measured.
+        save = save or every
+        if every is not None and save is not None and save % every:
+            raise InputError(
+                f"the best checkpoint is kept, so train.save_every ({save}) must be a multiple of "
+                f"evaluation.every ({every}): change one, or evaluation.keep_best=false"
+            )
+    best = {
+        "load_best_model_at_end": evaluation.keep_best,
+        "metric_for_best_model": "eval_sequential_score",
+        "greater_is_better": True,
     }
-    if evaluated:
-        best = {"load_best_model_at_end": True, "metric_for_best_model": "eval_sequential_score"}
-        when |= {"eval_strategy": when["save_strategy"], "eval_steps": when["save_steps"]}
-        when |= {**best, "greater_is_better": True} if evaluation.keep_best else {}
-    return when
+    return {**_when("save", save), **_when("eval", every or save), "save_total_limit": train.keep, **best}
+
+
+def _when(what: str, steps: int | None) -> dict[str, Any]:
+    return {f"{what}_strategy": "epoch" if steps is None else "steps", f"{what}_steps": steps or 1}
 
 
 def _precision(train: Train, on_cpu: bool) -> tuple[bool, bool]:
