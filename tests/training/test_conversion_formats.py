@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from youtu_st.errors import InputError
-from youtu_st.training.data.classes import NEGATIVES, POSITIVES
 from youtu_st.training.data.conversion import FORMATS, convert, detect
+from youtu_st.training.data.formats.classes import NEGATIVES, POSITIVES
 from youtu_st.training.data.rows import Row, RowError, Text, read_rows
 from youtu_st.training.data.tally import MOST, MOST_OF_A_REASON, Tally
 from youtu_st.training.data.wanted import Wanted

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from youtu_st.errors import InputError, did_you_mean
 from youtu_st.inputs import one_of
-from youtu_st.training.data import (
+from youtu_st.training.data.formats import (
     beir,
     classes,
     codiemb,

@@ -1,0 +1,1 @@
+"""Other formats of training data, a file each: what its records mean as rows."""
