@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from functools import partial
@@ -18,6 +17,7 @@ from sentence_transformers import (
 from sentence_transformers.sentence_transformer.losses import MatryoshkaLoss
 from torch import nn
 from transformers import PrinterCallback, ProgressCallback
+from transformers.integrations.integration_utils import TensorBoardCallback
 
 from youtu_st.errors import InputError, TrainingError, require
 from youtu_st.training.checkpoints import LOG, TENSORBOARD
@@ -33,13 +33,13 @@ from youtu_st.training.objectives import (
     SimilarityLoss,
 )
 from youtu_st.training.preparing import Prepared
+from youtu_st.training.processes import processes
 from youtu_st.training.progress import Progress
 from youtu_st.training.recipe import ContrastTask, Evaluation, PairTask, Train
 from youtu_st.training.sampling.sampler import Clock, Epochs, SingleTaskBatchSampler
 
 _TOLD = ("name", "size", "columns", "loss")
 """What the model's card says of a data set."""
-_TENSORBOARD = "TENSORBOARD_LOGGING_DIR"
 _ARGUMENTS = {field.name for field in fields(SentenceTransformerTrainingArguments)}
 # The host has renamed it in the middle of version 5.
 _CHECKPOINTING = next(
@@ -150,6 +150,7 @@ def assemble(
             Guards(objectives, contrastive, journal, checkpoints / LOG, notify),
             progress,
             interruption,
+            *_tensorboard(checkpoints),
         ],
     )
     # Not the host's tables of rows: a card goes where the model goes, and rows need not.
@@ -164,6 +165,15 @@ def assemble(
     return Assembled(trainer, collator, interruption)
 
 
+def _tensorboard(checkpoints: Path) -> list[TensorBoardCallback]:
+    """What writes for TensorBoard, in the process that writes."""
+    if not processes().is_first:
+        return []
+    require("tensorboard", "train")
+    writer = require("torch.utils.tensorboard", "train").SummaryWriter(str(checkpoints / TENSORBOARD))
+    return [TensorBoardCallback(writer)]  # type: ignore[no-untyped-call]  # untyped in the host
+
+
 def _lengths(model: SentenceTransformer, shorter: tuple[int, ...]) -> list[int]:
     full = model.get_embedding_dimension() or 0
     if max(shorter) > full:
@@ -176,7 +186,6 @@ def _arguments(
 ) -> SentenceTransformerTrainingArguments:
     recipe = prepared.recipe
     train = recipe.train
-    os.environ.setdefault(_TENSORBOARD, str(checkpoints / TENSORBOARD))
     on_cpu = train.device == "cpu" or not torch.cuda.is_available()
     bf16, fp16 = _precision(train, on_cpu)
     return SentenceTransformerTrainingArguments(
@@ -200,7 +209,7 @@ def _arguments(
         dataloader_num_workers=train.workers,
         logging_steps=train.log_every,
         logging_nan_inf_filter=False,
-        report_to=["tensorboard"],
+        report_to="none",  # or it would look for TensorBoard's directory in the environment
         # Its evaluate() before its train() leaves the processes without shared gradients.
         eval_on_start=evaluated and not begun,
         disable_tqdm=None,
