@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import math
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from batches import group_labels
-from conftest import SHARED
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sentence_transformers.sentence_transformer import losses as host
@@ -31,7 +31,7 @@ from youtu_st.training.objectives import (
 from youtu_st.training.objectives.distillation import TEACHER_SCORES
 from youtu_st.training.objectives.similarity import PAIR_KEYS, SCORES, middle_infonce
 
-REFERENCE = SHARED / "reference" / "codiemb_losses.json"
+REFERENCE = Path(__file__).parents[3] / "shared" / "reference" / "codiemb_losses.json"
 
 
 def cases(objective: str) -> list[Any]:
