@@ -11,6 +11,7 @@ import numpy as np
 import youtu_st
 from finetuning.data import Files, corpus_of, queries_of
 from youtu_st import Encoder
+from youtu_st.evaluation.ranking import ndcg
 from youtu_st.evaluation.sts import cosine_spearman
 from youtu_st.training.data.rows import Row, read_rows
 
@@ -51,7 +52,7 @@ def measure(model: Any, files: Files) -> Figures:
     folder = files.data / "scifact"
     corpus, (queries, relevant) = corpus_of(folder), queries_of(folder, "test")
     sts = cosine_spearman(encoder, files.data / "stsbenchmark" / "sts-test.csv")
-    return Figures(sts, ndcg(encoder, queries, corpus, relevant))
+    return Figures(sts, _ndcg(encoder, queries, corpus, relevant))
 
 
 def choose_by(model: Any, files: Files) -> Figures:
@@ -66,7 +67,7 @@ def choose_by(model: Any, files: Files) -> Figures:
     queries = {str(i): row.query.content for i, row in enumerate(rows)}
     relevant = {str(i): {numbers[text.content] for text in row.positives} for i, row in enumerate(rows)}
     sts = cosine_spearman(encoder, files.data / "stsbenchmark" / "sts-dev.csv")
-    return Figures(sts, ndcg(encoder, queries, corpus, relevant))
+    return Figures(sts, _ndcg(encoder, queries, corpus, relevant))
 
 
 def _encoder(model: Any) -> Encoder:
@@ -74,16 +75,12 @@ def _encoder(model: Any) -> Encoder:
     return Encoder(model, truncation="ignore")
 
 
-def ndcg(
+def _ndcg(
     encoder: Encoder, queries: dict[str, str], corpus: dict[str, str], relevant: dict[str, set[str]]
 ) -> float:
-    """nDCG@10, every document that answers a query counting 1."""
+    """The mean nDCG@10, every document that answers a query counting 1."""
     names = list(corpus)
     scores = encoder.encode_query(list(queries.values())) @ encoder.encode_document(list(corpus.values())).T
     order = np.argsort(-scores, axis=1, kind="stable")[:, :DEPTH]
-    discounts = 1 / np.log2(np.arange(DEPTH) + 2)
-    found = []
-    for name, row in zip(queries, order, strict=True):
-        gains = np.array([names[i] in relevant[name] for i in row])
-        found.append((gains * discounts).sum() / discounts[: len(relevant[name])].sum())
-    return float(np.mean(found))
+    found = zip(queries, order, strict=True)
+    return float(np.mean([ndcg([names[i] for i in row], relevant[name], k=DEPTH) for name, row in found]))

@@ -27,9 +27,7 @@ from sentence_transformers.base.sampler import DefaultBatchSampler
 from sentence_transformers.sentence_transformer import losses
 from sentence_transformers.sentence_transformer.modules import Normalize, Pooling
 from torch.utils.data import SequentialSampler
-
-# All log there: it is to be loaded before memory is counted.
-from torch.utils.tensorboard import SummaryWriter  # noqa: F401
+from torch.utils.tensorboard import SummaryWriter  # noqa: F401 - loaded before memory is counted
 from transformers import TrainerCallback, set_seed
 
 import youtu_st

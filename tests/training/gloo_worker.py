@@ -9,6 +9,7 @@ import json
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import torch
@@ -17,8 +18,10 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
 import youtu_st
+from youtu_st.errors import TrainingError
 from youtu_st.training.collator import CANDIDATES, FIRST, QUERY, SECOND, Batching, TaskCollator
 from youtu_st.training.data.store import prepare
+from youtu_st.training.guards import Guards, Journal
 from youtu_st.training.objectives import (
     CachedInfoNCELoss,
     DistillationLoss,
@@ -27,6 +30,7 @@ from youtu_st.training.objectives import (
     SimilarityLoss,
 )
 
+GUARD = "guard"
 Make = Callable[[Any], Objective]
 CASES: dict[str, tuple[str, Batching, Make, int]] = {
     "ir, no negatives": ("ir", Batching("ir", 1, 0), lambda model: InfoNCELoss(model), 1),
@@ -106,6 +110,22 @@ def features(batch: dict[str, Any]) -> Iterator[dict[str, Any]]:
             }
 
 
+def different_weights_are_told(model: Any, rank: int) -> bool:
+    """Whether a step that leaves the processes with weights of their own ends the run, and another does not."""
+    guards = Guards({}, set(), Journal(), None, print)
+    around: Any = {"args": None, "control": None, "model": model}
+    guards.on_train_begin(state=SimpleNamespace(global_step=0), **around)
+    after: Any = SimpleNamespace(global_step=1, max_steps=9)
+    guards.on_step_end(state=after, **around)
+    with torch.no_grad():
+        next(iter(model.parameters())).add_(rank * 1e-3)
+    try:
+        guards.on_step_end(state=after, **around)
+    except TrainingError as error:
+        return "gradients are not shared" in str(error)
+    return False
+
+
 def main(checkpoint: str, folder: str, out: str) -> None:
     torch.manual_seed(0)
     model: Any = youtu_st.load(checkpoint, device="cpu").train()
@@ -122,6 +142,7 @@ def main(checkpoint: str, folder: str, out: str) -> None:
         assert got.keys() == joined[case].keys()
         off = max(float((got[name] - grad).abs().max()) for name, grad in joined[case].items())
         found[case] = {"largest": largest, "off": off / largest}
+    found[GUARD] = {"told": different_weights_are_told(model, rank)}
     if rank == 0:
         Path(out).write_text(json.dumps(found))
     torch.distributed.destroy_process_group()

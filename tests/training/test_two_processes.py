@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from gloo_worker import CASES
+from gloo_worker import CASES, GUARD
 from rows import classes, pairs, questions, write
 
 from youtu_st.training.data.rows import Row
@@ -75,3 +75,7 @@ def compared(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, 
 def test_gradients_are_those_of_one_process(case: str, compared: dict[str, dict[str, float]]) -> None:
     assert compared[case]["largest"] > 1e-4
     assert compared[case]["off"] < 5e-6
+
+
+def test_processes_with_weights_of_their_own_are_told(compared: dict[str, dict[str, float]]) -> None:
+    assert compared[GUARD]["told"] is True

@@ -11,8 +11,9 @@ from youtu_st.spec.registry import expanded
 from youtu_st.training.collator import Batching
 from youtu_st.training.data.rows import Task
 from youtu_st.training.data.store import TrainingSet, prepare, scale_of
-from youtu_st.training.recipe import ContrastTask, DataFile, PairTask, Recipe
+from youtu_st.training.recipe import DataFile, Recipe
 from youtu_st.training.sampling.plan import DataSet, Plan
+from youtu_st.training.tasks import ContrastTask, PairTask
 
 
 @dataclass(frozen=True)

@@ -35,8 +35,9 @@ from youtu_st.training.objectives import (
 from youtu_st.training.preparing import Prepared
 from youtu_st.training.processes import processes
 from youtu_st.training.progress import Progress
-from youtu_st.training.recipe import ContrastTask, Evaluation, PairTask, Train
+from youtu_st.training.recipe import Evaluation, Train
 from youtu_st.training.sampling.sampler import Clock, Epochs, SingleTaskBatchSampler
+from youtu_st.training.tasks import ContrastTask, PairTask
 
 _TOLD = ("name", "size", "columns", "loss")
 """What the model's card says of a data set."""

@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn.functional import softplus
 
 from youtu_st.training.objectives.objective import (
+    NEVER,
     Labels,
     Objective,
     gathered,
@@ -122,14 +123,14 @@ class InfoNCELoss(Objective):
         first = get_rank() * len(batch.queries)
         own = numbers[first : first + len(batch.queries)][rows]
         mine = logits[torch.arange(n, device=logits.device), own, :positives]  # (n, positives)
-        logits = logits.masked_fill(self._no_negatives(batch, rows), _NEVER)
+        logits = logits.masked_fill(self._no_negatives(batch, rows), NEVER)
         others = logits[:, :, :positives].logsumexp(dim=1)  # (n, positives)
         if positives < group:
             others = torch.logaddexp(others, logits[:, :, positives:].flatten(1).logsumexp(1, keepdim=True))
         if self.query_query:
             between = self._logits(batch.queries[rows], batch.everyone)
             same = _among(batch.query_keys, batch.labels[KNOWN][rows])
-            others = torch.logaddexp(others, between.masked_fill(same, _NEVER).logsumexp(1, keepdim=True))
+            others = torch.logaddexp(others, between.masked_fill(same, NEVER).logsumexp(1, keepdim=True))
         return softplus(others - mine).mean(dim=1)
 
     def _logits(self, queries: Tensor, candidates: Tensor) -> Tensor:
@@ -195,10 +196,6 @@ class CachedInfoNCELoss(CachedLossMixin, InfoNCELoss):
                 [torch.zeros_like(leaf) if leaf.grad is None else leaf.grad for _, leaf in pairs],
             )
         return total
-
-
-_NEVER = -1e30
-"""A logit that no softmax sees, and that has a gradient of zero where there is nothing else."""
 
 
 def _among(keys: Tensor, known: Tensor) -> Tensor:

@@ -17,6 +17,8 @@ Labels = Mapping[str, Tensor]
 """What a batch holds beside its texts, see :class:`~youtu_st.training.collator.TaskCollator`."""
 ROWS = "rows"
 """Lines of the rows in their file, of every batch."""
+NEVER = -1e30
+"""A logit that no softmax sees, and that has a gradient of zero where there is nothing else."""
 
 
 class Objective(nn.Module, ABC):

@@ -6,13 +6,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import log_softmax, softmax
 
-from youtu_st.training.objectives.objective import zero
+from youtu_st.training.objectives.objective import NEVER, zero
 
 _LEAST_NORM = 1e-6
 """Of what is left of values when their mean is taken off: less is rounding, and they are all alike."""
 _LEAST_DIFFERENCE = 1e-8
 """Of two scores that are not the same."""
-_NEVER = -1e30
 
 
 class PearsonLoss(nn.Module):
@@ -86,7 +85,7 @@ class PROLoss(nn.Module):
         if not counted.any():
             return zero(predicted)
         scaled = predicted / self.temperature
-        below = (differences * scaled[None, :]).masked_fill(~lower, _NEVER).logsumexp(dim=1)
+        below = (differences * scaled[None, :]).masked_fill(~lower, NEVER).logsumexp(dim=1)
         own = differences.amax(dim=1) * scaled
         losses = nn.functional.softplus(below - own)
         return losses[counted].mean()
@@ -110,5 +109,5 @@ class CoSENTLoss(nn.Module):
         """A scalar."""
         scaled = predicted / self.temperature
         higher = gold[:, None] > gold[None, :]
-        between = (scaled[None, :] - scaled[:, None]).masked_fill(~higher, _NEVER).flatten()
+        between = (scaled[None, :] - scaled[:, None]).masked_fill(~higher, NEVER).flatten()
         return nn.functional.softplus(between.logsumexp(dim=0))

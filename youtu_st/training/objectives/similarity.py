@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn.functional import softplus
 
 from youtu_st.training.objectives.objective import (
+    NEVER,
     Labels,
     Objective,
     gathered,
@@ -25,7 +26,6 @@ SCORES = "scores"
 """``(rows,)``: how alike the two texts of a pair are, from 0 to 1."""
 PAIR_KEYS = "pair_keys"
 """``(rows, 2)``: keys of the two texts."""
-_NEVER = -1e30
 
 
 class SimilarityLoss(Objective):
@@ -140,7 +140,7 @@ def middle_infonce(
     logits = first @ second.T / temperature
     known = (keys[None, :, 1] == keys[:, None, 0]) | (keys[None, :, 1] == keys[:, None, 1])
     same = known | torch.eye(len(first), dtype=torch.bool, device=first.device)
-    others = logits.masked_fill(same, _NEVER).logsumexp(dim=1)
+    others = logits.masked_fill(same, NEVER).logsumexp(dim=1)
     return softplus(others - logits.diagonal())[counted].mean()
 
 
