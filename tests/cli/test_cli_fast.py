@@ -149,4 +149,6 @@ def test_the_collector_is_left_alone_where_torch_is_there(run: Run, tiny: Path, 
         ).code
         == 0
     )
-    assert (gc.isenabled(), gc.get_freeze_count()) == (True, frozen)
+    # What another test froze in this process may have died meanwhile; a freeze adds all that lives.
+    assert gc.isenabled()
+    assert gc.get_freeze_count() <= frozen
