@@ -1,0 +1,7 @@
+"""``youtu-st eval``: what a model's vectors are worth, on published data sets and on one's own."""
+
+from __future__ import annotations
+
+import typer
+
+app = typer.Typer(help="Judge a model: published benchmarks, your own data, passages.", no_args_is_help=True)
