@@ -129,13 +129,15 @@ class Registry(Generic[Spec]):
         wanted = hub_id.lower()
         return next((s for s in specs if wanted in (s.hub_id.lower(), s.hub_id.lower().split("/")[1])), None)
 
-    def resolve(self, model: str | Path, checkpoint: str | Path | None = None) -> Spec | None:
-        """The spec that ``model`` stands for, or None where it is a directory or a hub id without one.
+    def resolve(self, model: str | Path | Spec, checkpoint: str | Path | None = None) -> Spec | None:
+        """The spec that ``model`` is or stands for, or None where it is a directory or a hub id without one.
 
         Raises:
             SpecError: As for :meth:`load`.
             UnknownModelError: If it is none of these, or ``checkpoint`` comes without a spec to go with it.
         """
+        if not isinstance(model, str | Path):
+            return model
         if is_yaml(model) or str(model) in self.names():
             return self.load(model)
         name = str(model)
@@ -155,10 +157,19 @@ class Registry(Generic[Spec]):
             "a directory, a hub id (owner/name) or a .yaml file work too"
         )
 
-    def canonical_name(self, model: str | Path) -> str:
-        """What stands for a model from any working directory: a name or hub id as it is, a whole path."""
+    def canonical_name(self, model: str | Path | Spec) -> str:
+        """What stands for a model from any working directory: a name or hub id as it is, a whole path.
+
+        A spec that a program has made goes by its own name.
+        """
+        if not isinstance(model, str | Path):
+            return model.name
         name, path = str(model), expanded(model)
         return name if name in self.names() or not os.path.exists(path) else str(path.resolve())
+
+    def key(self, model: str | Path | Spec) -> str:
+        """What two models have in common only if they are the same: a canonical name, or all of a spec."""
+        return self.canonical_name(model) if isinstance(model, str | Path) else model.model_dump_json()
 
 
 def expanded(path: str | Path) -> Path:
