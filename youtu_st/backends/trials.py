@@ -93,7 +93,9 @@ def run_trials(
     texts: list[str] = []
     expected: Vectors | None = None
     for backend, dtype in ways:
-        progress(f"measuring the fastest of {len(ways)} ways to run {MODELS.canonical_name(model)}: {backend} {dtype} ...")
+        progress(
+            f"measuring the fastest of {len(ways)} ways to run {MODELS.canonical_name(model)}: {backend} {dtype} ..."
+        )
         run = {**settings, "truncation": "ignore", "unknown": "ignore", "backend": backend, "dtype": dtype}
         try:
             texts, vectors, speed = _measure(make(model, **run), texts)

@@ -4,4 +4,8 @@ from __future__ import annotations
 
 import typer
 
+from youtu_st.cli.evaluation import run
+
 app = typer.Typer(help="Judge a model: published benchmarks, your own data, passages.", no_args_is_help=True)
+app.command("plan", epilog=run.PLAN_EXAMPLE)(run.plan)
+app.command("run", epilog=run.RUN_EXAMPLE)(run.run)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -46,7 +47,7 @@ class Counts:
 
 
 class BenchmarkEncoder:
-    """An encoder as mteb 2 wants one. Every text gets the prompt of its task and side, and none is encoded twice.
+    """An encoder as mteb 2 wants one: every text has the prompt of its task and side, none is encoded twice.
 
     Args:
         encoder: Any encoder, an engine too.
@@ -69,6 +70,8 @@ class BenchmarkEncoder:
     ) -> None:
         self._encoder, self._prompts, self._meta = encoder, prompts, meta
         self._vectors, self._blank, self._show_progress = vectors, blank, show_progress
+        self._task = ""
+        self._warned: set[type[Warning]] = set()
         self.counts = Counts()
 
     @property
@@ -77,7 +80,14 @@ class BenchmarkEncoder:
         return self._meta
 
     def encode(
-        self, inputs: Any, *, task_metadata: Any, hf_split: str, hf_subset: str, prompt_type: Any = None, **kwargs: Any
+        self,
+        inputs: Any,
+        *,
+        task_metadata: Any,
+        hf_split: str,
+        hf_subset: str,
+        prompt_type: Any = None,
+        **kwargs: Any,
     ) -> Vectors:
         """Encode the texts of a task.
 
@@ -97,6 +107,8 @@ class BenchmarkEncoder:
             NonFiniteError: If a vector is not finite.
         """
         side = None if prompt_type is None else str(getattr(prompt_type, "value", prompt_type))
+        if task_metadata.name != self._task:
+            self._task, self._warned = task_metadata.name, set()
         told = self._prompts[task_metadata.name]
         prompt, role = told.of(side), told.role(side)
         self.counts.prompts[side or "both"] = {"prompt": prompt.prompt, "source": prompt.source}
@@ -142,16 +154,28 @@ class BenchmarkEncoder:
     def _encode(self, texts: Sequence[str], role: Role, instruction: str | None) -> Vectors:
         encode = self._encoder.encode_query if role == "query" else self._encoder.encode_document
         before = totals_of(self._encoder)
-        vectors = encode(texts, instruction=instruction, show_progress=self._show_progress)
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            vectors = encode(texts, instruction=instruction, show_progress=self._show_progress)
+        self._warn_once(caught)
         after = totals_of(self._encoder)
         self.counts.encoded += len(texts)
         self.counts.tokens += after["tokens"] - before["tokens"]
         self.counts.cut += after["cut_texts"] - before["cut_texts"]
         return vectors
 
+    def _warn_once(self, caught: Sequence[warnings.WarningMessage]) -> None:
+        """Of each kind of warning the first one of a task: every block of texts brings its own."""
+        for entry in caught:
+            if entry.category not in self._warned:
+                self._warned.add(entry.category)
+                warnings.warn_explicit(entry.message, entry.category, entry.filename, entry.lineno)
+
     def _blank_vector(self, role: Role, prompt: str, count: int) -> Vectors:
         if self._blank is None:
-            raise InputError(f"{count} texts are blank, and {self._encoder.model_name} has no vector for such")
+            raise InputError(
+                f"{count} texts are blank, and {self._encoder.model_name} has no vector for such"
+            )
         self.counts.blank += count
         return self._blank(role, prompt)
 
@@ -221,5 +245,8 @@ class BenchmarkReranker:
             raise NonFiniteError(f"{task_metadata.name}: a score is not finite")
         self.counts.texts += len(queries)
         self.counts.encoded += len(queries)
-        self.counts.prompts["both"] = {"prompt": instruction or "", "source": "authors" if instruction else "model"}
+        self.counts.prompts["both"] = {
+            "prompt": instruction or "",
+            "source": "authors" if instruction else "model",
+        }
         return scores

@@ -14,7 +14,16 @@ from youtu_st.disk import read_bounded, write_whole
 from youtu_st.evaluation.benchmark.results import RUN
 from youtu_st.protocol import canonical, digest
 
-_PACKAGES = ("youtu-st", "mteb", "sentence-transformers", "transformers", "torch", "datasets", "flash-attn", "numpy")
+_PACKAGES = (
+    "youtu-st",
+    "mteb",
+    "sentence-transformers",
+    "transformers",
+    "torch",
+    "datasets",
+    "flash-attn",
+    "numpy",
+)
 _MOST_BYTES = 1 << 26
 
 
@@ -66,7 +75,11 @@ def tasks_before(folder: Path) -> dict[str, dict[str, Any]]:
 
 
 def revision_of(
-    identity: Mapping[str, str], profile: str, prompts: Mapping[str, Mapping[str, str]], data: Mapping[str, str], **further: Any
+    identity: Mapping[str, str],
+    profile: str,
+    prompts: Mapping[str, Mapping[str, str]],
+    data: Mapping[str, str],
+    **further: Any,
 ) -> str:
     """Sixteen hexadecimal digits over all that makes a score: what a result is filed under.
 

@@ -1,7 +1,7 @@
 """The folder of a run: mteb's own files, so that its tools read them, and what holds them together.
 
-``OUT/results/<model>/<revision>/TASK.json``; settings off the profile in ``experiments/`` below it. Beside the
-scores are ``run.json`` and, of retrieval, ``predictions/``.
+``OUT/results/<model>/<revision>/TASK.json``; settings off the profile in ``experiments/`` below it. Beside
+the scores are ``run.json`` and, of retrieval, ``predictions/``.
 """
 
 from __future__ import annotations

@@ -6,6 +6,7 @@ import json
 import logging
 import time
 import traceback
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
@@ -68,6 +69,7 @@ def run(
     record: Run,
     *,
     prepare: Callable[[Any], None] = lambda task: None,
+    keep: bool = True,
     notify: Notify = print,
     done: Callable[[Outcome], None] = lambda outcome: None,
     begin: Callable[[str], None] = lambda task: None,
@@ -80,6 +82,7 @@ def run(
         out: The folder of results, mteb's ``cache_path``.
         record: Is written beside the scores after each task.
         prepare: Is handed each task before it runs: loads its data, cuts it short.
+        keep: Keep what is found in retrieval, for a reranker to begin from.
         notify: Is told what was damaged, and what mteb warns of.
         done: Is handed each outcome.
         begin: Is told which task begins.
@@ -101,7 +104,7 @@ def run(
         record.write(folder)
         for task in tasks:
             begin(task.metadata.name)
-            outcome = _outcome(model, task, cache, folder, record, prepare)
+            outcome = _outcome(model, task, cache, folder if keep else None, record, prepare)
             record.write(folder)
             outcomes.append(outcome)
             done(outcome)
@@ -109,7 +112,7 @@ def run(
 
 
 def _outcome(
-    model: Judged, task: Any, cache: Any, folder: Path, record: Run, prepare: Callable[[Any], None]
+    model: Judged, task: Any, cache: Any, folder: Path | None, record: Run, prepare: Callable[[Any], None]
 ) -> Outcome:
     name = task.metadata.name
     model.counts = counts = Counts()
@@ -126,7 +129,8 @@ def _outcome(
         seconds = time.monotonic() - start
         return Outcome(name, None, task.metadata.main_score, {}, seconds, counts, told)
     finally:
-        task.unload_data()
+        if task.data_loaded:
+            task.unload_data()
     seconds = 0.0 if there else time.monotonic() - start
     if not there:
         entry = {**asdict(counts), "seconds": round(seconds, 3)}
@@ -155,7 +159,9 @@ def _is_there(cache: Any, task: Any, meta: Any) -> bool:
 def _evaluate(model: Judged, task: Any, cache: Any, folder: Path) -> Any:
     import mteb
 
-    predictions = folder / PREDICTIONS if task.metadata.type in {"Retrieval", "InstructionRetrieval"} else None
+    predictions = (
+        folder / PREDICTIONS if task.metadata.type in {"Retrieval", "InstructionRetrieval"} else None
+    )
     judged: Any = model
     results = mteb.evaluate(
         judged,
@@ -173,9 +179,13 @@ def _evaluate(model: Judged, task: Any, cache: Any, folder: Path) -> Any:
     return result
 
 
+_SUPERSEDED = "is superseded by"
+"""What mteb says of every task of a benchmark that has a newer version: who asks for it by name knows."""
+
+
 @contextmanager
 def _quiet(notify: Notify) -> Iterator[None]:
-    """mteb's and datasets' bars and logs stay off the terminal; what they warn of is said once, in one line."""
+    """Bars and logs of mteb and datasets stay off the terminal; what they warn of is said once."""
     import datasets
 
     said: set[str] = set()
@@ -183,7 +193,7 @@ def _quiet(notify: Notify) -> Iterator[None]:
     class Once(logging.Handler):
         def emit(self, entry: logging.LogRecord) -> None:
             message = entry.getMessage()
-            if message not in said:
+            if message not in said and _SUPERSEDED not in message:
                 said.add(message)
                 notify(message)
 
@@ -196,7 +206,9 @@ def _quiet(notify: Notify) -> Iterator[None]:
         logger.propagate = False
         logger.setLevel(logging.WARNING)
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", f".*{_SUPERSEDED}")
+            yield
     finally:
         for logger, propagates, level in before:
             logger.removeHandler(handler)

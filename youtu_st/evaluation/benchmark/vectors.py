@@ -1,4 +1,4 @@
-"""Vectors on disk, so that no text goes through a network twice: by fingerprint, role, whole prompt and text."""
+"""Vectors on disk, by fingerprint, role, whole prompt and text: no text goes through a network twice."""
 
 from __future__ import annotations
 
@@ -25,7 +25,9 @@ SEGMENTS = 8
 _TEXTS, _LOCK, _USED = "texts.sqlite", "write.lock", "used"
 _AT_ONCE = 500
 _SCHEMA = """
-CREATE TABLE IF NOT EXISTS texts (key BLOB PRIMARY KEY, segment INTEGER NOT NULL, row INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS texts (
+    key BLOB PRIMARY KEY, segment INTEGER NOT NULL, row INTEGER NOT NULL
+) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS blocks (
     segment INTEGER NOT NULL, stop INTEGER NOT NULL, checksum INTEGER NOT NULL, PRIMARY KEY (segment, stop)
 ) WITHOUT ROWID;
@@ -222,7 +224,9 @@ class VectorCache:
                 return
             if other != self.directory:
                 _remove_unused(other)
-        segments = [row[0] for row in self._texts.execute("SELECT DISTINCT segment FROM blocks ORDER BY segment")]
+        segments = [
+            row[0] for row in self._texts.execute("SELECT DISTINCT segment FROM blocks ORDER BY segment")
+        ]
         for segment in segments:
             if _bytes(self._root) <= limit:
                 return

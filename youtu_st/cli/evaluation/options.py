@@ -1,0 +1,68 @@
+"""Options that commands of ``youtu-st eval`` share."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from youtu_st.cli.console import UsageError, model_names
+from youtu_st.evaluation.profiles import PLAIN, PUBLISHED
+
+ModelOption = Annotated[
+    str,
+    typer.Option(
+        "--model",
+        metavar="NAME",
+        help="A name, a directory, a hub id or a .yaml file.",
+        autocompletion=model_names,
+    ),
+]
+Benchmark = Annotated[
+    str | None, typer.Option("--benchmark", metavar="NAME", help="One of mteb's, such as 'MTEB(cmn, v1)'.")
+]
+Tasks = Annotated[str | None, typer.Option("--tasks", metavar="A,B", help="Names of tasks of mteb.")]
+LanguageCodes = Annotated[
+    str | None,
+    typer.Option("--languages", metavar="A,B", help="Codes such as eng,zho: tasks in one of them."),
+]
+Splits = Annotated[
+    str | None, typer.Option("--splits", metavar="A,B", help="Splits, as test, or TASK=test for one task.")
+]
+Data = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--data", metavar="NAME=PATH", help="Data of a task that lies here; a folder of known ones."
+    ),
+]
+ProfileName = Annotated[
+    str | None,
+    typer.Option(
+        "--profile", metavar="NAME", help=f"{PUBLISHED} (where there is one), {PLAIN}, or a .yaml file."
+    ),
+]
+Strict = Annotated[
+    bool, typer.Option("--strict", help="A task without an instruction of the authors is an error.")
+]
+Out = Annotated[Path, typer.Option("--out", metavar="DIR", help="Where results are kept, in mteb's layout.")]
+RESULTS = Path("eval-results")
+_UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
+
+
+def listed(given: str | None) -> list[str]:
+    """Names that were given with commas between them; those of benchmarks have commas of their own."""
+    return [name.strip() for name in (given or "").split(",") if name.strip()]
+
+
+def bytes_of(option: str, given: str) -> int:
+    """A size such as ``500M`` or ``20G``.
+
+    Raises:
+        UsageError: If it is none.
+    """
+    found = re.fullmatch(r"(\d+)\s*([KMGT]?)(i?B)?", given.strip(), flags=re.IGNORECASE)
+    if found is None or not int(found[1]):
+        raise UsageError(f"{option} must be a size such as 500M or 20G, not {given!r}")
+    return int(found[1]) * _UNITS[found[2].upper()]
