@@ -56,7 +56,9 @@ def test_minilm_needs_no_checkpoint():
 
 
 def test_what_is_refused_is_refused_in_one_line(tmp_path, spec):
-    with pytest.raises(InputError, match=r"a YAML file, a ModelSpec or a SentenceTransformer, not dict") as told:
+    with pytest.raises(
+        InputError, match=r"a YAML file, a ModelSpec or a SentenceTransformer, not dict"
+    ) as told:
         Encoder(spec.model_dump())
     assert "\n" not in str(told.value)
     with pytest.raises(InputError, match=r"a YAML file, or a CrossEncoder, not ModelSpec"):
