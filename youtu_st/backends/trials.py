@@ -92,10 +92,9 @@ def run_trials(
     trials: list[Trial] = []
     texts: list[str] = []
     expected: Vectors | None = None
+    name = MODELS.canonical_name(model)
     for backend, dtype in ways:
-        progress(
-            f"measuring the fastest of {len(ways)} ways to run {MODELS.canonical_name(model)}: {backend} {dtype} ..."
-        )
+        progress(f"measuring the fastest of {len(ways)} ways to run {name}: {backend} {dtype} ...")
         run = {**settings, "truncation": "ignore", "unknown": "ignore", "backend": backend, "dtype": dtype}
         try:
             texts, vectors, speed = _measure(make(model, **run), texts)
