@@ -33,6 +33,7 @@ class Profile(Declared):
         name: What reports call it.
         kind: ``published``: as the authors did it; ``plain``: as ``Encoder`` encodes.
         models: The models that it is for, by the names of their specs.
+        rerankers: Those that were run with the same instructions, by the names of their specs.
         source: Where the facts are from; the files say it of each.
         mteb: The version of mteb that the authors used.
         table: Their instructions, a file of ``configs/instructions``.
@@ -52,6 +53,7 @@ class Profile(Declared):
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]*$")]
     kind: Literal["published", "plain"] = "published"
     models: tuple[str, ...]
+    rerankers: tuple[str, ...] = ()
     source: str
     mteb: str | None = None
     table: str | None = None
@@ -140,6 +142,11 @@ def table_of(profile: Profile) -> instructions.Table | None:
         InputError: If there is no such table.
     """
     return instructions.load_table(profile.table) if profile.table is not None else None
+
+
+def profile_of_reranker(name: str) -> Profile | None:
+    """The profile whose instructions a reranker's authors ran it with; None: not known."""
+    return next((one for one in published() if name in one.rerankers), None)
 
 
 def load_settings(profile: Profile, device: str) -> dict[str, Any]:

@@ -61,9 +61,9 @@ def choose(
     model: str,
     *,
     benchmark: str | None,
-    tasks: str | None,
-    languages: str | None,
-    splits: str | None,
+    tasks: Sequence[str] | None,
+    languages: Sequence[str] | None,
+    splits: Sequence[str] | None,
     data: Sequence[str] | None,
     profile: str | None,
 ) -> Chosen:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -23,13 +24,16 @@ ModelOption = Annotated[
 Benchmark = Annotated[
     str | None, typer.Option("--benchmark", metavar="NAME", help="One of mteb's, such as 'MTEB(cmn, v1)'.")
 ]
-Tasks = Annotated[str | None, typer.Option("--tasks", metavar="A,B", help="Names of tasks of mteb.")]
+Tasks = Annotated[
+    list[str] | None, typer.Option("--tasks", metavar="A,B", help="Names of tasks of mteb; may be repeated.")
+]
 LanguageCodes = Annotated[
-    str | None,
+    list[str] | None,
     typer.Option("--languages", metavar="A,B", help="Codes such as eng,zho: tasks in one of them."),
 ]
 Splits = Annotated[
-    str | None, typer.Option("--splits", metavar="A,B", help="Splits, as test, or TASK=test for one task.")
+    list[str] | None,
+    typer.Option("--splits", metavar="A,B", help="Splits, as test, or TASK=test for one task."),
 ]
 Data = Annotated[
     list[str] | None,
@@ -51,9 +55,9 @@ RESULTS = Path("eval-results")
 _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 
 
-def listed(given: str | None) -> list[str]:
-    """Names that were given with commas between them; those of benchmarks have commas of their own."""
-    return [name.strip() for name in (given or "").split(",") if name.strip()]
+def listed(given: Sequence[str] | None) -> list[str]:
+    """Names that were given with commas between them, or one by one."""
+    return [name.strip() for each in given or () for name in each.split(",") if name.strip()]
 
 
 def bytes_of(option: str, given: str) -> int:

@@ -17,6 +17,7 @@ from youtu_st.cli.console import (
     status,
     wide_console,
 )
+from youtu_st.cli.evaluation.options import Benchmark, ProfileName, Strict, Tasks, listed
 
 if TYPE_CHECKING:
     from youtu_st.evaluation.benchmark.listing import Listing
@@ -29,21 +30,13 @@ SPACE = "␣"
 
 def prompts(
     model: EncoderName,
-    benchmark: Annotated[
-        str | None, typer.Option(metavar="NAME", help='One of mteb\'s, such as "MTEB(cmn, v1)".')
-    ] = None,
-    tasks: Annotated[
-        list[str] | None, typer.Option("--tasks", metavar="NAME", help="Only this task; may be repeated.")
-    ] = None,
-    profile: Annotated[
-        str | None, typer.Option(metavar="NAME", help="published, plain or a .yaml file.")
-    ] = None,
+    benchmark: Benchmark = None,
+    tasks: Tasks = None,
+    profile: ProfileName = None,
     beside: Annotated[
         str | None, typer.Option(metavar="mteb", help="What mteb's own class for the model would send.")
     ] = None,
-    strict: Annotated[
-        bool, typer.Option("--strict", help="A task without an instruction of the authors is an error.")
-    ] = False,
+    strict: Strict = False,
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
 ) -> None:
     """Show the whole prompt of each task and side, and who says so. Nothing is loaded."""
@@ -62,7 +55,7 @@ def prompts(
     with status("reading mteb's tasks ..."):
         from youtu_st.evaluation.benchmark.listing import list_prompts
 
-        listing = list_prompts(chosen, spec, benchmark, tasks or (), beside=beside is not None)
+        listing = list_prompts(chosen, spec, benchmark, listed(tasks), beside=beside is not None)
     if as_json:
         print_json(listing.as_json())
     else:

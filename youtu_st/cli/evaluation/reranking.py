@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from youtu_st.cli.console import UsageError, loading, say
 from youtu_st.cli.evaluation.options import listed
+from youtu_st.cli.evaluation.progress import Progress
 
 if TYPE_CHECKING:
     from youtu_st.evaluation.benchmark.judging import Judgement
@@ -18,7 +19,7 @@ def rerank_run(
     first: Path,
     top: int,
     *,
-    tasks: str | None,
+    tasks: Sequence[str] | None,
     data: Sequence[str] | None,
     out: Path,
     checkpoint: str | None,
@@ -30,9 +31,7 @@ def rerank_run(
     Raises:
         YoutuError: If a name is not known, ``first`` is no run's folder, or a task has no predictions there.
     """
-    from youtu_st.cli.evaluation.run import Progress
     from youtu_st.evaluation.benchmark.reranking import judge_reranker, predicted, subsets_of
-    from youtu_st.evaluation.profiles import reranker_instructions
     from youtu_st.spec.registry import hint
     from youtu_st.spec.reranker import RERANKERS
 
@@ -45,6 +44,7 @@ def rerank_run(
     with loading("loading mteb ..."):
         from youtu_st.evaluation.benchmark.local import data_of
         from youtu_st.evaluation.benchmark.plan import check_present, plan
+        from youtu_st.evaluation.benchmark.prompts import reranker_instructions
         from youtu_st.evaluation.benchmark.tasks import load_task
 
         chosen = [load_task(name) for name in wanted]

@@ -99,7 +99,8 @@ def judge(
     cache_size: int = 20 * GIB,
     show_progress: bool = False,
     notify: Notify = print,
-    **told: Callable[[Any], None],
+    begin: Callable[[str], None] = lambda task: None,
+    done: Callable[[Outcome], None] = lambda outcome: None,
 ) -> Judgement:
     """Run tasks with an encoder.
 
@@ -111,7 +112,8 @@ def judge(
         cache_size: Bytes that may be kept there.
         show_progress: Show a bar for each block of texts.
         notify: Is told in one line what a user should know.
-        **told: ``begin`` and ``done``, as for :func:`~youtu_st.evaluation.benchmark.running.run`.
+        begin: As for :func:`~youtu_st.evaluation.benchmark.running.run`.
+        done: Likewise.
 
     Raises:
         InputError: If another run writes to the results or to the vectors.
@@ -143,7 +145,9 @@ def judge(
         model = BenchmarkEncoder(
             encoder, plan.prompts, meta, vectors=vectors, blank=blank, show_progress=show_progress
         )
-        outcomes = run(model, plan.tasks, plan.out, record, prepare=plan.prepare, notify=notify, **told)
+        outcomes = run(
+            model, plan.tasks, plan.out, record, prepare=plan.prepare, notify=notify, begin=begin, done=done
+        )
     return Judgement(folder_of(plan.out, meta), revision, outcomes)
 
 

@@ -130,7 +130,7 @@ def _named(given: str) -> list[tuple[str, Path]]:
     inside = [(task, path / folder) for folder, task in KNOWN.items() if (path / folder).is_dir()]
     if not inside:
         raise InputError(
-            f"{FORM}: {path} has none of the folders that go by a name of their own ({listed(KNOWN)}): say "
+            f"{FORM}: {path} has none of the folders that go by a name ({listed(list(KNOWN))}): say "
             f"which task it is, as in --data SciFact={path}"
         )
     return inside
@@ -160,7 +160,7 @@ def read(name: str, path: Path, metadata: Any) -> LocalData:
         parts = {"default": {split: read_classes(file) for split, file in files.items()}}
     else:
         raise InputError(
-            f"{path}: data of {name}, of type {metadata.type}, can be given as a folder of Parquet files with "
+            f"{path}: data of {name}, of type {metadata.type}, is given as a folder of Parquet files with "
             "the README that names them, as the hub has it"
         )
     digests = {
@@ -181,8 +181,8 @@ def _retrieval(path: Path, metadata: Any) -> dict[str, dict[str, Part]]:
     files = [path] if squad.suits(path) else sorted(path.glob("*.json")) if path.is_dir() else []
     if not files:
         raise InputError(
-            f"{path}: must be a folder with {beir.CORPUS}, {beir.QUERIES} and {beir.QRELS}/, SQuAD's JSON, or "
-            "a folder of Parquet files as the hub has it"
+            f"{path}: must be a folder with {beir.CORPUS}, {beir.QUERIES} and {beir.QRELS}/, SQuAD's JSON, "
+            "or a folder of Parquet files as the hub has it"
         )
     split, subsets = metadata.eval_splits[0], metadata.hf_subsets
     if list(subsets) == ["default"]:
@@ -207,7 +207,7 @@ def _tables(path: Path, metadata: Any, also: tuple[str, ...] = ()) -> dict[str, 
     if missing := [split for split in metadata.eval_splits if split not in found]:
         raise InputError(
             f"{path}: there is no table ({listed(_TABLES)}) of the split {missing[0]!r}; there are: "
-            f"{listed(file.name for file in files) or 'none'}"
+            f"{listed([file.name for file in files]) or 'none'}"
         )
     return found
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, get_args
 
 from youtu_st.errors import InputError
-from youtu_st.evaluation.profiles import Profile, spec_for, table_of
+from youtu_st.evaluation.profiles import Profile, profile_of_reranker, spec_for, table_of
 from youtu_st.inputs import one_of
 from youtu_st.protocol import Role
 from youtu_st.spec.instructions import TaskInstruction
@@ -162,3 +163,26 @@ def mteb_instruction(metadata: TaskMetadata, side: Side) -> tuple[str, Source]:
         return told, "mteb task" if told else "none"
     default = get_abstask_prompt(metadata.name)
     return default, "mteb type" if default else "none"
+
+
+def reranker_instructions(reranker: str, tasks: Sequence[TaskMetadata]) -> dict[str, str | None]:
+    """By task, what a reranker is told: by its authors, else by mteb. None: what it is told by itself.
+
+    Each task has its own: the published script keeps the instruction of the task before where its table has
+    none, and tells ArguAna both sides' as a Python dictionary.
+
+    Args:
+        reranker: Its name; one that no profile names is told nothing more.
+        tasks: mteb's, of retrieval.
+    """
+    profile = profile_of_reranker(reranker)
+    if profile is None:
+        return {metadata.name: None for metadata in tasks}
+    table = table_of(profile)
+    told = {metadata.name: table.of(metadata.name) if table is not None else None for metadata in tasks}
+    return {
+        metadata.name: known.query
+        if (known := told[metadata.name])
+        else mteb_instruction(metadata, "query")[0] or None
+        for metadata in tasks
+    }

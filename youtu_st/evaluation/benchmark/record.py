@@ -84,7 +84,7 @@ def revision_of(
     """Sixteen hexadecimal digits over all that makes a score: what a result is filed under.
 
     Args:
-        identity: The encoder's. Its length of vectors does not count: another one is an experiment of its own.
+        identity: The encoder's. The length of its vectors does not count: another is an experiment apart.
         profile: The profile's name.
         prompts: By task and side, whole prompts.
         data: By task, the revision or digest of its data.

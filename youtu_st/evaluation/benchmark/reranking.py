@@ -14,7 +14,7 @@ from youtu_st.evaluation.benchmark.judging import Judgement, model_meta
 from youtu_st.evaluation.benchmark.local import LocalData
 from youtu_st.evaluation.benchmark.record import Run, revision_of, versions
 from youtu_st.evaluation.benchmark.results import PREDICTIONS, RUN
-from youtu_st.evaluation.benchmark.running import Notify, folder_of, run
+from youtu_st.evaluation.benchmark.running import Notify, Outcome, folder_of, run
 
 _MOST_BYTES = 1 << 26
 _ENDING = "_predictions.json"
@@ -65,7 +65,8 @@ def judge_reranker(
     out: Path,
     local: Mapping[str, LocalData],
     notify: Notify = print,
-    **told: Callable[[Any], None],
+    begin: Callable[[str], None] = lambda task: None,
+    done: Callable[[Outcome], None] = lambda outcome: None,
 ) -> Judgement:
     """Run tasks of retrieval with a reranker, over the best results of a first run.
 
@@ -81,7 +82,8 @@ def judge_reranker(
         out: mteb's ``cache_path``.
         local: Data that lies here, by task.
         notify: Is told in one line what a user should know.
-        **told: ``begin`` and ``done``, as for :func:`~youtu_st.evaluation.benchmark.running.run`.
+        begin: As for :func:`~youtu_st.evaluation.benchmark.running.run`.
+        done: Likewise.
 
     Raises:
         InputError: If another run writes to the results, or ``first`` is none.
@@ -122,5 +124,7 @@ def judge_reranker(
         if task.metadata.name in local:
             local[task.metadata.name].attach(task)
     judged = BenchmarkReranker(score, instructions, meta)
-    outcomes = run(judged, tasks, out, record, prepare=prepare, notify=notify, keep=False, **told)
+    outcomes = run(
+        judged, tasks, out, record, prepare=prepare, notify=notify, keep=False, begin=begin, done=done
+    )
     return Judgement(folder_of(out, meta), revision, outcomes)

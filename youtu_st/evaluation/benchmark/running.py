@@ -212,7 +212,8 @@ def _quiet(notify: Notify) -> Iterator[None]:
     finally:
         for logger, propagates, level in before:
             logger.removeHandler(handler)
-            logger.propagate, _ = propagates, logger.setLevel(level)
+            logger.propagate = propagates
+            logger.setLevel(level)
         if loud:
             datasets.enable_progress_bars()
 
