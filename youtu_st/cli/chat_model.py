@@ -15,7 +15,7 @@ from youtu_st.errors import MissingDependencyError, brief, did_you_mean
 if TYPE_CHECKING:
     from youtu_st.training.synthesis.asking import ChatModel
 
-_PROVIDERS = ("langchain.chat_models", "langchain_classic.chat_models")
+_PROVIDERS = "langchain.chat_models"
 _FORMS = "chat.py:model (an object or a function of a Python file), package.module:model, or openai:gpt-..."
 
 
@@ -38,9 +38,11 @@ def load_chat_model(named: str) -> tuple[ChatModel, str]:
         path = Path(f"{file}.py")
         found, name = _attribute(_file(path), str(path), after), f"{path.name}:{after}"
     else:
-        module = _module(before)
-        inside = module is not None and hasattr(module, rest)
-        found, name = _attribute(module, before, rest) if inside else _provided(named, module), named
+        module, name = _module(before), named
+        if module is not None and (hasattr(module, rest) or "." in before):
+            found = _attribute(module, before, rest)
+        else:  # a provider's own package may be installed too, as `openai` is
+            found = _provided(named, module)
     if not callable(getattr(found, "invoke", None)):
         kind = type(found).__name__
         raise UsageError(f"--chat {named}: it must be a chat model with a method 'invoke', and is a {kind}")
@@ -78,12 +80,12 @@ def _module(name: str) -> ModuleType | None:
         raise UsageError(f"--chat {name}: importing it fails: {_told(error)}") from error
 
 
-def _attribute(module: ModuleType | None, where: str, name: str) -> Any:
+def _attribute(module: ModuleType, where: str, name: str) -> Any:
     """What goes by a name in a module; of a class or a function what it gives."""
     if not hasattr(module, name):
         public = [known for known in vars(module) if not known.startswith("_")]
         raise UsageError(
-            f"--chat {where}: there is no {brief(name)} in it: {did_you_mean(name, public)}{_FORMS}"
+            f"--chat {where}: there is no {brief(name)} in it: {did_you_mean(name, public)}give {_FORMS}"
         )
     found = getattr(module, name)
     if isinstance(found, type) or (callable(found) and not hasattr(found, "invoke")):
@@ -95,22 +97,21 @@ def _attribute(module: ModuleType | None, where: str, name: str) -> Any:
 
 
 def _provided(named: str, module: ModuleType | None) -> Any:
-    """A provider's model, as LangChain gives it; ``module`` has the provider's name, and nothing of the model's."""
-    for providers in filter(None, map(_module, _PROVIDERS)):
-        # By their names: this package stands on no framework, and a user who has one may use it here.
-        try:
-            return providers.init_chat_model(named)
-        except Exception as error:
-            if module is not None:
-                break
-            raise UsageError(f"--chat {named}: LangChain cannot give it: {_told(error)}") from error
-    if module is not None:
+    """A provider's model, as LangChain gives it; ``module`` goes by the provider's name, if there is one."""
+    # By its name: this package stands on no framework, and a user who has one may use it here.
+    providers = _module(_PROVIDERS)
+    if providers is None:
         before, _, after = named.partition(":")
-        return _attribute(module, before, after)
-    raise MissingDependencyError(
-        f"--chat {named}: there is no such module, and for a provider the package 'langchain' must be "
-        "installed: pip install langchain, and the provider's own, such as langchain-openai"
-    )
+        if module is not None and after.isidentifier():
+            return _attribute(module, before, after)
+        raise MissingDependencyError(
+            f"--chat {named}: there is no such module, and for a provider the package 'langchain' must be "
+            "installed: pip install langchain, and the provider's own, such as langchain-openai"
+        )
+    try:
+        return providers.init_chat_model(named)
+    except Exception as error:
+        raise UsageError(f"--chat {named}: LangChain cannot give it: {_told(error)}") from error
 
 
 def _told(error: Exception) -> str:

@@ -172,15 +172,15 @@ def _estimated(selection: Selection, out: Path, model: str) -> Estimate:
 
 
 def _print_estimate(found: Estimate, prices: Prices) -> None:
-    def cost(times: int) -> str:
-        return f"{times * prices.of(found.read, found.written):,.2f}"
-
     line = f"{count(found.calls, 'call')}, about {found.read:,} tokens to read and {found.written:,} to write"
     if prices.read or prices.written:
-        line += (
-            f": about {cost(1)}, at most {cost(found.tries)} if every answer is asked for {found.tries} times"
-        )
+        paid = prices.of(found.read, found.written)
+        line += f": about {_money(paid)}, or {_money(found.tries * paid)} if each is made {found.tries} times"
     echo(line)
+
+
+def _money(amount: float) -> str:
+    return f"{amount:,.2f}" if amount >= 1 else f"{amount:.4f}"
 
 
 def _print_made(made: Made, out: Path, prices: Prices) -> None:
@@ -198,7 +198,7 @@ def _print_made(made: Made, out: Path, prices: Prices) -> None:
             else f"left {count(number, 'row')} as they were: {reason}"
         )
     if made.read is not None and made.written is not None:
-        paid = f": {prices.of(made.read, made.written):,.2f}" if prices.read or prices.written else ""
+        paid = f": {_money(prices.of(made.read, made.written))}" if prices.read or prices.written else ""
         echo(f"{made.read:,} tokens read and {made.written:,} written{paid}")
     answered = f"{made.answered:,} of {count(made.asked, 'row')}, {count(made.calls, 'call')}"
     echo(f"{count(made.texts, 'new text')} for {answered} -> {out}")
