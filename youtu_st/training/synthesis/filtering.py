@@ -114,9 +114,10 @@ class _Reasons:
             return FAR if float(self._vectors[row.query.content] @ vector) < synthesis.lowest else None
         if row.task == "cls":
             own = float((self._of(row.query, *row.positives) @ vector).max())
-            if row.negatives and float((self._of(*row.negatives) @ vector).max()) > own:
-                return OTHER_CLASS
-            return FAR if own < synthesis.lowest else None
+            if own < synthesis.lowest:
+                return FAR
+            other = float((self._of(*row.negatives) @ vector).max()) if row.negatives else -1.0
+            return OTHER_CLASS if other > own else None
         assert self._query is not None  # of the modes that are left
         score = float(self._query @ vector)
         positive = float((self._of(*row.positives) @ self._query).min())
