@@ -38,8 +38,9 @@ COMMANDS = [
     ["data", "check"],
     ["data", "mine"],
     ["data", "score"],
+    ["data", "synth"],
 ]
-WRITING = (["train"], ["fuse"], ["convert"], ["encode"], ["build"], ["mine"], ["score"])
+WRITING = (["train"], ["fuse"], ["convert"], ["encode"], ["build"], ["mine"], ["score"], ["synth"])
 HEAVY = {"torch", "transformers", "sentence_transformers", "faiss", "tokenizers", "pandas", "scipy"}
 
 
@@ -51,7 +52,7 @@ def test_every_command_has_an_example_and_few_options(run: Run, command: list[st
     assert example is not None
     assert example[1].startswith(" ".join(["youtu-st", *command]))
     options = set(re.findall(r"^  (?:-h, )?(-{1,2}[\w-]+)", result.out, flags=re.MULTILINE)) - {"--help"}
-    assert len(options) <= (11 if command[-1:] in (["encode"], ["build"], ["mine"]) else 9)
+    assert len(options) <= (11 if command[-1:] in (["encode"], ["build"], ["mine"], ["synth"]) else 9)
     assert ("--out" in options) == (command[-1:] in WRITING)
     assert run(*command, "-h").out == result.out
 
@@ -141,7 +142,7 @@ def test_every_argument_that_is_a_model_is_completed() -> None:
                     found[f"{prefix}{name} {parameter.name}"] = offered
     embedding, reranker = set(names("models")), set(names("rerankers"))
     commands = ("convert", "encode", "tokens", "verify", "index build", "index search", "index check")
-    commands += ("data check", "data mine")
+    commands += ("data check", "data mine", "data synth")
     wanted = {f"{command} model": embedding for command in commands}
     assert found == wanted | {"rerank model": reranker, "index search rerank": reranker}
 
