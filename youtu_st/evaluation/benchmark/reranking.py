@@ -13,11 +13,10 @@ from youtu_st.evaluation.benchmark.encoder import BenchmarkReranker
 from youtu_st.evaluation.benchmark.judging import Judgement, model_meta
 from youtu_st.evaluation.benchmark.local import LocalData
 from youtu_st.evaluation.benchmark.record import Run, revision_of, versions
-from youtu_st.evaluation.benchmark.results import PREDICTIONS, RUN
+from youtu_st.evaluation.benchmark.results import PREDICTED, PREDICTIONS, RUN
 from youtu_st.evaluation.benchmark.running import Notify, Outcome, folder_of, run
 
 _MOST_BYTES = 1 << 26
-_ENDING = "_predictions.json"
 Scores = Callable[[Sequence[str], Sequence[str], str | None], Any]
 
 
@@ -32,7 +31,7 @@ def predicted(first: Path) -> list[str]:
     """
     if not (first / RUN).is_file():
         raise InputError(f"{first} is no folder of a run: it has no {RUN}. It is the one with the scores")
-    names = sorted(path.name.removesuffix(_ENDING) for path in (first / PREDICTIONS).glob(f"*{_ENDING}"))
+    names = sorted(path.name.removesuffix(PREDICTED) for path in (first / PREDICTIONS).glob(f"*{PREDICTED}"))
     if not names:
         raise InputError(f"{first} has no predictions: none of its tasks is retrieval")
     return names
@@ -44,7 +43,7 @@ def subsets_of(first: Path, task: str) -> list[str]:
     Raises:
         InputError: If its predictions cannot be read.
     """
-    path = first / PREDICTIONS / f"{task}{_ENDING}"
+    path = first / PREDICTIONS / f"{task}{PREDICTED}"
     try:
         found = json.loads(read_bounded(path, _MOST_BYTES * 64))
     except (OSError, ValueError) as error:

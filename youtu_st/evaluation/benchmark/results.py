@@ -21,6 +21,8 @@ from youtu_st.disk import read_bounded, write_whole
 from youtu_st.errors import InputError
 
 RUN, PREDICTIONS = "run.json", "predictions"
+PREDICTED = "_predictions.json"
+"""What the name of a task's predictions ends with."""
 KEPT = 100
 """Results of a query that are kept, of the 1,000 that mteb would keep."""
 _LOCK, _HOLDER = "run.lock", "run.lock.json"
@@ -72,10 +74,13 @@ def set_damaged_aside(folder: Path, notify: Notify) -> None:
         notify: Is told of each.
     """
     for path in sorted([*folder.glob("*.json"), *(folder / PREDICTIONS).glob("*.json")]):
-        if path.name not in {RUN, _HOLDER} and (fault := _fault(path)):
-            aside = _free_name(path)
-            os.replace(path, aside)
-            notify(f"{path} is damaged ({fault}), and is {aside.name} now: its task runs again")
+        if path.name in {RUN, _HOLDER} or not (fault := _fault(path)):
+            continue
+        aside = _set_aside(path)
+        notify(f"{path} is damaged ({fault}), and is {aside.name} now: its task runs again")
+        result = folder / path.name.replace(PREDICTED, ".json")
+        if path.parent.name == PREDICTIONS and result.exists():
+            _set_aside(result)
     with suppress(OSError):
         lines = (folder / _SETTINGS).read_text(encoding="utf-8").splitlines()
         if any(line.strip() and _json_fault(line.encode()) for line in lines):
@@ -108,10 +113,11 @@ def _json_fault(content: bytes) -> str:
     return ""
 
 
-def _free_name(path: Path) -> Path:
+def _set_aside(path: Path) -> Path:
     number = 1
     while (free := path.with_name(f"{path.name}.damaged-{number}")).exists():
         number += 1
+    os.replace(path, free)
     return free
 
 

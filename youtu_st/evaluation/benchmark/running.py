@@ -156,12 +156,11 @@ def _is_there(cache: Any, task: Any, meta: Any) -> bool:
     return result is not None and result.is_mergeable(task) and not result.get_missing_evaluations(task)
 
 
-def _evaluate(model: Judged, task: Any, cache: Any, folder: Path) -> Any:
+def _evaluate(model: Judged, task: Any, cache: Any, folder: Path | None) -> Any:
     import mteb
 
-    predictions = (
-        folder / PREDICTIONS if task.metadata.type in {"Retrieval", "InstructionRetrieval"} else None
-    )
+    retrieves = task.metadata.type in {"Retrieval", "InstructionRetrieval"}
+    predictions = folder / PREDICTIONS if folder is not None and retrieves else None
     judged: Any = model
     results = mteb.evaluate(
         judged,
