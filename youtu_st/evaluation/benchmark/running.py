@@ -162,7 +162,7 @@ def _evaluate(model: Judged, task: Any, cache: Any, folder: Path | None) -> Any:
     retrieves = task.metadata.type in {"Retrieval", "InstructionRetrieval"}
     predictions = folder / PREDICTIONS if folder is not None and retrieves else None
     judged: Any = model
-    results = mteb.evaluate(
+    mteb.evaluate(
         judged,
         task,
         co2_tracker=False,
@@ -174,8 +174,8 @@ def _evaluate(model: Judged, task: Any, cache: Any, folder: Path | None) -> Any:
     if predictions is not None:
         with suppress(FileNotFoundError):  # a result that was there leaves none
             keep_best(predictions / task.prediction_file_name)
-    (result,) = results.task_results
-    return result
+    # As it is on the disk, rounded: a second run has the same digits.
+    return cache.load_task_result(task.metadata.name, model.mteb_model_meta)
 
 
 _SUPERSEDED = "is superseded by"
