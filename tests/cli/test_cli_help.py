@@ -142,9 +142,10 @@ def test_every_argument_that_is_a_model_is_completed() -> None:
                     found[f"{prefix}{name} {parameter.name}"] = offered
     embedding, reranker = set(names("models")), set(names("rerankers"))
     commands = ("convert", "encode", "tokens", "verify", "index build", "index search", "index check")
-    commands += ("data check", "data mine", "data synth")
+    commands += ("data check", "data mine", "data synth", "eval prompts", "eval plan", "eval run")
     wanted = {f"{command} model": embedding for command in commands}
-    assert found == wanted | {"rerank model": reranker, "index search rerank": reranker}
+    rerankers = ("rerank model", "index search rerank", "eval run rerank")
+    assert found == wanted | dict.fromkeys(rerankers, reranker)
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

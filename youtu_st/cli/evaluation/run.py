@@ -18,6 +18,7 @@ from youtu_st.cli.console import (
     echo,
     plain_table,
     print_json,
+    reranker_names,
     say,
     wide_console,
 )
@@ -75,7 +76,10 @@ def run(
     cache_size: Annotated[str, typer.Option(metavar="SIZE", help="What they may take there.")] = "20G",
     strict: Strict = False,
     rerank: Annotated[
-        str | None, typer.Option(metavar="NAME", help="A reranker, over the results of --first.")
+        str | None,
+        typer.Option(
+            metavar="NAME", help="A reranker, over the results of --first.", autocompletion=reranker_names
+        ),
     ] = None,
     first: Annotated[
         Path | None, typer.Option(metavar="DIR", help="With --rerank: a run's folder, with its predictions.")
