@@ -4,4 +4,14 @@ from __future__ import annotations
 
 import typer
 
-app = typer.Typer(help="Judge a model: published benchmarks, your own data, passages.", no_args_is_help=True)
+from youtu_st.cli.evaluation import retrieval
+
+app = typer.Typer(rich_markup_mode=None, no_args_is_help=True)
+
+
+@app.callback()
+def evaluation() -> None:
+    """Judge a model: published benchmarks, your own data, passages."""
+
+
+app.command("retrieval", epilog=retrieval.EXAMPLE)(retrieval.retrieval)
