@@ -141,7 +141,7 @@ def test_every_argument_that_is_a_model_is_completed() -> None:
                     found[f"{prefix}{name} {parameter.name}"] = offered
     embedding, reranker = set(names("models")), set(names("rerankers"))
     commands = ("convert", "encode", "tokens", "verify", "index build", "index search", "index check")
-    commands += ("data check", "data mine")
+    commands += ("data check", "data mine", "eval retrieval")
     wanted = {f"{command} model": embedding for command in commands}
     assert found == wanted | {"rerank model": reranker, "index search rerank": reranker}
 

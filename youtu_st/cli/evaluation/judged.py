@@ -23,7 +23,7 @@ _LISTED = 10
 
 
 def check_out(out: Path) -> None:
-    """Raise unless a folder can be made there, or is there and holds nothing, or what this wrote before.
+    """Raise unless a folder can be made there, or is there and holds nothing.
 
     Raises:
         UsageError: If it is something else.
@@ -32,8 +32,8 @@ def check_out(out: Path) -> None:
         raise UsageError(f"{out} is a file: --out is the folder to write")
     if not out.absolute().parent.is_dir():
         raise UsageError(f"{out}: there is no directory {out.absolute().parent}")
-    if out.is_dir() and any(out.iterdir()) and not (out / SUMMARY).is_file():
-        raise UsageError(f"{out} holds something else already: --out is a new folder")
+    if out.is_dir() and any(out.iterdir()):
+        raise UsageError(f"{out} is no empty folder: --out is a new one")
 
 
 def write(

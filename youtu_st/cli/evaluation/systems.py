@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from youtu_st.cli.console import UsageError, absolute_model, say
+from youtu_st.cli.console import UsageError, absolute_model, count, say
 from youtu_st.cli.loaded import load_encoder, load_reranker
 from youtu_st.errors import IndexNotFoundError
 
@@ -84,15 +84,32 @@ class Systems:
         self._data, self._base, self._options = data, base, options
         self._encoders: dict[tuple[str, str | None], Encoder] = {}
         self._encoded: dict[tuple[str, str | None, int | None], Encoded] = {}
+        self._files: dict[str, Results] = {}
         self._first: Mapping[str, Ranking] = {}
 
     def check(self, others: Sequence[System]) -> None:
-        """Refuse settings that the base cannot have, before anything is encoded.
+        """Refuse files that say nothing of the data, and settings that the base cannot have: before any work.
 
         Raises:
-            UsageError: If the base is no model.
-            InputError: If a value is none of the model's.
+            UsageError: If there are settings, and the base is no model.
+            InputError: If a file cannot be read or is of other queries, or a value is none of the model's.
         """
+        self._check_files([self._base, *others])
+        self._check_settings(others)
+
+    def _check_files(self, systems: Sequence[System]) -> None:
+        from youtu_st.evaluation.retrieval.comparison import check_queries
+
+        asked: tuple[str, Collection[str]] = (self._base.text, self._data.queries)
+        for system in systems:
+            if system.kind == "file":
+                saved = self._saved(system)
+                saved.check(self._data)
+                if system is self._base:
+                    asked = (saved.system, saved.rankings)
+                check_queries(*asked, saved.system, saved.rankings)
+
+    def _check_settings(self, others: Sequence[System]) -> None:
         from youtu_st.corpus import passage_tokens
         from youtu_st.evaluation.retrieval.settings import read_setting
         from youtu_st.index.vectors import VectorTable
@@ -124,12 +141,12 @@ class Systems:
         Raises:
             YoutuError: If it cannot be loaded, or its results say nothing of the data.
         """
-        from youtu_st.evaluation.retrieval.results import Results, read_results
+        from youtu_st.evaluation.retrieval.results import Results
         from youtu_st.evaluation.retrieval.searching import check_known
         from youtu_st.evaluation.retrieval.settings import Setting, read_setting
 
         if system.kind == "file":
-            return read_results(Path(system.text).expanduser())
+            return self._saved(system)
         if system.kind == "index":
             rankings, facts = self._of_index(Path(system.text).expanduser())
         elif system.kind == "setting":
@@ -140,6 +157,13 @@ class Systems:
         if system is self._base:
             self._first = rankings
         return Results(system.text, self._data.digest, rankings, facts)
+
+    def _saved(self, system: System) -> Results:
+        from youtu_st.evaluation.retrieval.results import read_results
+
+        if system.text not in self._files:
+            self._files[system.text] = read_results(Path(system.text).expanduser())
+        return self._files[system.text]
 
     def _of_setting(self, setting: Setting) -> tuple[Mapping[str, Ranking], dict[str, Any]]:
         from youtu_st.evaluation.retrieval.settings import Setting
@@ -213,7 +237,7 @@ class Systems:
             if setting.chunk_tokens is None:
                 passages = Passages.whole(self._data)
                 if blank := len(self._data.corpus) - len(passages.ids):
-                    say("note", f"{blank:,} documents are blank: they can be no result")
+                    say("note", f"{count(blank, 'blank document')} left out: there is nothing to find")
             else:
                 passages = _split(self._data, encoder, setting.chunk_tokens)
             told = self._options.instruction

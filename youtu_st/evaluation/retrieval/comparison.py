@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -108,7 +108,8 @@ def compare(
         InputError: If they are over different queries.
     """
     for other in others:
-        _check_queries(base.results, other.results)
+        one, two = base.results, other.results
+        check_queries(one.system, one.rankings, two.system, two.rankings)
     pairs = [(base.values[measure], other.values[measure]) for other in others]
     tests = [permutation_test(after - before) for before, after in pairs]
     return [
@@ -148,12 +149,20 @@ def _comparison(
     )
 
 
-def _check_queries(base: Results, other: Results) -> None:
-    """A query for which nothing was found is in a file with no documents; one that was not asked is not."""
-    asked, others = set(base.rankings), set(other.rankings)
-    if asked != others:
-        lone = sorted(asked ^ others)
+def check_queries(base: str, asked: Collection[str], other: str, others: Collection[str]) -> None:
+    """Refuse two systems that were not asked the same: a query that one of them was not asked is no zero.
+
+    Args:
+        base: The name of one.
+        asked: Its queries, those without results among them.
+        other: The name of the other.
+        others: Its queries.
+
+    Raises:
+        InputError: Naming what one of them lacks.
+    """
+    if lone := sorted({*asked} ^ {*others}):
         raise InputError(
-            f"{base.system} and {other.system} are over different queries: {len(lone):,} are in one of them "
-            f"only, such as {', '.join(map(brief, lone[:3]))}; search again with one of them"
+            f"{base} and {other} are over different queries: {len(lone):,} are in one of them only, such as "
+            f"{', '.join(map(brief, lone[:3]))}; search again with one of them"
         )
