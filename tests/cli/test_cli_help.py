@@ -142,7 +142,8 @@ def test_every_argument_that_is_a_model_is_completed() -> None:
                     found[f"{prefix}{name} {parameter.name}"] = offered
     embedding, reranker = set(names("models")), set(names("rerankers"))
     commands = ("convert", "encode", "tokens", "verify", "index build", "index search", "index check")
-    commands += ("data check", "data mine", "data synth", "eval prompts", "eval plan", "eval run")
+    commands += ("data check", "data mine", "data synth")
+    commands += ("eval prompts", "eval plan", "eval run", "eval retrieval")
     wanted = {f"{command} model": embedding for command in commands}
     rerankers = ("rerank model", "index search rerank", "eval run rerank")
     assert found == wanted | dict.fromkeys(rerankers, reranker)

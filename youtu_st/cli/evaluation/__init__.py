@@ -4,9 +4,17 @@ from __future__ import annotations
 
 import typer
 
-from youtu_st.cli.evaluation import plan, prompts, run
+from youtu_st.cli.evaluation import plan, prompts, retrieval, run
 
-app = typer.Typer(help="Judge a model: published benchmarks, your own data, passages.", no_args_is_help=True)
+app = typer.Typer(rich_markup_mode=None, no_args_is_help=True)
+
+
+@app.callback()
+def evaluation() -> None:
+    """Judge a model: published benchmarks, your own data, passages."""
+
+
 app.command("prompts", epilog=prompts.EXAMPLE)(prompts.prompts)
 app.command("plan", epilog=plan.EXAMPLE)(plan.plan)
 app.command("run", epilog=run.EXAMPLE)(run.run)
+app.command("retrieval", epilog=retrieval.EXAMPLE)(retrieval.retrieval)

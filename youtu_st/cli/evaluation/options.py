@@ -10,7 +10,6 @@ from typing import Annotated
 import typer
 
 from youtu_st.cli.console import UsageError, model_names
-from youtu_st.evaluation.profiles import PLAIN, PUBLISHED
 
 ModelOption = Annotated[
     str,
@@ -44,7 +43,7 @@ Data = Annotated[
 ProfileName = Annotated[
     str | None,
     typer.Option(
-        "--profile", metavar="NAME", help=f"{PUBLISHED} (where there is one), {PLAIN}, or a .yaml file."
+        "--profile", metavar="NAME", help="published (where there is one), plain, or a .yaml file."
     ),
 ]
 Strict = Annotated[
