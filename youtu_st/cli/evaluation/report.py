@@ -91,9 +91,8 @@ def _print(made: Report) -> None:
     for entry in made.entries:
         table.add_row(cell(entry.name), *map(cell, words.mean_cells(entry)))
     for row in made.printed:
-        table.add_row(
-            cell(f"{row.name} (as printed)", "dim"), *(cell(f"{x:.2f}", "dim") for x in row.figures)
-        )
+        shown = [f"{row.name} (as printed)", *(f"{figure:.2f}" for figure in row.figures)]
+        table.add_row(*(cell(text, "dim") for text in shown))
     wide_console().print(table)
     for entry in made.runs:
         _tell(entry.name, words.problems(entry))

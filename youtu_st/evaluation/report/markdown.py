@@ -9,88 +9,92 @@ from collections.abc import Iterable, Sequence
 
 from youtu_st.errors import printable
 from youtu_st.evaluation.report import words
-from youtu_st.evaluation.report.report import Report
+from youtu_st.evaluation.report.report import Entry, Report
 
-_SPECIAL = re.compile(r"([\\`*_{}\[\]()#+!|~$])")
+_SPECIAL = re.compile(r"([\\`*_{}\[\]|~$])")
 _LONGEST_PROMPT = 300
 _FORMULA = ("=", "+", "-", "@", "\t")
 
 
 def markdown(report: Report) -> str:
     """The report for a reader of Markdown."""
-    runs = [entry for entry in report.runs]
+    parts = [
+        _means(report),
+        _apart(report),
+        _tasks(report),
+        _beside(report),
+        _prompts(report),
+        _notes(report),
+    ]
+    return "\n\n".join("\n".join(lines) for lines in parts if lines) + "\n"
+
+
+def _means(report: Report) -> list[str]:
     lines = [f"# {_text(report.benchmark.title)}", ""]
-    if told := words.checked(report):
-        lines += [f"{_text(told)} ({_text(report.check.table.source if report.check else '')}).", ""]
-    lines += _table(
-        ["", *words.columns(report)], ([entry.name, *words.mean_cells(entry)] for entry in report.entries)
-    )
-    for row in report.printed:
-        lines.insert(-1, _row([f"{row.name} (as printed)", *(f"{figure:.2f}" for figure in row.figures)]))
-    for entry in runs:
-        lines += [f"- {_text(entry.name)}: {_text(line)}" for line in _of_run(report, entry.name)]
-    if report.differences:
-        lines += ["", "## Which can be told apart", "", _EXPLAINED, ""]
-        lines += [f"- {_text(words.verdict(one))}" for one in report.differences]
-    lines += ["", "## Tasks", ""]
+    if report.check:
+        lines += [f"{_text(words.checked(report))} ({_text(report.check.table.source)}).", ""]
+    rows = [[entry.name, *words.mean_cells(entry)] for entry in report.entries]
+    printed = [[f"{row.name} (as printed)", *(f"{x:.2f}" for x in row.figures)] for row in report.printed]
+    lines += _table(["", *words.columns(report)], rows + printed)
+    told = [
+        f"- {_text(entry.name)}: {_text(line)}" for entry in report.runs for line in _of_run(report, entry)
+    ]
+    return [*lines, "", *told] if told else lines
+
+
+def _of_run(report: Report, entry: Entry) -> list[str]:
+    lines = words.problems(entry)
+    if told := words.distance(report.beside_of(entry.name)):
+        lines.append(f"beside the published {entry.model}: {told}")
+    if entry.run is not None and entry.run.about.tasks:
+        lines.append(f"prompts: {words.prompts_told(entry.run.about)}")
+    return lines
+
+
+def _apart(report: Report) -> list[str]:
+    if not report.differences:
+        return []
+    told = [f"- {_text(words.verdict(one))}" for one in report.differences]
+    return ["## Which can be told apart", "", _EXPLAINED, "", *told]
+
+
+def _tasks(report: Report) -> list[str]:
     tasks = sorted(report.benchmark.tasks.values(), key=lambda task: (task.type, task.name))
-    lines += _table(
-        ["task", "type", *(entry.name for entry in report.entries)],
-        (
-            [
-                task.name,
-                task.type,
-                *(words.points(entry.summary.scores.get(task.name)) for entry in report.entries),
-            ]
-            for task in tasks
-        ),
-    )
-    if report.beside:
-        lines += ["## Beside what was published", ""]
-        lines += _table(
-            ["run", "task", "split and subset", "found", "published", "difference"],
-            (
-                [
-                    one.run,
-                    one.task,
-                    one.part,
-                    words.points(one.found),
-                    words.points(one.published),
-                    words.signed(one.found - one.published),
-                ]
-                for one in report.beside
-            ),
-        )
-    if report.prompts:
-        lines += ["## Prompts that differ", ""]
-        lines += _table(
-            ["task", "side", "run", "prompt"],
-            (
-                [one.task, one.side, name, words.shortened(repr(prompt), _LONGEST_PROMPT)]
-                for one in report.prompts
-                for name, prompt in ((one.first, one.first_prompt), (one.second, one.second_prompt))
-            ),
-        )
-    if report.notes:
-        lines += ["## Notes", "", *(f"- {_text(note)}" for note in report.notes), ""]
-    return "\n".join(lines).rstrip() + "\n"
+    scores = [entry.summary.scores for entry in report.entries]
+    rows = [[task.name, task.type, *(words.points(one.get(task.name)) for one in scores)] for task in tasks]
+    return ["## Tasks", "", *_table(["task", "type", *(entry.name for entry in report.entries)], rows)]
+
+
+def _beside(report: Report) -> list[str]:
+    titles = ["run", "task", "split and subset", "found", "published", "difference"]
+    rows = [
+        [
+            *(one.run, one.task, one.part),
+            *(words.points(one.found), words.points(one.published)),
+            words.signed(one.found - one.published),
+        ]
+        for one in report.beside
+    ]
+    return ["## Beside what was published", "", *_table(titles, rows)] if rows else []
+
+
+def _prompts(report: Report) -> list[str]:
+    rows = [
+        [one.task, one.side, name, words.shortened(repr(prompt), _LONGEST_PROMPT)]
+        for one in report.prompts
+        for name, prompt in ((one.first, one.first_prompt), (one.second, one.second_prompt))
+    ]
+    return ["## Prompts that differ", "", *_table(["task", "side", "run", "prompt"], rows)] if rows else []
+
+
+def _notes(report: Report) -> list[str]:
+    return ["## Notes", "", *(f"- {_text(note)}" for note in report.notes)] if report.notes else []
 
 
 _EXPLAINED = (
     "Differences of means over tasks in points, each with a 95 % bootstrap interval over tasks (BCa, 9,999 "
     "samples). Where it holds 0, other tasks of the same kind might turn the order round."
 )
-
-
-def _of_run(report: Report, name: str) -> list[str]:
-    (entry,) = (entry for entry in report.runs if entry.name == name)
-    about = entry.run.about if entry.run else None
-    lines = words.problems(entry)
-    if told := words.distance(report.beside_of(name)):
-        lines.append(f"beside the published {entry.model}: {told}")
-    if about is not None and about.tasks:
-        lines.append(f"prompts: {words.prompts_told(about)}")
-    return lines
 
 
 def table_csv(report: Report) -> str:
@@ -102,28 +106,22 @@ def table_csv(report: Report) -> str:
     for entry in report.entries:
         start = [_plain(name), _plain(entry.name), "run" if entry.run else "published"]
         for item, value in entry.summary.figures.items():
-            level = "mean" if item.startswith("Mean (") else "type"
             problem = "" if value is not None else entry.summary.coverage
-            writer.writerow([*start, level, item, _number(value), problem])
+            writer.writerow([*start, _level(item), item, _number(value), problem])
         for task in sorted(report.benchmark.tasks):
             problem = entry.summary.problems.get(task, "")
             writer.writerow(
                 [*start, "task", _plain(task), _number(entry.summary.scores.get(task)), _plain(problem)]
             )
     for row in report.printed:
+        start = [_plain(name), _plain(row.name), "as printed"]
         for item, figure in zip(words.columns(report), row.figures, strict=True):
-            writer.writerow(
-                [
-                    _plain(name),
-                    _plain(row.name),
-                    "as printed",
-                    "mean" if item.startswith("Mean (") else "type",
-                    item,
-                    f"{figure:.2f}",
-                    "",
-                ]
-            )
+            writer.writerow([*start, _level(item), item, f"{figure:.2f}", ""])
     return out.getvalue()
+
+
+def _level(item: str) -> str:
+    return "mean" if item.startswith("Mean (") else "type"
 
 
 def _number(value: float | None) -> str:
@@ -138,7 +136,7 @@ def _plain(text: str) -> str:
 
 def _table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
     rule = "|".join(["", *("---" if not title or title in _LEFT else "---:" for title in titles), ""])
-    return [_row(titles), rule, *(_row(row) for row in rows), ""]
+    return [_row(titles), rule, *(_row(row) for row in rows)]
 
 
 _LEFT = ("task", "type", "run", "side", "prompt", "split and subset")
@@ -151,4 +149,4 @@ def _row(cells: Iterable[str]) -> str:
 def _text(text: str) -> str:
     """A text of which Markdown, and the HTML that it may hold, makes nothing."""
     escaped = printable(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return _SPECIAL.sub(r"\\\1", escaped) if _SPECIAL.search(escaped) else escaped
+    return _SPECIAL.sub(r"\\\1", escaped)

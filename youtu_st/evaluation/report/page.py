@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from youtu_st.errors import printable, require
 from youtu_st.evaluation.report import plot, words
-from youtu_st.evaluation.report.prompts import prompt_of
 from youtu_st.evaluation.report.report import Entry, Report
 
 if TYPE_CHECKING:
@@ -16,6 +15,7 @@ if TYPE_CHECKING:
 _TEMPLATE = "page.html.jinja"
 _LONGEST_PROMPT = 600
 _LONGEST_NAME = 160
+_MOST_PROMPTS = 40
 
 
 def page(report: Report) -> str:
@@ -37,6 +37,7 @@ def page(report: Report) -> str:
     text: str = environment.get_template(_TEMPLATE).render(
         report=report,
         tasks=tasks,
+        most_prompts=_MOST_PROMPTS,
         words=words,
         prompts=prompts_by_run(report),
         figures=_figures(report),
@@ -80,14 +81,16 @@ def _figures(report: Report) -> list[tuple[str, Markup]]:
             if reference.name in (one.first, one.second) and one.low is not None
         ]
         if shown:
-            caption = "Difference of the mean over tasks, with its 95 % interval; grey where it holds 0."
+            caption = (
+                f"Difference of the mean over tasks from {words.shortened(reference.name, _LONGEST_NAME)}, "
+                "with its 95 % interval; grey where it holds 0."
+            )
             made.append((caption, plot.differences_figure(reference.name, shown)))
     types = report.benchmark.types
     rows = [(entry.name, list(entry.summary.by_type.values())) for entry in report.entries]
     rows = [(name, values) for name, values in rows if any(value is not None for value in values)]
     if rows:
-        made.append(("Means of types.", plot.types_figure(types, rows)))
+        most = len(plot.COLOURS)
+        caption = "Means of types." if len(rows) <= most else f"Means of types, of the first {most}."
+        made.append((caption, plot.types_figure(types, rows[:most])))
     return [(caption, Markup(svg)) for caption, svg in made]
-
-
-__all__ = ["page", "prompt_of", "prompts_by_run"]

@@ -20,10 +20,11 @@ COLOURS = ("#2f7ed8", "#d9822b", "#2e9e6b", "#b5549c", "#8a6d3b", "#7d6bd6", "#5
 MARKS = ("o", "s", "^", "D", "v", "P", "X")
 WIDTH = 5.4
 _LONGEST_LABEL = 34
-_SETTINGS = {
+_SETTINGS: Any = {
     "svg.fonttype": "none",
     "font.size": 10,
     "font.family": "sans-serif",
+    "text.parse_math": False,  # a name may have dollar signs
     **dict.fromkeys(("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color"), INK),
 }
 
@@ -46,7 +47,7 @@ def differences_figure(reference: str, differences: Sequence[Difference]) -> str
             axes.plot([mean], [place], "o", color=colour, markersize=6)
         axes.set_yticks(range(len(rows)), [_label(name) for *_, name in rows])
         axes.set_ylim(-0.6, len(rows) - 0.4)
-        axes.set_xlabel(f"points from {_label(reference)}")
+        axes.set_xlabel("points")
 
     return _svg(draw, height=1.1 + 0.34 * len(rows))
 
@@ -60,11 +61,10 @@ def _from(reference: str, one: Difference) -> tuple[float, float, float, str]:
 
 
 def types_figure(types: Sequence[str], rows: Sequence[tuple[str, Sequence[float | None]]]) -> str:
-    """The mean of each type, a mark for each model."""
-    shown = rows[: len(COLOURS)]
+    """The mean of each type, a mark for each model, of which there are as many as colours at most."""
 
     def draw(axes: Axes) -> None:
-        for number, (name, values) in enumerate(shown):
+        for number, (name, values) in enumerate(rows):
             places = [len(types) - 1 - i for i, value in enumerate(values) if value is not None]
             known = [100 * value for value in values if value is not None]
             axes.plot(
@@ -81,11 +81,9 @@ def types_figure(types: Sequence[str], rows: Sequence[tuple[str, Sequence[float 
         axes.set_ylim(-0.6, len(types) - 0.4)
         axes.grid(axis="y", color="#888888", alpha=0.3, linewidth=0.6)
         axes.set_xlabel("mean of the type's tasks")
-        axes.legend(
-            loc="upper center", bbox_to_anchor=(0.5, -0.22 - 0.4 / len(types)), frameon=False, ncols=1
-        )
+        axes.figure.legend(loc="outside lower left", frameon=False)
 
-    return _svg(draw, height=1.2 + 0.36 * len(types) + 0.24 * len(shown))
+    return _svg(draw, height=0.9 + 0.34 * len(types) + 0.21 * len(rows))
 
 
 def _svg(draw: Any, *, height: float) -> str:
@@ -118,6 +116,6 @@ def as_svg(figure: Figure) -> str:
 
 
 def _label(name: str) -> str:
-    """A name as text: matplotlib reads mathematics between dollar signs."""
-    shown = printable(name).replace("\\", "/").replace("$", r"\$")
+    """A name that leaves room for the figure."""
+    shown = printable(name)
     return shown if len(shown) <= _LONGEST_LABEL else f"{shown[: _LONGEST_LABEL - 1]}…"

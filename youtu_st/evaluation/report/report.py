@@ -109,10 +109,7 @@ def make_report(
     check_splits(splits, runs)
     if not chosen.name:
         chosen = levelled(chosen, runs)
-    entries = [
-        Entry(run.name, summary_of(run, chosen), run, published.name_of(run.model or run.name))
-        for run in runs
-    ]
+    entries = [Entry(run.name, summary_of(run, chosen), run, _model(run)) for run in runs]
     notes = _notes(runs, chosen, guessed=benchmark is None)
     beside: list[Beside] = []
     check: Check | None = None
@@ -134,6 +131,11 @@ def make_report(
         printed,
         tuple(notes),
     )
+
+
+def _model(run: Run) -> str:
+    names = (run.model, run.about.model, run.name)
+    return next(filter(None, map(published.name_of, names)), "")
 
 
 def _published(name: str, benchmark: Benchmark) -> Entry | None:
