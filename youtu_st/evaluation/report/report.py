@@ -153,7 +153,8 @@ def _beside(entries: Sequence[Entry]) -> list[Beside]:
     for entry in entries:
         if not entry.model or entry.run is None:
             continue
-        of_model = published.summary_of(entry.model, entry.summary.benchmark)
+        benchmark = entry.summary.benchmark
+        of_model = published.summary_of(entry.model, benchmark) if benchmark.name else None
         whole = of_model.scores if of_model else {}
         for task, result in sorted(entry.run.results.items()):
             if task in whole and task in entry.summary.scores:

@@ -36,7 +36,7 @@ def _entry(entry: Entry) -> dict[str, Any]:
     return {
         "name": entry.name,
         **about,
-        "tasks": f"{len(summary.scores)} of {len(summary.benchmark.tasks)}",
+        "tasks": summary.coverage,
         "means": summary.figures,
         "scores": dict(summary.scores),
         "problems": dict(summary.problems),
