@@ -31,6 +31,9 @@ COMMANDS = [
     ["index", "build"],
     ["index", "search"],
     ["index", "info"],
+    ["index", "check"],
+    ["index", "stats"],
+    ["eval", "report"],
     ["train"],
     ["fuse"],
     ["data"],
@@ -39,7 +42,7 @@ COMMANDS = [
     ["data", "mine"],
     ["data", "score"],
 ]
-WRITING = (["train"], ["fuse"], ["convert"], ["encode"], ["build"], ["mine"], ["score"])
+WRITING = (["train"], ["fuse"], ["convert"], ["encode"], ["build"], ["mine"], ["score"], ["report"])
 HEAVY = {"torch", "transformers", "sentence_transformers", "faiss", "tokenizers", "pandas", "scipy"}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from youtu_st.errors import require
 from youtu_st.evaluation.geometry import CARRIED, Geometry
 
 SUFFIXES = (".png", ".svg", ".pdf")
+_BARS = 50
 _BLUE, _ORANGE = "#2f7ed8", "#d9822b"
 
 
@@ -42,9 +44,15 @@ def _undated(kind: str) -> dict[str, Any]:
 
 
 def _occurrences(axes: Any, found: Geometry) -> None:
-    top = max(found.most, 2 * found.k)
-    axes.hist(found.occurrences, bins=np.linspace(0, top, 41), color=_BLUE)
+    from matplotlib.ticker import NullFormatter, StrMethodFormatter
+
+    top = ceil(max(found.most, 2 * found.k)) + 1
+    wide = ceil(top / _BARS)  # whole numbers of times, so that no bar lies between two
+    axes.hist(found.occurrences, bins=np.arange(0, top + wide, wide) - 0.5, color=_BLUE)
     axes.set_yscale("log")
+    axes.set_ylim(bottom=0.7)  # a bar of one passage is seen
+    axes.yaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+    axes.yaxis.set_minor_formatter(NullFormatter())
     axes.axvline(found.k, color=_ORANGE, linewidth=1.5, label=f"mean: {found.k}")
     axes.set_xlabel(f"times among the {found.k} nearest (most: {found.most:,.0f})")
     axes.set_ylabel("passages")

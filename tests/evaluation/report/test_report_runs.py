@@ -58,6 +58,20 @@ def test_two_revisions_make_no_average(tmp_path):
     assert len(find_runs([str(tmp_path / "a__b" / "old"), str(tmp_path / "a__b" / "new")])) == 2
 
 
+def test_two_revisions_of_which_one_says_less(tmp_path):
+    """A run that failed whole has no model_meta.json; one that has just begun is no run yet."""
+    write_run(tmp_path / "a__b" / "old", ONE, model="a/b", revision="old", run={"model": "b"})
+    (tmp_path / "a__b" / "new").mkdir()
+    (tmp_path / "a__b" / "new" / "run.json").write_text('{"model": "b", "tasks": {}}')
+    (tmp_path / "a__b" / "new" / "run.lock.json").write_text("{}")
+    assert [run.revision for run in find_runs([str(tmp_path)])] == ["old"]
+    with pytest.raises(InputError, match="there are no results in it"):
+        find_runs([str(tmp_path / "a__b" / "new")])
+    (tmp_path / "a__b" / "new" / "run.json").write_text('{"model": "b", "tasks": {"ATEC": {"error": "no"}}}')
+    with pytest.raises(InputError, match="2 revisions of b"):
+        find_runs([str(tmp_path)])
+
+
 def test_two_revisions_in_one_folder(tmp_path):
     write_run(tmp_path, ONE, model="a/b", revision="one", run={"revision": "two"})
     with pytest.raises(InputError, match=r"model_meta.json says 'one', run.json 'two'"):
@@ -65,7 +79,13 @@ def test_two_revisions_in_one_folder(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "run", [{"partial": True}, {"partial": 100}, {"partial": "limit 100"}, {"limit": 100, "partial": True}]
+    "run",
+    [
+        {"partial": True},
+        {"partial": 100},
+        {"limit": 100},
+        {"partial": True, "settings": {"limit": 100}},
+    ],
 )
 def test_partial_results_enter_no_average(tmp_path, run):
     write_run(tmp_path, ONE, run=run)
@@ -75,7 +95,10 @@ def test_partial_results_enter_no_average(tmp_path, run):
         find_runs([str(tmp_path)])
 
 
-@pytest.mark.parametrize("run", [{"partial": False}, {"partial": None, "limit": None}, {"limit": 0}])
+@pytest.mark.parametrize(
+    "run",
+    [{"partial": False}, {"partial": None, "limit": None, "settings": {"dimensions": 64}}, {"limit": 0}],
+)
 def test_whole_results_are_not_partial(tmp_path, run):
     assert len(find_runs([str(write_run(tmp_path, ONE, run=run))])) == 1
 
@@ -136,6 +159,7 @@ def test_what_a_run_wrote_of_itself(tmp_path):
         "revision": "1",
         "profile": "published",
         "runtime": {"dtype": "float32", "cores": 2, "odd": []},
+        "differences": ["float32 and not float16", 3],
         "tasks": {
             "ATEC": {
                 "prompts": {"both": {"prompt": "Q: ", "source": "the authors"}},
@@ -143,6 +167,7 @@ def test_what_a_run_wrote_of_itself(tmp_path):
                 "encoded": 10,
                 "cut": True,
             },
+            "CC": {"error": "CC: no such data"},
             "BQ": {
                 "seconds": 1,
                 "encoded": "many",
@@ -155,6 +180,8 @@ def test_what_a_run_wrote_of_itself(tmp_path):
     assert about.tasks["ATEC"] == TaskAbout({"both": Prompt("Q: ", "the authors")}, 2.5, 10)
     assert (about.total("seconds"), about.total("encoded"), about.total("cut")) == (3.5, 10, None)
     assert about.runtime == {"dtype": "float32", "cores": "2"}
+    assert about.differences == ("float32 and not float16",)
+    assert about.tasks["CC"].error == "no such data"
     assert sources(about) == [("the authors", 1), ("mteb", 1)]
 
 

@@ -55,6 +55,7 @@ class About:
         profile: ``published``, ``plain``, or another.
         benchmark: What was asked for.
         partial: How much of the data was run, in words; ``""``: all of it.
+        differences: What the machine did otherwise than the profile says.
         runtime: How it ran: dtype, device, backend.
         versions: Of the packages that ran it.
         tasks: By name.
@@ -66,6 +67,7 @@ class About:
     profile: str = ""
     benchmark: str = ""
     partial: str = ""
+    differences: tuple[str, ...] = ()
     runtime: Mapping[str, str] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
     tasks: Mapping[str, TaskAbout] = field(default_factory=dict)
@@ -89,9 +91,10 @@ def read_about(folder: Path) -> About:
     return About(
         **{name: _text(content.get(name)) for name in _TEXTS},
         partial=_partial(content),
+        differences=tuple(filter(None, map(_text, _listed(content.get("differences"))))),
         runtime=_texts(content.get("runtime")),
         versions=_texts(content.get("versions")),
-        tasks={name: _task(task) for name, task in _mapping(content.get("tasks")).items()},
+        tasks={name: _task(name, task) for name, task in _mapping(content.get("tasks")).items()},
     )
 
 
@@ -99,21 +102,21 @@ _TEXTS = ("model", "revision", "fingerprint", "profile", "benchmark")
 
 
 def _partial(content: Mapping[str, Any]) -> str:
-    for name in ("limit", "partial"):
-        value = content.get(name)
-        if isinstance(value, int | str) and not isinstance(value, bool) and value:
-            return f"limit {value}"
-    return "a part of the data" if content.get("partial") else ""
+    limit = content.get("limit") or _mapping(content.get("settings")).get("limit")
+    if not (limit or content.get("partial")):
+        return ""
+    return f"limit {limit}" if isinstance(limit, int | str) and limit is not True else "not all of the data"
 
 
-def _task(value: Any) -> TaskAbout:
+def _task(name: str, value: Any) -> TaskAbout:
     task = _mapping(value)
     prompts = {
         side: Prompt(_text(told.get("prompt")), _text(told.get("source")))
         for side, told in _mapping(task.get("prompts")).items()
         if isinstance(told, dict)
     }
-    return TaskAbout(prompts, **{name: _number(task.get(name)) for name in _NUMBERS}, error=_error(task))
+    numbers = {number: _number(task.get(number)) for number in _NUMBERS}
+    return TaskAbout(prompts, **numbers, error=_error(task).removeprefix(f"{name}: "))
 
 
 _NUMBERS = ("seconds", "encoded", "tokens", "cut", "blank")
@@ -131,6 +134,10 @@ def _text(value: Any) -> str:
 
 def _number(value: Any) -> float | None:
     return value if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
 
 
 def _mapping(value: Any) -> dict[str, Any]:

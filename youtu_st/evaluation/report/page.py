@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from youtu_st.errors import printable, require
 from youtu_st.evaluation.report import plot, words
 from youtu_st.evaluation.report.report import Entry, Report
-
-if TYPE_CHECKING:
-    from markupsafe import Markup
 
 _TEMPLATE = "page.html.jinja"
 _LONGEST_PROMPT = 600
@@ -69,9 +66,8 @@ def prompts_by_run(report: Report) -> list[tuple[Entry, list[tuple[str, str, str
     return found
 
 
-def _figures(report: Report) -> list[tuple[str, Markup]]:
-    from markupsafe import Markup
-
+def _figures(report: Report) -> list[tuple[str, str]]:
+    """Captions, and what :mod:`youtu_st.evaluation.report.plot` made: all of it ours but text that it escaped."""
     made: list[tuple[str, str]] = []
     reference = next((entry for entry in report.runs if entry.summary.complete), None)
     if reference is not None:
@@ -93,4 +89,4 @@ def _figures(report: Report) -> list[tuple[str, Markup]]:
         most = len(plot.COLOURS)
         caption = "Means of types." if len(rows) <= most else f"Means of types, of the first {most}."
         made.append((caption, plot.types_figure(types, rows[:most])))
-    return [(caption, Markup(svg)) for caption, svg in made]
+    return made

@@ -15,6 +15,7 @@ from youtu_st.evaluation.report.results import Result, read_result
 
 META_FILE = "model_meta.json"
 EXPERIMENTS = "experiments"
+_OF_A_RUN = (META_FILE, RUN_FILE, "run.lock.json")
 _LEVELS = 4
 """Folders below the one that is named: a cache of mteb has ``results/MODEL/REVISION``."""
 
@@ -96,7 +97,7 @@ def _read(folder: Path) -> Run | None:
     results: dict[str, Result] = {}
     others: list[str] = []
     for path in sorted(folder.glob("*.json")):
-        if path.name in (META_FILE, RUN_FILE) or path.name.startswith("."):
+        if path.name in _OF_A_RUN or path.name.startswith("."):
             continue
         result = read_result(path)
         if result is None:
@@ -108,9 +109,9 @@ def _read(folder: Path) -> Run | None:
                 "move one of them away"
             )
         results[result.task] = result
-    if not results and not (folder / RUN_FILE).exists():
-        return None
     about = read_about(folder)
+    if not results and not about.tasks:  # a run that has just begun is none yet
+        return None
     model, revision = _of_mteb(folder)
     if revision and about.revision and revision != about.revision:
         raise InputError(
@@ -139,8 +140,8 @@ def _check_revisions(path: Path, runs: Sequence[Run]) -> None:
     """Raise where one folder stands for a model, and holds two of its revisions."""
     by_model: dict[str, list[Run]] = defaultdict(list)
     for run in runs:
-        if run.model:
-            by_model[run.model].append(run)
+        for name in {run.model, run.about.model} - {""}:  # a hub id, and what the user called it
+            by_model[name].append(run)
     for model, several in by_model.items():
         if len(several) > 1:
             revisions = ", ".join(str(run.folder) for run in several)

@@ -9,6 +9,13 @@ from youtu_st.evaluation.report.comparison import Difference
 from youtu_st.evaluation.report.prompts import sources
 from youtu_st.evaluation.report.report import Beside, Entry, Report
 
+_SOURCES = {
+    "authors": "by the authors",
+    "mteb task": "mteb's own of the task",
+    "mteb type": "mteb's own of the type",
+    "model": "the model's own",
+    "none": "no prompt",
+}
 MINUS = "\N{MINUS SIGN}"
 
 
@@ -78,8 +85,10 @@ def prompts_told(about: About) -> str:
     found = sources(about)
     if not any(task.prompts for task in about.tasks.values()):
         return "not written down"
-    total = len(about.tasks)
-    return "; ".join(f"{source}: {number} of {total} tasks" for source, number in found) or f"{total} tasks"
+    told = (
+        f"{_SOURCES.get(source, source)}: {number} of {len(about.tasks)} tasks" for source, number in found
+    )
+    return "; ".join(told) or f"of {len(about.tasks)} tasks"
 
 
 def effort(about: About) -> str:
