@@ -140,6 +140,7 @@ def test_markdown_has_all_rows_and_no_markup_of_others(report):
     assert means["qwen3-embedding-0.6b (published)"] == "66.33"
     assert means["Seed1.6-embedding (as printed)"] == "75.63"
     assert len(tables[1]) == 2 + 31
+    assert "## Tasks that differ most" in text
 
 
 def test_csv_is_for_programs_and_no_formula(tmp_path):

@@ -10,7 +10,7 @@ from results_of import CMN, REFERENCE, published_cmn, write_run
 from youtu_st.evaluation.report import make_report
 from youtu_st.evaluation.report.benchmarks import benchmark_of, with_splits
 from youtu_st.evaluation.report.published import check, models, name_of, summary_of, table
-from youtu_st.evaluation.report.words import checked, distance
+from youtu_st.evaluation.report.words import checked, distance, moved
 
 VALIDATION = {"MultilingualSentiment": ("validation",)}
 
@@ -112,3 +112,16 @@ def test_scores_of_splits_and_subsets_beside_each_other(tmp_path):
     exact = write_run(tmp_path / "b", {"STSBenchmark": scores["STSBenchmark"]}, model="minilm")
     rows = make_report([str(exact)], with_published=True).beside
     assert distance(rows) == "equal to the published score"
+
+
+def test_the_tasks_that_differ_most(tmp_path):
+    scores = {f"T{i}": {"test": {"default": 0.5}} for i in range(7)}
+    other = {task: {"test": {"default": 0.5 + (-1) ** i * i / 100}} for i, task in enumerate(scores)}
+    del other["T6"]
+    runs = [write_run(tmp_path / name, one) for name, one in (("a", scores), ("b", other), ("c", scores))]
+    report = make_report([str(run) for run in runs])
+    assert moved(report) == [
+        "b against a: T5 −5.00, T4 +4.00, T3 −3.00, T2 +2.00, T1 −1.00",
+        "c against a: equal in every task",
+    ]
+    assert moved(make_report([str(runs[0])])) == []

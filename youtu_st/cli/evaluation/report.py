@@ -99,6 +99,7 @@ def _print(made: Report) -> None:
         if told := words.distance(made.beside_of(entry.name)):
             echo(f"{entry.name} beside the published {entry.model}: {told}")
     _tell("", [words.verdict(one) for one in made.differences])
+    _tell("", words.moved(made))
     if made.prompts:
         tasks = sorted({one.task for one in made.prompts})
         echo(f"prompts differ in {count(len(tasks), 'task')}: {some(tasks, len(tasks))}")

@@ -18,14 +18,7 @@ _FORMULA = ("=", "+", "-", "@", "\t")
 
 def markdown(report: Report) -> str:
     """The report for a reader of Markdown."""
-    parts = [
-        _means(report),
-        _apart(report),
-        _tasks(report),
-        _beside(report),
-        _prompts(report),
-        _notes(report),
-    ]
+    parts = (part(report) for part in (_means, _apart, _moved, _tasks, _beside, _prompts, _notes))
     return "\n\n".join("\n".join(lines) for lines in parts if lines) + "\n"
 
 
@@ -56,6 +49,11 @@ def _apart(report: Report) -> list[str]:
         return []
     told = [f"- {_text(words.verdict(one))}" for one in report.differences]
     return ["## Which can be told apart", "", _EXPLAINED, "", *told]
+
+
+def _moved(report: Report) -> list[str]:
+    lines = [f"- {_text(line)}" for line in words.moved(report)]
+    return ["## Tasks that differ most", "", *lines] if lines else []
 
 
 def _tasks(report: Report) -> list[str]:

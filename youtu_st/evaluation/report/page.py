@@ -67,7 +67,7 @@ def prompts_by_run(report: Report) -> list[tuple[Entry, list[tuple[str, str, str
 
 
 def _figures(report: Report) -> list[tuple[str, str]]:
-    """Captions, and what :mod:`youtu_st.evaluation.report.plot` made: all of it ours but text that it escaped."""
+    """Captions, and elements of :mod:`youtu_st.evaluation.report.plot`, which escapes all text in them."""
     made: list[tuple[str, str]] = []
     reference = next((entry for entry in report.runs if entry.summary.complete), None)
     if reference is not None:

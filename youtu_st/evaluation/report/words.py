@@ -16,6 +16,7 @@ _SOURCES = {
     "model": "the model's own",
     "none": "no prompt",
 }
+_MOST_MOVED = 5
 MINUS = "\N{MINUS SIGN}"
 
 
@@ -61,6 +62,19 @@ def problems(entry: Entry) -> list[str]:
     missing = [task for task, problem in told.items() if problem == "missing"]
     lines = [f"{task}: {problem}" for task, problem in told.items() if problem != "missing"]
     return ([f"missing: {', '.join(missing)}"] if missing else []) + lines
+
+
+def moved(report: Report) -> list[str]:
+    """Of each run but the first, the tasks whose scores are farthest from the first's."""
+    first, *others = report.runs
+    lines = []
+    for entry in others:
+        both = first.summary.scores.keys() & entry.summary.scores.keys()
+        deltas = {task: entry.summary.scores[task] - first.summary.scores[task] for task in both}
+        far = sorted((task for task in both if deltas[task]), key=lambda task: (-abs(deltas[task]), task))
+        told = ", ".join(f"{task} {signed(deltas[task])}" for task in far[:_MOST_MOVED])
+        lines.append(f"{entry.name} against {first.name}: {told or 'equal in every task'}")
+    return lines
 
 
 def distance(rows: Sequence[Beside]) -> str:
