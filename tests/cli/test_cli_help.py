@@ -31,6 +31,9 @@ COMMANDS = [
     ["index", "build"],
     ["index", "search"],
     ["index", "info"],
+    ["index", "check"],
+    ["index", "stats"],
+    ["eval", "report"],
     ["train"],
     ["fuse"],
     ["data"],
@@ -40,7 +43,8 @@ COMMANDS = [
     ["data", "score"],
     ["data", "synth"],
 ]
-WRITING = (["train"], ["fuse"], ["convert"], ["encode"], ["build"], ["mine"], ["score"], ["synth"])
+    commands += ("data check", "data mine", "data synth")
+    commands += ("eval prompts", "eval plan", "eval run", "eval retrieval")
 HEAVY = {"torch", "transformers", "sentence_transformers", "faiss", "tokenizers", "pandas", "scipy"}
 
 

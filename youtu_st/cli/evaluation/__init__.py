@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from youtu_st.cli.evaluation import plan, prompts, retrieval, run
+from youtu_st.cli.evaluation import plan, prompts, report, retrieval, run
 
 app = typer.Typer(rich_markup_mode=None, no_args_is_help=True)
 
@@ -17,4 +17,5 @@ def evaluation() -> None:
 app.command("prompts", epilog=prompts.EXAMPLE)(prompts.prompts)
 app.command("plan", epilog=plan.EXAMPLE)(plan.plan)
 app.command("run", epilog=run.EXAMPLE)(run.run)
+app.command("report", epilog=report.EXAMPLE)(report.report)
 app.command("retrieval", epilog=retrieval.EXAMPLE)(retrieval.retrieval)
