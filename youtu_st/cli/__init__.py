@@ -15,7 +15,7 @@ from typing import Annotated, Any
 import typer
 
 import youtu_st
-from youtu_st.cli import data, encode, fuse, index, models, rerank, tokens, train, verify
+from youtu_st.cli import data, encode, evaluation, fuse, index, models, rerank, tokens, train, verify
 from youtu_st.cli.console import UsageError, echo, one_line, say
 from youtu_st.errors import TrainingError, YoutuError, brief, printable
 
@@ -40,6 +40,7 @@ app.command("verify", epilog=verify.EXAMPLE)(verify.verify)
 app.command("fuse", epilog=fuse.EXAMPLE)(fuse.fuse)
 app.add_typer(index.app, name="index")
 app.add_typer(data.app, name="data")
+app.add_typer(evaluation.app, name="eval")
 
 
 def _version(wanted: bool) -> None:

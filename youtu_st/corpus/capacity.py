@@ -47,6 +47,10 @@ class Cutter:
         """Tokens of a text, special tokens not counted."""
         return len(self._tokenizer.encode(text, add_special_tokens=False).ids)
 
+    def ends(self, text: str) -> list[int]:
+        """Of each token of a text, where it ends, in characters; special tokens are not counted."""
+        return [end for _, end in self._tokenizer.encode(text, add_special_tokens=False).offsets]
+
     def title(self, title: str) -> str:
         """A title in one line, cut so that it leaves half of a part to the text."""
         title, most = " ".join(title.split()), self.most // 2

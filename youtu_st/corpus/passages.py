@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 
 DEFAULT_TOKENS = 512
 """Passages of a model that reads more are not made longer: they would say too many things at once."""
+SHORT_LIMIT = 256
+"""A model that reads no more is one of those whose passages are :data:`SHORT_TOKENS` long."""
+SHORT_TOKENS = 128
+"""Measured, see docs/files.md: of as many tokens read, more are the answer than in longer passages."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +92,20 @@ class Splitter:
                 yield Passage(id, text, {**place, **document.metadata, **facts}, start, end)
                 seen[first] += 1
 
+    def token_ends(self, passage: Passage) -> tuple[int, ...]:
+        """Of each token of a passage, how far in the document who reads so far has come.
+
+        Args:
+            passage: A passage that this splitter made.
+
+        Returns:
+            Characters of the document: ``passage.start`` for tokens of a title, ``passage.end`` for the last
+            one. Empty where the tokenizer makes nothing of the text.
+        """
+        before = len(passage.text) - (passage.end - passage.start)
+        ends = [passage.start + max(0, end - before) for end in self._cutter.ends(passage.text)]
+        return (*ends[:-1], passage.end) if ends else ()
+
     def _plain(self, documents: Iterable[SourceDocument]) -> Iterator[Part]:
         for document in documents:
             text, title = document.text, self._cutter.title(document.title)
@@ -103,6 +121,18 @@ class Splitter:
                 yield Part(document, whole, facts, first, first + len(own))
 
 
+def former_tokens(encoder: Encoder) -> int:
+    """How long the passages of an index are that was built without a word before such words were kept.
+
+    Args:
+        encoder: The encoder.
+
+    Returns:
+        What the model reads after its document prompt, but no more than 512 with it.
+    """
+    return max(1, min(encoder.max_length or DEFAULT_TOKENS, DEFAULT_TOKENS) - _overhead(encoder))
+
+
 def passage_tokens(encoder: Encoder, wanted: int | None = None) -> int:
     """How long a passage may be, so that the model reads all of it after its document prompt.
 
@@ -116,16 +146,11 @@ def passage_tokens(encoder: Encoder, wanted: int | None = None) -> int:
     Raises:
         InputError: If ``wanted`` is less than 1, or more than the model reads.
     """
-    from youtu_st.modules.settings import prompt_for
-    from youtu_st.modules.tokenization import count
-
-    prompt = prompt_for(encoder.model, "document")
-    # A prompt's last token and a text's first may fall into three pieces where they meet.
-    overhead = count(encoder.tokenizer, prompt) + bool(prompt)
     limit = encoder.max_length
-    most = None if limit is None else limit - overhead
     if wanted is None:
-        return max(1, min(limit or DEFAULT_TOKENS, DEFAULT_TOKENS) - overhead)
+        most = former_tokens(encoder)
+        return min(most, SHORT_TOKENS) if limit is not None and limit <= SHORT_LIMIT else most
+    most = None if limit is None else limit - _overhead(encoder)
     if most is None:
         return check_count("tokens of a passage", wanted)
     if wanted not in range(1, most + 1):
@@ -147,6 +172,16 @@ def check_overlap(what: str, value: object, tokens: int) -> int:
             f"not {value!r}"
         )
     return value
+
+
+def _overhead(encoder: Encoder) -> int:
+    """Tokens that the document prompt and special tokens take of what the model reads."""
+    from youtu_st.modules.settings import prompt_for
+    from youtu_st.modules.tokenization import count
+
+    prompt = prompt_for(encoder.model, "document")
+    # A prompt's last token and a text's first may fall into three pieces where they meet.
+    return count(encoder.tokenizer, prompt) + bool(prompt)
 
 
 def are_blank(encoder: Encoder, texts: list[str]) -> list[bool]:
