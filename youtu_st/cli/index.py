@@ -239,6 +239,8 @@ def info(
         "size": sum(file.stat().st_size for file in directory.iterdir() if file.is_file()),
         "format": manifest.version,
     }
+    if manifest.settings:
+        facts["settings"] = dict(manifest.settings)
     if as_json:
         facts["runtime"] = facts.pop("built with")
         facts["bytes"] = facts.pop("size")
@@ -246,6 +248,8 @@ def info(
         return
     facts["passages"] = f"{facts['passages']:,}"
     facts["built with"] = ", ".join(map(str, facts["built with"].values()))
+    if manifest.settings:
+        facts["settings"] = ", ".join(f"{name} {value}" for name, value in manifest.settings.items())
     facts["size"] = f"{facts['size'] / 1e6:,.1f} MB"
     for name, value in facts.items():
         echo(f"{name:<12} {value}")

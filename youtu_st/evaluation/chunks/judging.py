@@ -53,7 +53,7 @@ Split = Callable[[Document, Setting], Iterable[Chunk]]
 
 @dataclass(frozen=True, slots=True)
 class Measures:
-    """What :class:`~youtu_st.evaluation.chunks.measures.Score` says of every question, shape ``(questions,)``.
+    """What :class:`~youtu_st.evaluation.chunks.measures.Score` says of each question, shape ``(questions,)``.
 
     Attributes:
         recall: From 0 to 1.
