@@ -51,7 +51,7 @@ def test_an_index_is_brought_up_to_date_as_it_was_built(run: Run, here: Path) ->
     )
     # What is asked for is done, and kept.
     assert run("index", "build", "a.txt", "--out", "idx", "--overlap", "0").code == 0
-    assert texts("idx") == by(60)
+    assert sorted(texts("idx")) == sorted(by(60))
     assert run("index", "build", "a.txt", "--out", "idx", "--chunk-tokens", "100").code == 0
     assert (sorted(texts("idx")), read_manifest("idx").settings) == (
         sorted(by(100)),

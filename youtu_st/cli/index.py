@@ -77,14 +77,15 @@ def build(
         int | None,
         typer.Option(
             metavar="N",
-            help="Most tokens of a passage; default: as DIR was built, or 128 of 256 that the model reads, "
-            "at most 512.",
+            help="Most tokens of a passage; default: as DIR was built, or what the model reads, at most 512, "
+            "and 128 of 256.",
         ),
     ] = None,
     overlap: Annotated[
         int | None,
         typer.Option(
-            metavar="N", help="Most tokens that a passage begins with of the one before; default: 0."
+            metavar="N",
+            help="Tokens at most that a passage repeats of the one before; default: as DIR was built, or 0.",
         ),
     ] = None,
     encoding: Encoding = None,

@@ -60,11 +60,11 @@ def chunks(
     from youtu_st.corpus import Lengths, passage_tokens
     from youtu_st.evaluation.chunks import Reach, Setting, judge, read_chunk_data
 
-    wanted = _numbers("--tokens", tokens, int, "an int of at least 1", lambda n: n >= 1)
+    wanted = _numbers("--tokens 64,128", tokens, int, "an int of at least 1", lambda n: n >= 1)
     shares = _numbers(
-        "--overlap", overlap, float, "a number from 0 to less than 1", lambda share: 0 <= share < 1
+        "--overlap 0,0.25", overlap, float, "a number from 0 to less than 1", lambda share: 0 <= share < 1
     )
-    budgets = _numbers("--budget", budget, int, "an int of at least 1", lambda n: n >= 1)
+    budgets = _numbers("--budget 600,1200", budget, int, "an int of at least 1", lambda n: n >= 1)
     if k < 1:
         raise UsageError(f"--k must be an int of at least 1, not {k}")
     name = absolute_model(model)
@@ -94,12 +94,12 @@ def chunks(
 
 
 def _numbers(
-    option: str, text: str, kind: Callable[[str], T], valid: str, is_valid: Callable[[T], bool]
+    example: str, text: str, kind: Callable[[str], T], valid: str, is_valid: Callable[[T], bool]
 ) -> list[T]:
     """Numbers between commas, each once.
 
     Raises:
-        UsageError: Naming the first that is none.
+        UsageError: Naming the first that is none, and the example.
     """
     found: dict[T, None] = {}
     for part in text.split(","):
@@ -109,8 +109,9 @@ def _numbers(
         except ValueError:
             number = None
         if number is None or not is_valid(number):
+            option = example.partition(" ")[0]
             raise UsageError(
-                f"{option}: each must be {valid}, not {part.strip()!r}; write them as in {option} 1,2"
+                f"{option}: each must be {valid}, not {part.strip()!r}; write them as in {example}"
             )
         found[number] = None
     return list(found)
