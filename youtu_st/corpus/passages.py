@@ -138,7 +138,8 @@ def passage_tokens(encoder: Encoder, wanted: int | None = None) -> int:
 
     Args:
         encoder: The encoder.
-        wanted: Tokens that the caller asks for. None: what the model reads, but no more than 512.
+        wanted: Tokens that the caller asks for. None: what the model reads, but no more than 512, and 128 of
+            a model that reads no more than 256.
 
     Returns:
         Tokens of text, without the prompt and special tokens.
@@ -148,8 +149,8 @@ def passage_tokens(encoder: Encoder, wanted: int | None = None) -> int:
     """
     limit = encoder.max_length
     if wanted is None:
-        most = former_tokens(encoder)
-        return min(most, SHORT_TOKENS) if limit is not None and limit <= SHORT_LIMIT else most
+        tokens = former_tokens(encoder)
+        return min(tokens, SHORT_TOKENS) if limit is not None and limit <= SHORT_LIMIT else tokens
     most = None if limit is None else limit - _overhead(encoder)
     if most is None:
         return check_count("tokens of a passage", wanted)

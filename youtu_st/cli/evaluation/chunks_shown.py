@@ -5,27 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from youtu_st.cli.console import cell, echo, plain_table, wide_console
+from youtu_st.cli.console import cell, count, echo, plain_table, wide_console
 
 if TYPE_CHECKING:
     from youtu_st.evaluation.chunks import ChunkData, Difference, Judged, Reach, Setting
 
 _TITLES = (
-    "",
-    "split as",
-    "tokens",
-    "overlap",
-    "passages",
-    "read",
-    "recall",
-    "precision",
-    "IoU",
-    "whole",
-    "recall less the default's",
-    "p",
-    "",
+    *("", "split as", "tokens", "overlap", "passages", "read", "recall", "precision", "IoU", "whole"),
+    *("less *", "p", "verdict"),
 )
-_RIGHT = _TITLES[2:10]
+_RIGHT = _TITLES[2:-1]
+_LEGEND = (
+    "* the default of index build",
+    "read: tokens, titles among them; the rest in % with 95 % intervals, of characters; whole: of answers",
+    "less *: recall less the default's; p: paired permutation test; verdict: at 5 % over all rows (Holm)",
+)
 _MEASURES = ("recall", "precision", "iou", "whole")
 
 
@@ -33,18 +27,19 @@ def print_judged(
     data: ChunkData, judged: Sequence[Judged], default: Setting, reaches: Sequence[Reach], model: str
 ) -> None:
     """Print a table for each reach; shares are percentages, with 95 % intervals."""
-    echo(
-        f"{model}, {len(data.questions):,} questions, {len(data.documents):,} documents searched together; "
-        "characters in %, 95 % intervals"
-    )
+    questions, documents = count(len(data.questions), "question"), count(len(data.documents), "document")
+    echo(f"{model}, {questions}, {documents} together")
     console = wide_console()
     for reach in reaches:
         echo()
         echo(f"the first {reach}")
-        table = plain_table(_TITLES, right=_RIGHT, wrap=False)
+        table = plain_table(_TITLES, right=_RIGHT)
         for one, difference in zip(judged, _differences(judged, default, reach), strict=True):
             table.add_row(*map(cell, _row(one, difference, default, reach)))
         console.print(table)
+    echo()
+    for line in _LEGEND:
+        echo(line)
 
 
 def _row(judged: Judged, difference: Difference | None, default: Setting, reach: Reach) -> list[str]:
@@ -53,7 +48,7 @@ def _row(judged: Judged, difference: Difference | None, default: Setting, reach:
     setting, found = judged.setting, judged.found[reach]
     low, high = bca(found.recall)
     row = [
-        "default" if setting == default else "",
+        "*" if setting == default else "",
         "text" if setting.plain else "Markdown",
         str(setting.tokens),
         str(setting.overlap),
