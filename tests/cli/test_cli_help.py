@@ -44,7 +44,7 @@ COMMANDS = [
     ["data", "synth"],
 ]
     commands += ("data check", "data mine", "data synth")
-    commands += ("eval prompts", "eval plan", "eval run", "eval retrieval")
+    commands += ("eval prompts", "eval plan", "eval run", "eval retrieval", "eval chunks")
 HEAVY = {"torch", "transformers", "sentence_transformers", "faiss", "tokenizers", "pandas", "scipy"}
 
 

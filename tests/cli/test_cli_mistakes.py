@@ -137,6 +137,18 @@ MISTAKES = [
         "tokens of a passage must be from 1 to 254, which is what the model reads, not 255",
     ),
     (
+        ["index", "build", "t.txt", "--out", "new", "--overlap", "-1"],
+        "--overlap must be an int of at least 0, not -1",
+    ),
+    (
+        ["index", "build", "t.txt", "--out", "new", "--overlap", "9", "--chunk-tokens", "9"],
+        "--overlap must be less than --chunk-tokens 9, not 9",
+    ),
+    (
+        ["index", "build", "t.txt", "--out", "new", "--overlap", "128"],
+        "the overlap of passages must be an int from 0 to 127, less than the 128 tokens of a passage, not 128",
+    ),
+    (
         ["convert", "minilm", "--checkpoint", "void", "--out", "full"],
         "full is not an empty directory: nothing is overwritten",
     ),

@@ -32,6 +32,7 @@ from youtu_st.cli.reading import Encoding, TextField, gathering, some, tell
 from youtu_st.errors import IndexMismatchError, IndexNotFoundError, ModelLoadError, UnknownModelError, brief
 
 if TYPE_CHECKING:
+    from youtu_st.corpus import Lengths
     from youtu_st.encoder import Encoder
     from youtu_st.index import Manifest, VectorIndex
 
@@ -75,7 +76,16 @@ def build(
     chunk_tokens: Annotated[
         int | None,
         typer.Option(
-            metavar="N", help="Most tokens of a passage; default: what the model reads, at most 512."
+            metavar="N",
+            help="Most tokens of a passage; default: as DIR was built, or what the model reads, at most 512, "
+            "and 128 of 256.",
+        ),
+    ] = None,
+    overlap: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            help="Tokens at most that a passage repeats of the one before; default: as DIR was built, or 0.",
         ),
     ] = None,
     encoding: Encoding = None,
@@ -94,6 +104,7 @@ def build(
 
     if chunk_tokens is not None:
         check_count("--chunk-tokens", chunk_tokens)
+    _check_overlap(overlap, chunk_tokens)
     reading, notes = gathering(encoding, text_field)
     found = corpus.find_files(paths, notes)
     named = ", ".join(map(str, paths))
@@ -110,7 +121,8 @@ def build(
         split_special_tokens=split_special_tokens,
         fast=fast,
     )
-    splitter = corpus.Splitter(encoder.reader, corpus.passage_tokens(encoder, chunk_tokens))
+    lengths = _lengths(out, manifest, encoder, chunk_tokens, overlap)
+    splitter = corpus.Splitter(encoder.reader, lengths.tokens, lengths.overlap)
     with corpus.Spool() as spool:
         # Before the index is made: what cannot be read is told all at once, and leaves nothing behind.
         with status("reading ...") as spinner:
@@ -132,6 +144,7 @@ def build(
             else VectorIndex.create(out, encoder, factory or "Flat")
         )
         with opened as index:
+            index.remember(lengths.settings)  # first: a build that is killed goes on with the same
             changes = corpus.update_index(
                 index, encoder, found, spool, spoiled=notes.spoiled(), show_progress=True
             )
@@ -227,6 +240,8 @@ def info(
         "size": sum(file.stat().st_size for file in directory.iterdir() if file.is_file()),
         "format": manifest.version,
     }
+    if manifest.settings:
+        facts["settings"] = dict(manifest.settings)
     if as_json:
         facts["runtime"] = facts.pop("built with")
         facts["bytes"] = facts.pop("size")
@@ -234,6 +249,8 @@ def info(
         return
     facts["passages"] = f"{facts['passages']:,}"
     facts["built with"] = ", ".join(map(str, facts["built with"].values()))
+    if manifest.settings:
+        facts["settings"] = ", ".join(f"{name} {value}" for name, value in manifest.settings.items())
     facts["size"] = f"{facts['size'] / 1e6:,.1f} MB"
     for name, value in facts.items():
         echo(f"{name:<12} {value}")
@@ -259,6 +276,36 @@ def _manifest_to_update(out: Path, factory: str | None, split: bool) -> Manifest
     if split and not _splits(manifest):
         raise UsageError(f"{out} was built without --split-special-tokens: build another directory")
     return manifest
+
+
+def _check_overlap(overlap: int | None, tokens: int | None) -> None:
+    """Raise for a slip of the pen in --overlap, before a model is loaded.
+
+    Raises:
+        UsageError: Naming it.
+    """
+    if overlap is not None and overlap < 0:
+        raise UsageError(f"--overlap must be an int of at least 0, not {overlap}")
+    if overlap is not None and tokens is not None and overlap >= tokens:
+        raise UsageError(f"--overlap must be less than --chunk-tokens {tokens}, not {overlap}")
+
+
+def _lengths(
+    out: Path, manifest: Manifest | None, encoder: Encoder, tokens: int | None, overlap: int | None
+) -> Lengths:
+    """How long passages are: an index that is there stays as it was built, unless one says otherwise."""
+    from youtu_st.corpus import Lengths
+    from youtu_st.index import count_documents
+
+    kept = manifest.settings if manifest and (manifest.settings or count_documents(out)) else None
+    chosen = Lengths.choose(encoder, tokens, overlap, kept=kept)
+    if kept is not None and not kept and tokens is None and chosen.tokens != Lengths.choose(encoder).tokens:
+        say(
+            "note",
+            f"{out} was built before its settings were kept: passages of {chosen.tokens} tokens, the default "
+            "of then; if it was another, say it with --chunk-tokens",
+        )
+    return chosen
 
 
 def _encoder(

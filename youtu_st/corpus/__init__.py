@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from youtu_st.corpus.lengths import Lengths
 from youtu_st.corpus.notes import Gathered, Notes
 from youtu_st.corpus.passages import Passage, Splitter, are_blank, passage_tokens
 from youtu_st.corpus.readers import (
@@ -21,6 +22,7 @@ __all__ = [
     "Changes",
     "Found",
     "Gathered",
+    "Lengths",
     "Notes",
     "Passage",
     "Reading",

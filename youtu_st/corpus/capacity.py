@@ -23,12 +23,13 @@ class Cutter:
     Args:
         tokenizer: The model's own: a fast tokenizer of transformers, or a ``tokenizers.Tokenizer``.
         most: Most tokens of a part, special tokens not counted.
+        overlap: Most tokens at the end of a part with which the next one of the same text begins again.
 
     Raises:
         InputError: If the tokenizer is not a fast one.
     """
 
-    def __init__(self, tokenizer: Any, most: int) -> None:
+    def __init__(self, tokenizer: Any, most: int, overlap: int = 0) -> None:
         from tokenizers import Tokenizer
 
         backend = getattr(tokenizer, "backend_tokenizer", tokenizer)
@@ -39,11 +40,16 @@ class Cutter:
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
         self.most = most
+        self.overlap = overlap
         self._splitter = lru_cache(256)(self._made)
 
     def count(self, text: str) -> int:
         """Tokens of a text, special tokens not counted."""
         return len(self._tokenizer.encode(text, add_special_tokens=False).ids)
+
+    def ends(self, text: str) -> list[int]:
+        """Of each token of a text, where it ends, in characters; special tokens are not counted."""
+        return [end for _, end in self._tokenizer.encode(text, add_special_tokens=False).offsets]
 
     def title(self, title: str) -> str:
         """A title in one line, cut so that it leaves half of a part to the text."""
@@ -73,7 +79,7 @@ class Cutter:
 
         Returns:
             Of each part where it begins, its text, and that after the title. No more is lost between them
-            than white space.
+            than white space; what overlaps is in both.
         """
         room = self.most - self.count(title + SEPARATOR) if title else self.most
         yield from self._titled(text, start, end, title, max(room, 1), markdown)
@@ -115,7 +121,8 @@ class Cutter:
         from semantic_text_splitter import MarkdownSplitter, TextSplitter
 
         kind = MarkdownSplitter if markdown else TextSplitter
+        overlap = self.overlap * room // self.most  # the same share of what a title leaves
         if room == self.most:
-            return kind.from_huggingface_tokenizer(self._tokenizer, room)
+            return kind.from_huggingface_tokenizer(self._tokenizer, room, overlap)
         # Each of the above has a tokenizer of its own, and titles leave as many rooms as they have lengths.
-        return kind.from_callback(self.count, room)
+        return kind.from_callback(self.count, room, overlap)

@@ -5,18 +5,26 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 from youtu_st.corpus.capacity import SEPARATOR, Cutter
 from youtu_st.corpus.headings import Section, sections
 from youtu_st.corpus.readers import SourceDocument
 
-Part = tuple[SourceDocument, str, dict[str, Any]]
+
+class Part(NamedTuple):
+    """A part of a document: what is embedded, what is known of it, and where its own text stands."""
+
+    document: SourceDocument
+    text: str
+    facts: dict[str, Any]
+    start: int
+    end: int
 
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """A part before it is told: its place in the block's text, its own text, and what stands before it."""
+    """A part before it is told: its place in the text looked at, its own text, and what stands before it."""
 
     place: int
     text: str
@@ -28,8 +36,18 @@ class _Found:
         return f"{self.prefix}{SEPARATOR}{self.text}" if self.prefix else self.text
 
 
-_Place = tuple[SourceDocument, int, _Found]
-"""A part, the block that it is from, and the line that it begins on."""
+class _Place(NamedTuple):
+    """A part, the block that it is from, and the line and the character that it begins on."""
+
+    document: SourceDocument
+    line: int
+    start: int
+    part: _Found
+
+    def told(self) -> Part:
+        title = {"title": self.part.title} if self.part.title else {}
+        end = self.start + len(self.part.text)
+        return Part(self.document, self.part.whole, {"line": self.line, **title}, self.start, end)
 
 
 class MarkdownParts:
@@ -49,30 +67,35 @@ class MarkdownParts:
             documents: The blocks, in order.
 
         Returns:
-            The parts: of which block, the text, and ``line`` and ``title``.
+            The parts: of which block, the text, ``line`` and ``title``, and where in the file.
         """
-        above = fence = pending = ""
+        above = fence = pending = gap = ""
         last: _Place | None = None
         is_first = True
         for document in documents:
             # A heading at the end of a block belongs to the text in the next one.
             text, line = pending + document.text, document.first_line - pending.count("\n")
+            before = document.first_character - len(pending)
             found, fence = sections(text, above or document.title, fence=fence, front=is_first)
             is_first, pending = False, ""
             if self._is_bare(text, found[-1]):
                 pending = text[found.pop().start :]
             above = found[-1].title if found else above
-            counted = 0
+            counted = told = 0
             for part in self._packed(text, found):
                 if last is not None:
-                    yield self._told(*last)
+                    yield last.told()
                 line, counted = line + text.count("\n", counted, part.place), part.place
-                last = document, line, part
-            ended, line = document, line + text.count("\n", counted, len(text) - len(pending))
+                last = _Place(document, line, before + part.place, part)
+                gap, told = "", part.place + len(part.text)
+            stop = len(text) - len(pending)
+            gap += text[told:stop]
+            line += text.count("\n", counted, stop)
+            ended = _Place(document, line, before + stop, _Found(0, pending, "", ""))
         if pending:
-            yield from self._with_headings(last, (ended, line), pending)
+            yield from self._with_headings(last, gap, ended)
         elif last is not None:
-            yield self._told(*last)
+            yield last.told()
 
     def _is_bare(self, text: str, section: Section) -> bool:
         """Whether a section is headings without text below, and not so many that they are a text."""
@@ -130,44 +153,43 @@ class MarkdownParts:
             (body, most - size) if size <= most // 2 and text[body : section.end].strip() else (start, most)
         )
         while headings:
-            place, part = next(self._cutter.cut(text, cut, section.end, room, markdown=True))
+            found = self._cutter.cut(text, cut, section.end, room, markdown=True)
+            place, part = next(found)
             whole = text[start : place + len(part)]
             over = self._cutter.count(whole.strip()) - most
             if over <= 0 or room == 1:
                 first = start + len(whole) - len(whole.lstrip())
                 yield _Found(first, whole.strip(), "", section.title)
                 start = place + len(part)
+                if self._cutter.overlap:
+                    start = next(found, (start, ""))[0]
                 break
             room = max(room - over, 1)
         for place, part, _ in self._cutter.parts(text, start, section.end, prefix, markdown=True):
             yield _Found(place, part, prefix, section.title)
 
-    def _with_headings(
-        self, last: _Place | None, place: tuple[SourceDocument, int], headings: str
-    ) -> Iterator[Part]:
+    def _with_headings(self, last: _Place | None, gap: str, ended: _Place) -> Iterator[Part]:
         """The end of a file that ends in headings: they stand below the end of the text above them."""
-        cutter, added = self._cutter, headings.strip()
+        cutter, headings = self._cutter, ended.part.text
         if last is None:
             title = sections(headings)[0][-1].title
             for start, part in cutter.cut(headings, 0, len(headings), cutter.most, markdown=True):
-                line = place[1] + headings.count("\n", 0, start)
-                yield self._told(place[0], line, _Found(start, part, "", title))
+                line = ended.line + headings.count("\n", 0, start)
+                found = _Found(start, part, "", title)
+                yield _Place(ended.document, line, ended.start + start, found).told()
             return
-        document, line, above = last
-        both = replace(above, text=f"{above.text}{SEPARATOR}{added}")
-        if cutter.count(both.whole) <= cutter.most:
-            yield self._told(document, line, both)
+        above, added = last.part, gap + headings.rstrip()
+        both = last._replace(part=replace(above, text=above.text + added))
+        if cutter.count(both.part.whole) <= cutter.most:
+            yield both.told()
             return
         prefix = cutter.title(above.title)
-        room = max(cutter.most - cutter.count(f"{prefix}{SEPARATOR}{SEPARATOR}{added}"), 1)
+        room = max(cutter.most - cutter.count(f"{prefix}{SEPARATOR}{added}"), 1)
         start, tail = list(cutter.cut(above.text, 0, len(above.text), room, markdown=True))[-1]
         if start:
-            yield self._told(document, line, replace(above, text=above.text[:start].rstrip()))
+            yield last._replace(part=replace(above, text=above.text[:start].rstrip())).told()
         else:
             prefix = above.prefix
-        end = _Found(start, f"{tail}{SEPARATOR}{added}", prefix, above.title)
-        yield self._told(document, line + above.text.count("\n", 0, start), end)
-
-    @staticmethod
-    def _told(document: SourceDocument, line: int, part: _Found) -> Part:
-        return document, part.whole, {"line": line, **({"title": part.title} if part.title else {})}
+        line = last.line + above.text.count("\n", 0, start)
+        end = _Found(start, tail + added, prefix, above.title)
+        yield _Place(last.document, line, last.start + start, end).told()

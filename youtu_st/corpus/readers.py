@@ -32,6 +32,7 @@ class SourceDocument:
         metadata: Further facts: ``line`` and ``id`` of a record, ``page`` of a PDF, a record's other fields.
         title: What stands before every part of the text.
         first_line: The line of the file that the text begins on, from 1.
+        first_character: Characters of the same text that other documents hold, before this one.
     """
 
     text: str
@@ -39,6 +40,7 @@ class SourceDocument:
     metadata: dict[str, Any] = field(default_factory=dict)
     title: str = ""
     first_line: int = 1
+    first_character: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,10 +174,11 @@ def _texts(name: str | Path, numbered: Iterable[tuple[int, str]]) -> Iterator[tu
 
 
 def _read_text(file: SourceFile, reading: Reading) -> Iterator[SourceDocument]:
-    line = 1
+    line, character = 1, 0
     for text in blocks(reading.parts(file.path, file.source)()):
-        yield SourceDocument(text, file.source, first_line=line)
+        yield SourceDocument(text, file.source, first_line=line, first_character=character)
         line += text.count("\n")
+        character += len(text)
 
 
 def _read_table(file: SourceFile, reading: Reading) -> Iterator[SourceDocument]:

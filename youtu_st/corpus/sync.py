@@ -79,7 +79,7 @@ def read_passages(
             if are_blank is not None:
                 passages = _readable(file, passages, are_blank, reading)
             for passage in passages:
-                spool.add([passage.id, passage.text, passage.metadata])
+                spool.add([passage.id, passage.text, passage.metadata, passage.start, passage.end])
                 if report is not None and len(spool) % REPORT_EVERY == 0:
                     report(len(spool))
         except (InputError, MissingDependencyError) as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -69,6 +69,14 @@ class IndexDirectory(DirectoryReader):
             except BaseException:
                 self._write_lock.release(force=True)
                 raise
+
+    def remember(self, settings: Mapping[str, int]) -> None:
+        """Write settings into the manifest, in the place of those that are there."""
+        with self._lock:
+            self.become_writer()
+            if dict(settings) != dict(self.manifest.settings):
+                self.manifest = replace(self.manifest, settings=dict(settings))
+                self.manifest.write(self.path)
 
     def _upgrade(self) -> None:
         """Bring an earlier release's format up to this one's, all of it or nothing."""

@@ -6,7 +6,7 @@ import base64
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -42,7 +42,8 @@ class Manifest:
     """What ``manifest.json`` says.
 
     ``count`` is the number of documents when a writer last closed the index; ``query_probes`` and
-    ``document_probes`` are the encoder's own vectors of ``probe_texts``, shape ``(4, dimension)``.
+    ``document_probes`` are the encoder's own vectors of ``probe_texts``, shape ``(4, dimension)``;
+    ``settings`` is what :meth:`~youtu_st.index.VectorIndex.remember` was told.
     """
 
     model: str
@@ -56,6 +57,7 @@ class Manifest:
     probe_texts: tuple[str, ...]
     query_probes: Vectors
     document_probes: Vectors
+    settings: Mapping[str, int] = field(default_factory=dict)
     metric: str = "cosine"
     format: str = FORMAT
     version: int = VERSION
@@ -86,6 +88,8 @@ class Manifest:
             "query": _pack(self.query_probes),
             "document": _pack(self.document_probes),
         }
+        if self.settings:
+            content["settings"] = dict(self.settings)
         path = directory / files.MANIFEST
         with files.writing(path):
             temporary = files.temporary(path)
@@ -144,6 +148,9 @@ def _parse(content: dict[str, Any]) -> Manifest:
     for name, least in (("dimension", 1), ("count", 0)):
         if content[name] < least:
             raise ValueError(f'"{name}" is {content[name]}, less than {least}')
+    settings = content.get("settings", {})  # which most indexes do not have
+    if not isinstance(settings, dict) or any(type(value) is not int for value in settings.values()):
+        raise ValueError(f'"settings" is {brief(settings)}, not ints by their names')
     probes = content["probes"]
     if version > 1 and not disk.is_sealed(content):
         raise ValueError("it is not what was written")
@@ -154,6 +161,7 @@ def _parse(content: dict[str, Any]) -> Manifest:
         probe_texts=texts,
         query_probes=_unpack(probes["query"], shape),
         document_probes=_unpack(probes["document"], shape),
+        settings=settings,
     )
 
 

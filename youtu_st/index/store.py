@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -181,6 +181,19 @@ class VectorIndex:
             VectorIndexError: If there are fewer documents than centroids: the message has the number.
         """
         self._directory.train()
+
+    def remember(self, settings: Mapping[str, int]) -> None:
+        """Keep in the manifest how the documents were made, for who brings them up to date.
+
+        The index does not look at it.
+
+        Args:
+            settings: Numbers by their names; they take the place of those that are there.
+
+        Raises:
+            IndexLockedError: If somebody else is writing.
+        """
+        self._directory.remember(settings)
 
     # -- reading -----------------------------------------------------------------------------------------
 

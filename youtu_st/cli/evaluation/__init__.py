@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from youtu_st.cli.evaluation import plan, prompts, report, retrieval, run
+from youtu_st.cli.evaluation import chunks, plan, prompts, report, retrieval, run
 
 app = typer.Typer(rich_markup_mode=None, no_args_is_help=True)
 
@@ -19,3 +19,4 @@ app.command("plan", epilog=plan.EXAMPLE)(plan.plan)
 app.command("run", epilog=run.EXAMPLE)(run.run)
 app.command("report", epilog=report.EXAMPLE)(report.report)
 app.command("retrieval", epilog=retrieval.EXAMPLE)(retrieval.retrieval)
+app.command("chunks", epilog=chunks.EXAMPLE)(chunks.chunks)
