@@ -207,6 +207,11 @@ def in_one_line(what: str, error: BaseException | str) -> str:
     return f"{what}: {printable(reason[:200])}"
 
 
+def counted(number: int, noun: str) -> str:
+    """A number with its noun: ``1 file``, ``1,024 files``."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def did_you_mean(name: object, known: Iterable[str], *, most: int = 1, cutoff: float = 0.6) -> str:
     """``"did you mean 'a' or 'b'? "``, the likeliest known names first; ``""`` where none is like it.
 

@@ -88,9 +88,7 @@ def _recipe(student: Path, data: str, settings: Settings, *further: str) -> Any:
     return load_recipe("codiemb", changes)
 
 
-def _mixed(
-    model: Any, prepared: Prepared, settings: Settings, out: Path, watch: Watch | None
-) -> Any:
+def _mixed(model: Any, prepared: Prepared, settings: Settings, out: Path, watch: Watch | None) -> Any:
     """Every batch has rows of all data sets in proportion; each row has its task's loss."""
     set_seed(settings.seed)
     collator = assemble(prepared, model, out, print).collator

@@ -11,11 +11,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import youtu_st
 from finetuning.arms import ARMS, MIXED, ONE, Settings, train
 from finetuning.data import Files
 from finetuning.student import choose_by
-
-import youtu_st
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

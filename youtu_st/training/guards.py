@@ -14,7 +14,7 @@ from sentence_transformers.util import all_gather, get_world_size
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from youtu_st.disk import checksum
-from youtu_st.errors import TrainingError
+from youtu_st.errors import TrainingError, counted
 from youtu_st.training.objectives import Objective
 
 MOVED_AFTER = 20
@@ -94,7 +94,7 @@ class Guards(TrainerCallback):
             self._before = []
             if not moved and self._has_rate and any(self._journal.losses.values()):
                 raise TrainingError(
-                    f"no weight has moved after {state.global_step} steps: is train.learning_rate "
+                    f"no weight has moved after {counted(state.global_step, 'step')}: is train.learning_rate "
                     f"{args.learning_rate:g} too small, or the loss without a gradient?"
                 )
 

@@ -183,7 +183,7 @@ def _run(assembled: Assembled, prepared: Prepared, record: Record, *, last: Path
     if assembled.interruption.stopped:
         raise TrainingInterrupted(f"stopped after step {steps} of {prepared.steps}, with a checkpoint")
     if steps != prepared.steps:
-        raise TrainingError(f"{steps} steps were run, and {prepared.steps} were planned")
+        raise TrainingError(f"{prepared.steps:,} steps were planned, and of these {steps:,} run")
     if trainer.args.load_best_model_at_end and trainer.state.best_model_checkpoint:
         check_loaded(model, Path(trainer.state.best_model_checkpoint))
     after = shown(trainer.evaluate()) if prepared.held_out else {}

@@ -256,7 +256,7 @@ def _check_possible(train: Train) -> None:
     for name, asked in (("fsdp", train.fsdp), ("deepspeed", train.deepspeed)):
         if asked and torch.cuda.device_count() < 2:
             raise TrainingError(
-                f"train.{name} needs several GPUs, and there are {torch.cuda.device_count()} here"
+                f"train.{name} needs several GPUs, and this machine has {torch.cuda.device_count()}"
             )
 
 
