@@ -76,7 +76,10 @@ class Guards(TrainerCallback):
         self._before = [_sample(weight) for weight in _trainable(kwargs["model"])]
         self._rate = _rate_of(kwargs.get("lr_scheduler"))
         if not self._before:
-            raise TrainingError("no weight of the model can be trained: all are frozen")
+            raise TrainingError(
+                "no weight of the model can be trained: all are frozen. Of an adapter, such as LoRA's, they "
+                "are: youtu_st.training.merge_adapter makes it one with its model"
+            )
 
     def on_step_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
