@@ -131,6 +131,7 @@ def _plan(recipe: Recipe, trust_remote_code: bool, as_json: bool) -> None:
         from youtu_st.loading import load
         from youtu_st.training.collator import TaskCollator
         from youtu_st.training.instructions import check_instructions
+        from youtu_st.training.leaks import check_held_out
         from youtu_st.training.preview import check_masked, preview
 
         assert recipe.model is not None  # or it would not have been prepared
@@ -140,6 +141,8 @@ def _plan(recipe: Recipe, trust_remote_code: bool, as_json: bool) -> None:
         check_instructions(collator, prepared)
         check_masked(collator, prepared)
         shown = preview(collator, prepared)
+    if processes().is_first:
+        check_held_out(prepared, lambda message: say("train", message))
     if not processes().is_first:
         return
     if as_json:

@@ -88,9 +88,7 @@ def check_apart(out: Path, *models: str | None) -> None:
         for written in map(os.path.realpath, (out, checkpoints_of(out))):
             shared = os.path.commonpath([source, written])
             if shared == source:
-                raise InputError(
-                    f"{out} would be inside of {model}, the model that is trained: choose another --out"
-                )
+                raise InputError(f"{out} is inside of {model}, which is trained: choose another --out")
             if shared == written:
                 raise InputError(
                     f"{model}, the model that is trained, is inside of {written}, where {out} goes: choose "

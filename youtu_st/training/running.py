@@ -34,6 +34,7 @@ from youtu_st.training.checkpoints import (
 )
 from youtu_st.training.guards import Notify
 from youtu_st.training.instructions import check_instructions
+from youtu_st.training.leaks import check_held_out
 from youtu_st.training.lora import add_adapter, check_no_adapter, merged
 from youtu_st.training.preparing import Prepared, prepare_run
 from youtu_st.training.preview import check_cut, check_masked
@@ -171,6 +172,7 @@ def _train(
     check_instructions(assembled.collator, prepared)
     check_masked(assembled.collator, prepared)
     check_cut(assembled.collator, prepared, say)
+    check_held_out(prepared, say)
     return replace(_run(assembled, prepared, record, last=last), before=before)
 
 
