@@ -51,6 +51,10 @@ class TrainingError(YoutuError, RuntimeError):
     """A training run that cannot come to any good, and was stopped."""
 
 
+class PeerError(TrainingError):
+    """Another process of the same training run has ended: what went wrong is its to say."""
+
+
 class OutOfMemoryError(YoutuError, MemoryError):
     """One text alone is more than the device's memory holds: the message names it."""
 

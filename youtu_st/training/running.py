@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import time
 import warnings
@@ -18,7 +19,7 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 from youtu_st.backends.quiet import quiet_host
 from youtu_st.disk import beside
 from youtu_st.encoder import Encoder
-from youtu_st.errors import NonFiniteError, TrainingError
+from youtu_st.errors import NonFiniteError, PeerError, TrainingError
 from youtu_st.loading import load
 from youtu_st.loading.weights import check_loaded
 from youtu_st.training.checkpoints import (
@@ -47,6 +48,10 @@ from youtu_st.training.trainer import Assembled, assemble
 
 CARD = "README.md"
 """A model's card, as the host names it."""
+
+
+_OF_PEERS = re.compile(r"\bgloo\b|NCCL|Connection (closed|reset)")
+"""In what PyTorch raises where another process is not there any more."""
 
 
 class TrainingInterrupted(KeyboardInterrupt):
@@ -225,6 +230,10 @@ def _run(assembled: Assembled, prepared: Prepared, record: Record, *, last: Path
             trainer.train(resume_from_checkpoint=None if last is None else str(last))
     except NonFiniteError as error:
         raise TrainingError(f"step {trainer.state.global_step + 1}: {error}") from error
+    except RuntimeError as error:
+        if get_world_size() > 1 and _OF_PEERS.search(str(error)):
+            raise PeerError("another process of this run has ended: what it has said tells why") from error
+        raise
     seconds = time.perf_counter() - start
     steps = trainer.state.global_step
     if assembled.interruption.stopped:
