@@ -143,8 +143,15 @@ class Registry(Generic[Spec]):
         name = str(model)
         is_there = is_directory(model)
         spec = None if is_there else self.by_hub_id(name)
-        if spec is None and (checkpoint is not None or not (is_there or is_hub_id(name))):
+        if spec is None and not (is_there or is_hub_id(name)):
             raise UnknownModelError(self.unknown(name))
+        if spec is None and checkpoint is not None:
+            what = "a directory" if is_there else "a hub id"
+            raise UnknownModelError(
+                f"{brief(name)} is {what}, which has weights of its own: leave the checkpoint "
+                f"{brief(str(checkpoint))} out, or give the name of the model that it is a checkpoint of "
+                f"({', '.join(self.names())}, or a .yaml file)"
+            )
         return spec
 
     def unknown(self, name: str) -> str:
