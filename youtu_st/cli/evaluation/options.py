@@ -42,9 +42,7 @@ Data = Annotated[
 ]
 ProfileName = Annotated[
     str | None,
-    typer.Option(
-        "--profile", metavar="NAME", help="published (where there is one), plain, or a .yaml file."
-    ),
+    typer.Option("--profile", metavar="NAME", help="published (where there is one), plain, or a .yaml file."),
 ]
 Strict = Annotated[
     bool, typer.Option("--strict", help="A task without an instruction of the authors is an error.")

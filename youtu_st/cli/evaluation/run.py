@@ -39,6 +39,10 @@ from youtu_st.cli.evaluation.options import (
     listed,
 )
 from youtu_st.cli.evaluation.progress import Progress
+from youtu_st.disk import cache_directory
+
+VECTORS = "evaluation"
+"""The folder of the cache that vectors are kept in."""
 
 if TYPE_CHECKING:
     from youtu_st.evaluation.benchmark.judging import Judgement
@@ -64,16 +68,14 @@ def run(
     ] = None,
     dimensions: Annotated[int | None, typer.Option(metavar="N", help="Cut vectors to this length.")] = None,
     weights: Annotated[
-        str | None, typer.Option(metavar="int8", help="Round the weights, with --backend openvino.")
+        str | None, typer.Option(metavar="int8", help="Round the weights; by OpenVINO.")
     ] = None,
-    backend: Annotated[str, typer.Option(metavar="NAME", help="torch or openvino.")] = "torch",
     device: Annotated[
         str | None, typer.Option(metavar="A,B", help="cpu, cuda, cuda:0,cuda:1; default: the best there is.")
     ] = None,
-    cache: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Where vectors are kept; default: OUT/vectors.")
-    ] = None,
-    cache_size: Annotated[str, typer.Option(metavar="SIZE", help="What they may take there.")] = "20G",
+    cache_size: Annotated[
+        str, typer.Option(metavar="SIZE", help="What vectors may take in the cache.")
+    ] = "20G",
     strict: Strict = False,
     rerank: Annotated[
         str | None,
@@ -131,7 +133,7 @@ def run(
         chosen,
         {
             "checkpoint": checkpoint,
-            "backend": backend,
+            "backend": "torch" if weights is None else "openvino",
             "weights": weights,
             "device": _device(device),
             "dimensions": dimensions,
@@ -140,7 +142,7 @@ def run(
         out=out,
         limit=limit,
         experiment={name: value for name, value in experiment.items() if value is not None},
-        cache=cache or out / "vectors",
+        cache=cache_directory() / VECTORS,
         cache_size=size,
     )
     _finish(judged, as_json)
