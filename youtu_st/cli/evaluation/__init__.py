@@ -6,7 +6,7 @@ import typer
 
 from youtu_st.cli.evaluation import chunks, plan, prompts, report, retrieval, run
 
-app = typer.Typer(rich_markup_mode=None, no_args_is_help=True)
+app = typer.Typer(rich_markup_mode=None, no_args_is_help=True, epilog=run.EXAMPLE)
 
 
 @app.callback()

@@ -39,7 +39,6 @@ from youtu_st.cli.evaluation.options import (
     listed,
 )
 from youtu_st.cli.evaluation.progress import Progress
-from youtu_st.disk import cache_directory
 
 VECTORS = "evaluation"
 """The folder of the cache that vectors are kept in."""
@@ -125,6 +124,7 @@ def run(
         profile=profile,
     )
     check_instructions(chosen, strict=strict)
+    from youtu_st.disk import cache_directory
     from youtu_st.evaluation.benchmark.plan import check_present
 
     check_present(chosen.planned)
@@ -145,7 +145,8 @@ def run(
         cache=cache_directory() / VECTORS,
         cache_size=size,
     )
-    _finish(judged, as_json)
+    as_published = limit is None and dimensions is None and weights is None
+    _finish(judged, as_json, chosen.filed if as_published else "")
 
 
 def _device(given: str | None) -> str | list[str] | None:
@@ -199,7 +200,7 @@ def _judged(
     )
 
 
-def _finish(judged: Judgement, as_json: bool) -> None:
+def _finish(judged: Judgement, as_json: bool, model: str = "") -> None:
     if as_json:
         told = [
             {**asdict(each), "counts": asdict(each.counts) if each.counts else None}
@@ -207,32 +208,40 @@ def _finish(judged: Judgement, as_json: bool) -> None:
         ]
         print_json({"folder": str(judged.folder), "revision": judged.revision, "tasks": told})
     else:
-        _print_outcomes(judged)
+        _print_outcomes(judged, model)
     if judged.failed:
         raise typer.Exit(1)
 
 
-def _print_outcomes(judged: Judgement) -> None:
-    numbers = ("score", "texts", "encoded", "seconds")
-    table = plain_table(("task", "measure", "split", "subset", *numbers), right=numbers)
+def _print_outcomes(judged: Judgement, model: str) -> None:
+    """The table of scores; beside them what was published of the model, where something was.
+
+    Args:
+        judged: What came of the run.
+        model: The name or hub id that published scores go by; ``""``: scores of other settings, or partial.
+    """
+    from youtu_st.evaluation.report.published import name_of, score_of
+
+    known = name_of(model)
+    rows = []
     for outcome in judged.outcomes:
         counts = outcome.counts
-        work = (
-            (f"{counts.texts:,}", f"{counts.encoded:,}", f"{outcome.seconds:,.0f}")
-            if counts
-            else ("", "0", "0")
-        )
+        work = [f"{counts.encoded:,}", f"{outcome.seconds:,.0f}"] if counts else ["0", "0"]
+        scores = [(split, *each) for split, subsets in outcome.subsets.items() for each in subsets.items()]
         if outcome.error is not None:
-            table.add_row(cell(outcome.task), cell("failed"), *[cell("")] * 6)
-            continue
-        first = True
-        for split, subsets in outcome.subsets.items():
-            for subset, score in subsets.items():
-                names = (outcome.task, outcome.measure) if first else ("", "")
-                table.add_row(
-                    *map(cell, (*names, split, subset, f"{score:.5f}", *(work if first else ("", "", ""))))
-                )
-                first = False
+            rows.append([outcome.task, "failed", *[""] * 7])
+        for number, (split, subset, score) in enumerate(scores):
+            told = score_of(known, outcome.task, split, subset, alone=len(scores) == 1)
+            beside = ["", ""] if told is None else [f"{told:.6f}", f"{score - told:+.6f}"]
+            names, cost = ([outcome.task, outcome.measure], work) if not number else (["", ""], ["", ""])
+            rows.append([*names, split, subset, f"{score:.6f}", *beside, *cost])
+    shown = [True] * 5 + [any(row[5] for row in rows)] * 2 + [True] * 2
+    titles = ("task", "measure", "split", "subset", "score", "published", "difference", "encoded", "seconds")
+    table = plain_table(
+        [title for title, is_shown in zip(titles, shown, strict=True) if is_shown], right=titles[4:]
+    )
+    for row in rows:
+        table.add_row(*(cell(value) for value, is_shown in zip(row, shown, strict=True) if is_shown))
     wide_console().print(table)
     encoded = sum(outcome.counts.encoded for outcome in judged.outcomes if outcome.counts)
     echo()

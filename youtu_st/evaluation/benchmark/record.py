@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -61,7 +61,7 @@ class Run:
 
     def write(self, folder: Path) -> None:
         """Put it beside the scores, whole or not at all."""
-        told = {**asdict(self), "written": datetime.now(UTC).isoformat(timespec="seconds")}
+        told = {**asdict(self), "written": datetime.now(timezone.utc).isoformat(timespec="seconds")}
         write_whole(folder / RUN, (json.dumps(told, ensure_ascii=False, indent=1) + "\n").encode())
 
 

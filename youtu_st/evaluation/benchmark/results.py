@@ -11,7 +11,7 @@ import os
 import platform
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +48,7 @@ def claimed(folder: Path) -> Iterator[None]:
             f"another run writes to {folder} now{_holder(folder)}: wait for it, or choose another --out"
         ) from error
     try:
-        since = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+        since = datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M:%S UTC")
         told = {"process": os.getpid(), "machine": platform.node(), "since": since}
         write_whole(folder / _HOLDER, json.dumps(told).encode())
         yield

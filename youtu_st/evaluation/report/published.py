@@ -115,6 +115,25 @@ def name_of(model: str) -> str:
     return next(found, "")
 
 
+def score_of(name: str, task: str, split: str, subset: str, *, alone: bool) -> float | None:
+    """What was published of a split and subset of a task; None: nothing.
+
+    Args:
+        name: A published model, see :func:`name_of`.
+        task: Of mteb.
+        split: Of the task.
+        subset: Of the task.
+        alone: Whether the task has no other, so that its mean is this one's score.
+    """
+    if not name:
+        return None
+    for one in models()[name].apart:
+        if (one.task, one.split, one.subset) == (task, split, subset):
+            return one.score
+    means = (tasks[task] for tasks in models()[name].benchmarks.values() if task in tasks)
+    return next(means, None) if alone else None
+
+
 def summary_of(name: str, benchmark: Benchmark) -> Summary | None:
     """A published model's scores of a benchmark, with the splits that the benchmark has; None without any."""
     model = models()[name]
