@@ -1,8 +1,8 @@
-"""mteb's tasks with sentence-transformers' own class, as mteb wraps it, and with ours: equal scores, seconds of each.
+"""mteb's tasks with sentence-transformers' own class, as mteb wraps it, and with ours: scores and seconds.
 
-Both have the same weights and mteb's own evaluators; data is read from here, and loaded before the clock starts.
-Turns are interleaved; a turn of ours keeps no vectors, and one more is run over the vectors that an earlier one
-kept. Scores must be equal to four digits, or the script fails.
+Both have the same weights and mteb's own evaluators; data is read from here, and loaded before the clock
+starts. Turns are interleaved; a turn of ours keeps no vectors, and one more is run over the vectors that an
+earlier one kept. Scores must be equal to four digits, or the script fails.
 
     python benchmarks/evaluation.py DATA [--turns 3] [--json PATH]
 
