@@ -43,10 +43,16 @@ def attention_of(encoder: Encoder) -> str | None:
 
 
 def blank_vector(encoder: Encoder) -> Blank:
-    """The vector that the model's own modules give a text without a character."""
+    """The vector that the model's own modules give a text without a character.
+
+    All zeros, and so a cosine of 0 with everything, where there is not one token: the tokenizer adds none, and
+    there is no prompt.
+    """
     import numpy as np
 
     def vector(role: str, prompt: str) -> Any:
+        if not encoder.tokenizer(prompt)["input_ids"]:
+            return np.zeros((1, encoder.dimension), dtype=np.float32)
         made = encoder.model.encode([""], prompt=prompt, convert_to_numpy=True, show_progress_bar=False)
         cut = np.asarray(made, dtype=np.float32)[:, : encoder.dimension]
         return cut / np.linalg.norm(cut, axis=1, keepdims=True)
