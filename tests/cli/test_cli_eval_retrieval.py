@@ -11,10 +11,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from checkpoints import cross_encoder_checkpoint
 from command import Result
 
 from youtu_st.cli.evaluation import retrieval, systems
 from youtu_st.encoder import Encoder
+from youtu_st.evaluation.retrieval.results import read_results
+from youtu_st.rerank import Reranker
 
 Run = Callable[..., Result]
 DOCUMENTS = {
@@ -131,6 +134,52 @@ def test_an_index_whose_passages_name_their_documents(data: Path, run: Run) -> N
     refused = run("eval", "retrieval", "own", "--index", "own.idx", "--compare", "factory=HNSW16")
     assert (refused.code, refused.out) == (2, "")
     assert "own.idx takes rerank=NAME alone" in refused.err
+
+
+def test_a_reranker_puts_what_was_found_into_order(data: Path, run: Run) -> None:
+    model = str(cross_encoder_checkpoint(data.parent / "cross-encoder"))
+    result = run(
+        "eval", "retrieval", "own", "--model", "minilm", "--compare", f"rerank={model}", "--out", "out"
+    )
+    assert result.code == 0, result.err
+    (saved,) = (data.parent / "out").glob("2-*.jsonl")
+    found = read_results(saved)
+    reranker = Reranker(model)
+    for query, documents in expected().items():
+        texts = [" ".join(DOCUMENTS[key]).strip() for key in documents]
+        ranked = reranker.rank(QUESTIONS[query][0], texts)
+        assert [key for key, _ in found.rankings[query]] == [documents[one.index] for one in ranked]
+    assert found.facts["reranker"] == model
+
+
+@pytest.mark.openvino
+def test_rounded_weights(data: Path, run: Run) -> None:
+    pytest.importorskip("openvino")
+    result = run(
+        "eval", "retrieval", "own", "--model", "minilm", "--compare", "weights=int8", "--json", "--out", "out"
+    )
+    assert result.code == 0, result.err
+    one, other = (read_results(path) for path in sorted((data.parent / "out").glob("*.jsonl")))
+    scores, rounded = (
+        np.array([dict(each.rankings["q1"])[key] for key in ("rhine", "mars")]) for each in (one, other)
+    )
+    assert 0 < np.abs(scores - rounded).max() < 0.05
+    assert other.facts["runtime"]["weights"] == "int8"
+    assert "weights" not in one.facts["runtime"]
+
+
+@pytest.mark.parametrize(
+    "setting", ["dimensions=385", "factory=IVF", "factory=IVF4,PQ7", "chunk_tokens=9999"]
+)
+@pytest.mark.usefixtures("data")
+def test_settings_that_the_model_cannot_have(run: Run, setting: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    encoder = Encoder.shared("minilm")
+    monkeypatch.setattr(systems, "load_encoder", lambda *_, **__: encoder)
+    before = encoder.totals
+    result = run("eval", "retrieval", "own", "--model", "minilm", "--compare", setting)
+    assert (result.code, result.out) == (2, "")
+    assert result.err.count("\n") == 1
+    assert encoder.totals == before  # nothing was encoded
 
 
 @pytest.fixture

@@ -134,8 +134,8 @@ def _show_power(base: Judged, queries: int) -> None:
     if (least := smallest_difference(base.values[MAIN])) is not None:
         echo()
         echo(
-            f"{_queries(queries)} show a difference of {least:.3f} {MAIN} in four of five cases, where two "
-            "systems' scores correlate by one half; of smaller ones the more, the more they correlate"
+            f"{_queries(queries)} show a difference of {least:.3f} {MAIN} in four of five cases, if the scores "
+            "of two systems correlate by one half; --compare tells it of two systems"
         )
 
 
@@ -154,7 +154,7 @@ def _show_comparisons(judged: Sequence[Judged], comparisons: Sequence[Comparison
             f"{each.adjusted:.4f}",
             f"{each.won:,}",
             f"{each.lost:,}",
-            "" if each.smallest is None else f"{each.smallest:.3f}",
+            f"{each.smallest:.3f}" if each.smallest else "",
             each.verdict,
         )
         table.add_row(*map(cell, row))

@@ -82,7 +82,7 @@ class Systems:
 
     def __init__(self, data: RetrievalData, base: System, options: Options) -> None:
         self._data, self._base, self._options = data, base, options
-        self._encoders: dict[tuple[str, str | None], Encoder] = {}
+        self._encoders: dict[tuple[str, str | None, bool], Encoder] = {}
         self._encoded: dict[tuple[str, str | None, int | None], Encoded] = {}
         self._files: dict[str, Results] = {}
         self._first: Mapping[str, Ranking] = {}
@@ -111,9 +111,9 @@ class Systems:
 
     def _check_settings(self, others: Sequence[System]) -> None:
         from youtu_st.corpus import passage_tokens
+        from youtu_st.evaluation.retrieval.dense import check_length
         from youtu_st.evaluation.retrieval.settings import read_setting
         from youtu_st.index.vectors import VectorTable
-        from youtu_st.inputs import check_dimensions
 
         for other in others:
             if other.kind != "setting":
@@ -127,11 +127,9 @@ class Systems:
                     "--model"
                 )
             if self._base.kind == "model" and given != [_ON_AN_INDEX]:
-                encoder = self._encoder(self._base.text)
-                if setting.dimensions is not None:
-                    lengths = range(1, encoder.dimension + 1)
-                    check_dimensions(setting.dimensions, lengths, encoder.model_name)
-                VectorTable(setting.factory or "Flat", setting.dimensions or encoder.dimension)
+                encoder = self._encoder(self._base.text, setting.weights)
+                size = check_length(setting.dimensions or encoder.dimension, encoder.dimension)
+                VectorTable(setting.factory or "Flat", size)
                 if setting.chunk_tokens is not None:
                     passage_tokens(encoder, setting.chunk_tokens)
 
@@ -187,7 +185,7 @@ class Systems:
             encoded = encoded.cut(setting.dimensions)
         find = encoded.find(setting.factory or "Flat")
         found = search(self._data, find, ignore_identical=self._options.ignore_identical)
-        return found, {"model": encoder.model_name, "fingerprint": encoder.fingerprint}
+        return found, _facts(encoder)
 
     def _of_index(self, path: Path) -> tuple[Mapping[str, Ranking], dict[str, Any]]:
         from youtu_st.evaluation.retrieval.searching import search
@@ -207,12 +205,7 @@ class Systems:
                 document_key=self._options.document_key,
                 ignore_identical=self._options.ignore_identical,
             )
-        return found, {
-            "index": str(path),
-            "factory": manifest.factory,
-            "model": manifest.model,
-            "fingerprint": manifest.fingerprint,
-        }
+        return found, {"index": str(path), "factory": manifest.factory, **_facts(encoder)}
 
     def _reranked(
         self, name: str, rankings: Mapping[str, Ranking]
@@ -245,7 +238,7 @@ class Systems:
         return self._encoded[key]
 
     def _encoder(self, name: str, weights: str | None = None, *, split: bool = False) -> Encoder:
-        key = (name, f"{weights}{split}")
+        key = (name, weights, split)
         if key not in self._encoders:
             self._encoders[key] = load_encoder(
                 absolute_model(name),
@@ -261,6 +254,11 @@ class Systems:
         return name == self._base.text or (
             self._base.kind == "index" and name == _manifest(Path(self._base.text).expanduser()).model
         )
+
+
+def _facts(encoder: Encoder) -> dict[str, Any]:
+    runtime = dict(encoder.runtime)
+    return {"model": encoder.model_name, "fingerprint": encoder.fingerprint, "runtime": runtime}
 
 
 def _split(data: RetrievalData, encoder: Encoder, tokens: int) -> Passages:

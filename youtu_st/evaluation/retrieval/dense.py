@@ -66,9 +66,7 @@ class Encoded:
         Raises:
             InputError: If they have not so many.
         """
-        most = self.documents.shape[1]
-        if not 1 <= dimensions <= most:
-            raise InputError(f"dimensions must be from 1 to {most}, not {dimensions}")
+        check_length(dimensions, self.documents.shape[1])
         cut = [
             unit_rows(each[:, :dimensions], (len(each), dimensions), "vectors")
             for each in (self.documents, self.queries)
@@ -95,6 +93,17 @@ class Encoded:
             return [[Found(self.ids[key], score) for score, key in hits] for hits in found]
 
         return find
+
+
+def check_length(dimensions: int, most: int) -> int:
+    """The length that vectors are cut to, whether or not the model was trained for it: that is judged.
+
+    Raises:
+        InputError: If they are shorter than that.
+    """
+    if not 1 <= dimensions <= most:
+        raise InputError(f"dimensions must be from 1 to {most}, as the model has them, not {dimensions}")
+    return dimensions
 
 
 def encode(
