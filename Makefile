@@ -7,7 +7,7 @@ STANDARD = tests/adapters/langchain/test_langchain_standard_embeddings.py \
 PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal
 EVERYWHERE = not openvino and not notebooks and not bench  # tests that need no extra but `test`
 
-.PHONY: demo dev test test-slow test-openvino test-notebooks test-bench lint docs docs-figures bench notebooks clean
+.PHONY: demo dev test test-slow test-openvino test-notebooks test-bench eval-quick lint docs docs-figures bench notebooks clean
 .DEFAULT_GOAL := demo
 .NOTPARALLEL:
 
@@ -42,6 +42,10 @@ test-notebooks: $(VENV)/.ready-test $(VENV)/.ready-notebooks  ## the notebooks, 
 test-bench: $(VENV)/.ready-test $(VENV)/.ready-bench  ## a benchmark from end to end, and its plot
 	$(BIN)/python -m pytest -m bench
 
+eval-quick: $(VENV)/.ready-minilm $(VENV)/.ready-eval  ## five published figures of MiniLM, through mteb's evaluators
+	test -d ../shared/data || { echo "../shared/data is not there: the public data sets are not part of this repository"; exit 1; }
+	HF_HUB_OFFLINE=1 $(BIN)/youtu-st eval run --model minilm --data ../shared/data --languages eng,zho --out .eval-quick
+
 lint: $(VENV)/.ready-lint  ## style, types, arrows between rooms, dependencies
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -67,5 +71,5 @@ notebooks: $(VENV)/.ready-notebooks  ## run them, and write them back with their
 	$(BIN)/python notebooks/run.py
 
 clean:  ## everything that the other targets made
-	rm -rf $(VENV) .demo site .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis build dist
+	rm -rf $(VENV) .demo .eval-quick site .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis build dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

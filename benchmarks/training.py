@@ -2,6 +2,7 @@
 
     python benchmarks/training.py DATA OUT [--quick]
     python benchmarks/training.py DATA OUT --speed [--quick]    time and memory, see finetuning/speed.py
+    python benchmarks/training.py DATA OUT --plot FILE.svg      figures along the steps, of one seed
 
 The student is all-MiniLM-L6-v2 cut to its first three layers. It is trained on STS Benchmark's training
 pairs, SciFact's training queries and questions of SQuAD from DATA: on retrieval alone, on pairs alone, with
@@ -21,6 +22,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from finetuning import curves
 from finetuning.arms import ARMS, Settings, train
 from finetuning.data import Files, prepare
 from finetuning.speed import speed
@@ -102,11 +104,20 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     parser.add_argument("--quick", action="store_true", help="one seed")
     parser.add_argument("--speed", action="store_true", help="measure time and memory, and nothing else")
+    parser.add_argument("--plot", type=Path, metavar="FILE", help="measure along the steps, and draw")
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
     if arguments.speed:
         for line in speed(arguments.data, arguments.out, quick=arguments.quick):
             print(line, flush=True)
+        return
+    if arguments.plot:
+        student = arguments.out / "student"
+        if not student.exists():
+            cut(student)
+        settings = Settings(LEARNING_RATE, TEMPERATURE, SEEDS[0])
+        files = prepare(arguments.data, arguments.out)
+        curves.draw(list(curves.measured(files, student, settings, arguments.out)), arguments.plot)
         return
     seeds = SEEDS[:1] if arguments.quick else SEEDS
     lines = list(measured(prepare(arguments.data, arguments.out), arguments.out, seeds))

@@ -25,7 +25,7 @@ from youtu_st.modules import fingerprint
 from youtu_st.modules.settings import check_prompts, lengths_of, prompts_for, reader_of
 from youtu_st.protocol import Role, Vectors
 from youtu_st.protocol import TextEncoder as TextEncoder
-from youtu_st.spec.model import MODELS
+from youtu_st.spec.model import MODELS, ModelSpec
 
 BLOCK_TEXTS = 1024
 """Texts of a stream that are encoded together."""
@@ -37,8 +37,8 @@ class Encoder(LoadedModel):
     Safe to call from many threads. Vectors are float32 rows of unit length, in input order.
 
     Args:
-        model: A name that ``youtu-st models`` lists, a directory, a hub id, a spec's YAML file, or a loaded
-            ``SentenceTransformer``.
+        model: A name that ``youtu-st models`` lists, a directory, a hub id, a spec's YAML file, a
+            :class:`~youtu_st.spec.model.ModelSpec`, or a loaded ``SentenceTransformer``.
         checkpoint: Weights for a name or a YAML file, see :func:`youtu_st.load`.
         backend: What runs the network: ``torch``, or ``openvino`` (a CPU's, see :func:`youtu_st.load`).
         weights: ``int8``: weights rounded to eight bits, with ``openvino``.
@@ -71,6 +71,7 @@ class Encoder(LoadedModel):
 
     _host = SentenceTransformer
     _registry = MODELS
+    _specs = (ModelSpec,)
     _remedy = (
         "move or cast it with its own .to(...), set its own .prompts and .max_seq_length, and give "
         "split_special_tokens to youtu_st.load"
@@ -80,7 +81,7 @@ class Encoder(LoadedModel):
 
     def __init__(
         self,
-        model: str | Path | SentenceTransformer,
+        model: str | Path | ModelSpec | SentenceTransformer,
         *,
         checkpoint: str | Path | None = None,
         backend: Backend = "torch",
@@ -125,7 +126,7 @@ class Encoder(LoadedModel):
         self._allowed = lengths_of(self.model)
         self._dimension = self._size(dimensions)
 
-    def _load(self, name: str | Path, settings: Mapping[str, Any]) -> SentenceTransformer:
+    def _load(self, name: str | Path | ModelSpec, settings: Mapping[str, Any]) -> SentenceTransformer:
         return load(name, **settings)
 
     def _check_loaded(self, model: SentenceTransformer) -> None:
@@ -135,14 +136,14 @@ class Encoder(LoadedModel):
         return preprocessor_for(self.model)
 
     @classmethod
-    def fastest(cls, model: str | Path, **settings: Any) -> Encoder:
+    def fastest(cls, model: str | Path | ModelSpec, **settings: Any) -> Encoder:
         """The encoder in the fastest backend and dtype that keep its vectors on this machine.
 
         Measured on first use, which loads the model once for each way, and remembered:
         see :func:`youtu_st.backends.fastest.fastest`.
 
         Args:
-            model: A name, a directory, a hub id or a YAML file.
+            model: A name, a directory, a hub id, a YAML file or a spec.
             **settings: As for :class:`Encoder`, but for ``backend``, ``dtype`` and ``weights``.
         """
         return fastest(cls, model, settings)[0]

@@ -51,6 +51,10 @@ class TrainingError(YoutuError, RuntimeError):
     """A training run that cannot come to any good, and was stopped."""
 
 
+class PeerError(TrainingError):
+    """Another process of the same training run has ended: what went wrong is its to say."""
+
+
 class OutOfMemoryError(YoutuError, MemoryError):
     """One text alone is more than the device's memory holds: the message names it."""
 
@@ -205,6 +209,11 @@ def in_one_line(what: str, error: BaseException | str) -> str:
             "(--trust-remote-code on the command line)"
         )
     return f"{what}: {printable(reason[:200])}"
+
+
+def counted(number: int, noun: str) -> str:
+    """A number with its noun: ``1 file``, ``1,024 files``."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def did_you_mean(name: object, known: Iterable[str], *, most: int = 1, cutoff: float = 0.6) -> str:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from transformers import get_linear_schedule_with_warmup, set_seed
+from transformers import TrainerCallback, get_linear_schedule_with_warmup, set_seed
 
 import youtu_st
 from finetuning.data import Files
@@ -21,6 +22,8 @@ BATCH, LENGTH = 64, 40
 MIXED = "CoDiEmb's losses, mixed batches"
 ONE = "one InfoNCE, mixed"
 ARMS = ("IR only", "STS only", ONE, MIXED, "CoDiEmb")
+Watch = Callable[[int, Any], None]
+"""Takes the number of steps that are done, and the model."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +35,20 @@ class Settings:
     seed: int
 
 
-def train(arm: str, student: Path, files: Files, settings: Settings, out: Path) -> Any:
+class _Watching(TrainerCallback):
+    """Hands the model on after every step."""
+
+    def __init__(self, watch: Watch) -> None:
+        self._watch = watch
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Hand it on."""
+        self._watch(state.global_step, kwargs["model"])
+
+
+def train(
+    arm: str, student: Path, files: Files, settings: Settings, out: Path, watch: Watch | None = None
+) -> Any:
     """A student trained one way; its checkpoints and log are in ``out``."""
     together = f"{files.retrieval},{files.pairs}"
     data = {"IR only": files.retrieval, "STS only": str(files.pairs), ONE: str(files.one)}.get(arm, together)
@@ -43,9 +59,11 @@ def train(arm: str, student: Path, files: Files, settings: Settings, out: Path) 
         prepared = prepare_run(_recipe(student, data, settings, "train.epochs=9", f"train.max_steps={steps}"))
     model = youtu_st.load(student, device="cpu")
     if arm == MIXED:
-        return _mixed(model, prepared, settings, out)
+        return _mixed(model, prepared, settings, out, watch)
     set_seed(settings.seed)
     assembled = assemble(prepared, model, out, print)
+    if watch is not None:
+        assembled.trainer.add_callback(_Watching(watch))
     assembled.trainer.train()
     return model.eval()
 
@@ -70,7 +88,7 @@ def _recipe(student: Path, data: str, settings: Settings, *further: str) -> Any:
     return load_recipe("codiemb", changes)
 
 
-def _mixed(model: Any, prepared: Prepared, settings: Settings, out: Path) -> Any:
+def _mixed(model: Any, prepared: Prepared, settings: Settings, out: Path, watch: Watch | None) -> Any:
     """Every batch has rows of all data sets in proportion; each row has its task's loss."""
     set_seed(settings.seed)
     collator = assemble(prepared, model, out, print).collator
@@ -106,4 +124,6 @@ def _mixed(model: Any, prepared: Prepared, settings: Settings, out: Path) -> Any
         optimizer.step()
         schedule.step()
         optimizer.zero_grad()
+        if watch is not None:
+            watch(step + 1, model)
     return model.eval()

@@ -31,6 +31,8 @@ COMMANDS = [
     ["index", "build"],
     ["index", "search"],
     ["index", "info"],
+    ["index", "check"],
+    ["index", "stats"],
     ["train"],
     ["fuse"],
     ["data"],
@@ -38,8 +40,19 @@ COMMANDS = [
     ["data", "check"],
     ["data", "mine"],
     ["data", "score"],
+    ["data", "synth"],
+    ["eval"],
+    ["eval", "prompts"],
+    ["eval", "plan"],
+    ["eval", "run"],
+    ["eval", "report"],
+    ["eval", "retrieval"],
+    ["eval", "chunks"],
 ]
-WRITING = (["train"], ["fuse"], ["convert"], ["encode"], ["build"], ["mine"], ["score"])
+WRITING = (["train"], ["fuse"], ["convert"], ["encode"], ["build"], ["mine"], ["score"], ["synth"])
+WRITING += (["run"], ["report"], ["retrieval"])
+MANY = {"encode": 11, "build": 12, "mine": 11, "synth": 11, "retrieval": 18, "run": 20, "plan": 12}
+"""Options of commands that have more than nine."""
 HEAVY = {"torch", "transformers", "sentence_transformers", "faiss", "tokenizers", "pandas", "scipy"}
 
 
@@ -51,7 +64,7 @@ def test_every_command_has_an_example_and_few_options(run: Run, command: list[st
     assert example is not None
     assert example[1].startswith(" ".join(["youtu-st", *command]))
     options = set(re.findall(r"^  (?:-h, )?(-{1,2}[\w-]+)", result.out, flags=re.MULTILINE)) - {"--help"}
-    assert len(options) <= (11 if command[-1:] in (["encode"], ["build"], ["mine"]) else 9)
+    assert len(options) <= MANY.get("".join(command[-1:]), 9)
     assert ("--out" in options) == (command[-1:] in WRITING)
     assert run(*command, "-h").out == result.out
 
@@ -141,9 +154,11 @@ def test_every_argument_that_is_a_model_is_completed() -> None:
                     found[f"{prefix}{name} {parameter.name}"] = offered
     embedding, reranker = set(names("models")), set(names("rerankers"))
     commands = ("convert", "encode", "tokens", "verify", "index build", "index search", "index check")
-    commands += ("data check", "data mine")
+    commands += ("data check", "data mine", "data synth")
+    commands += ("eval prompts", "eval plan", "eval run", "eval retrieval", "eval chunks")
     wanted = {f"{command} model": embedding for command in commands}
-    assert found == wanted | {"rerank model": reranker, "index search rerank": reranker}
+    rerankers = ("rerank model", "index search rerank", "eval run rerank")
+    assert found == wanted | dict.fromkeys(rerankers, reranker)
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

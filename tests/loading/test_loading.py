@@ -20,7 +20,7 @@ from youtu_st.modules import checks
 CASES = [("youtu", "bpe-bos"), ("qwen2", "bpe-bos-eos"), ("bert", "wordpiece")]
 
 
-@pytest.mark.parametrize("boundary", ["offsets", "token_count"])
+@pytest.mark.parametrize("boundary", ["offsets", "token_count", "prompt_length"])
 @pytest.mark.parametrize(("architecture", "tokenizer"), CASES)
 def test_saved_models_load_everywhere_with_the_same_vectors(
     checkpoint, spec_file, tmp_path, architecture, tokenizer, boundary

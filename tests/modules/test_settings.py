@@ -67,7 +67,9 @@ def test_a_field_of_the_module_is_written_once(checkpoint, spec_file, tmp_path):
 
 def test_the_module_checks_its_fields(checkpoint):
     raw = checkpoint("qwen2", "bpe-bos")
-    with pytest.raises(SpecError, match="field 'boundary': .*'offsets' or 'token_count', got 'tokens'"):
+    with pytest.raises(
+        SpecError, match="field 'boundary': .*'offsets', 'token_count' or 'prompt_length', got 'tokens'"
+    ):
         InstructionTransformer(str(raw), boundary="tokens")
     with pytest.raises(SpecError, match="field 'template': must contain {instruction} exactly once"):
         InstructionTransformer(str(raw), template="Query:")

@@ -65,6 +65,28 @@ def test_every_published_string_is_there():
     assert both_sides("qzhou-embedding") == want
 
 
+def test_the_table_of_qwen3():
+    """As it was copied; documents of retrieval bare but where it has a side for passages."""
+    claim = "Given a claim, find documents that refute the claim"
+    assert instructions.for_task("Qwen/Qwen3-Embedding-4B", "ArguAna") == TaskInstruction(
+        "ArguAna", claim, claim
+    )
+    assert instructions.for_task("qwen3-embedding-8b", "NFCorpus").document == ""
+    t2 = instructions.for_task("qwen3-embedding-8b", "T2Reranking")
+    assert t2.document == t2.query
+    if not REFERENCE.is_dir():
+        pytest.skip("../shared/reference is not there: the published tables are not part of this repository")
+    copied = json.loads((REFERENCE / "qwen3_task_instructions.json").read_text("utf-8"))
+    table, told = instructions.load_table("qwen3-embedding"), both_sides("qwen3-embedding-0.6b")
+    assert (table.source, list(table.added_by_copy)) == (copied["source"], copied["added_by_copy"])
+    assert instructions.template("qwen3-embedding-0.6b") == copied["template"]
+    wanted = {task: t if isinstance(t, str) else t["query"] for task, t in copied["tasks"].items()}
+    assert {task: query for task, (query, _) in told.items()} == wanted
+    both = {task for task, t in copied["tasks"].items() if isinstance(t, dict)}
+    assert both <= {task for task, (query, document) in told.items() if query == document}
+    assert {document for query, document in told.values() if document != query} == {""}
+
+
 def both_sides(model: str) -> dict[str, tuple[str, str]]:
     told = [instructions.for_task(model, task) for task in instructions.tasks(model)]
     return {one.task: (one.query, one.document) for one in told}
@@ -111,10 +133,12 @@ def test_what_there_is_not_is_one_clear_line():
         instructions.for_task("youtu-embedding", "?")
     with pytest.raises(
         InputError,
-        match="no instructions for tasks were published for qwen3-embedding-4b, as they were for qzhou-embedding, "
+        match="published for multilingual-e5-large-instruct, as they were for qwen3-embedding-0.6b, .*, "
         "youtu-embedding, youtu-embedding-script; pass a description of your task.*instruction='Given",
     ):
-        instructions.for_task("Qwen/Qwen3-Embedding-4B", "T2Retrieval")
+        instructions.for_task("intfloat/multilingual-e5-large-instruct", "T2Retrieval")
+    with pytest.raises(InputError, match="no table of instructions 'qwen3'. Did you mean 'qwen3-embedding'"):
+        instructions.load_table("qwen3")
     with pytest.raises(InputError, match="for minilm, .*; it takes none"):
         instructions.tasks("minilm")
     with pytest.raises(InputError, match="variant must be one of 'readme', 'usage', .*or None .*not 'paper'"):
@@ -130,7 +154,7 @@ def test_what_there_is_not_is_one_clear_line():
 def test_tables_name_models_that_there_are_once_each():
     paths = (configs_directory() / "instructions").glob("*.json")
     named = [model for path in paths for model in json.loads(path.read_text("utf-8"))["models"]]
-    assert len(named) == 3
+    assert len(named) == 6
     assert sorted(named) == sorted(set(named) & set(known_models()))
     assert all(load_spec(name).template for name in named)
 

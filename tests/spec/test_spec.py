@@ -139,7 +139,7 @@ def test_a_spec_is_frozen():
     [
         ({"pooling": "maen"}, "field 'pooling': .*'masked_mean', 'mean', 'last_token' or 'cls', got 'maen'"),
         ({"attention": "both"}, "field 'attention': .*'causal' or 'bidirectional'"),
-        ({"boundary": "token-count"}, "field 'boundary': .*'offsets' or 'token_count'"),
+        ({"boundary": "token-count"}, "field 'boundary': .*'offsets', 'token_count' or 'prompt_length'"),
         ({"dimension": "384"}, "field 'dimension': .*integer, got '384'"),
         ({"dimension": 0}, "field 'dimension': .*greater than 0"),
         ({"normalise": True}, "unknown field 'normalise' \\(did you mean 'normalize'\\? allowed: .*pooling"),

@@ -123,7 +123,7 @@ def test_fewer_rows_than_a_batch_count_pairs_of_sts(make: Make) -> None:
     finding = found(path, batch_size=2)["fewer rows than a batch"]
     assert (finding.level, finding.examples) == (
         "error",
-        (f"{path}: 1 rows of the task 'ir', and a batch has 2",),
+        (f"{path}: 1 row of the task 'ir', and a batch has 2",),
     )
     assert found(path, batch_size=3)["fewer rows than a batch"].count == 2
 

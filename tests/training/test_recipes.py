@@ -57,6 +57,27 @@ def test_any_field_can_be_changed() -> None:
     assert recipe.tasks == load_recipe("codiemb").tasks
 
 
+@pytest.mark.parametrize(
+    "path", ["a #b.jsonl", "a: b.jsonl", "*.jsonl", "@x", "2024", "[1].jsonl", "yes", "it's.jsonl", "{a"]
+)
+def test_paths_are_taken_to_the_letter(path: str) -> None:
+    changes = [
+        f"{name}={path}" for name in ("data", "evaluation.data", "model", "checkpoint", "train.deepspeed")
+    ]
+    recipe = load_recipe("codiemb", changes)
+    assert [file.path for file in (*recipe.data, *recipe.evaluation.data)] == [path, path]
+    assert (recipe.model, recipe.checkpoint, recipe.train.deepspeed) == (path, path, path)
+    both = load_recipe("codiemb", [f"data={path}, other.jsonl"])
+    assert [file.path for file in both.data] == [path, "other.jsonl"]
+
+
+@pytest.mark.parametrize("quote", ["'", '"'])
+def test_paths_may_be_quoted_or_listed_as_in_yaml(quote: str) -> None:
+    recipe = load_recipe("codiemb", [f"model={quote}a #b{quote}", f"data=[{quote}a, #b.jsonl {quote}]"])
+    assert (recipe.model, recipe.data[0].path) == ("a #b", "a, #b.jsonl ")
+    assert load_recipe("codiemb", ["model=minilm", "model=null", "data=a", "data="]) == load_recipe("codiemb")
+
+
 def test_a_file_of_ones_own(tmp_path: Path) -> None:
     path = tmp_path / "mine.yaml"
     path.write_text("name: mine\ntrain: {epochs: 2}\ntasks: {sts: {loss: cosent}}\n")
@@ -75,6 +96,12 @@ def test_a_file_of_ones_own(tmp_path: Path) -> None:
         ),
         ("train.schedule=linea", "did you mean 'linear'?"),
         ("train.epochs=0", "field 'train.epochs': input should be greater than 0"),
+        ("train.epochs=1e300", "field 'train.epochs': input should be less than or equal to 100000"),
+        ("lora={r: 1000000000}", "field 'lora.r': input should be less than or equal to 4096"),
+        ("train.workers=1000000", "field 'train.workers': input should be less than or equal to 256"),
+        ("data={path: a, weight: 1e-320}", "field 'data.0.weight': input should be greater than"),
+        ("data={path: a, scores: [-1e308, 1e308]}", "scores are too far apart"),
+        ("data=a.jsonl,,b.jsonl", "field 'data': between two commas there is no file"),
         ("train.learning_rate=fast", "field 'train.learning_rate'"),
         ("train.workers=1.5", "field 'train.workers'"),
         ("tasks.sts={pearson: 0, rank_kl: 0, pro: 0}", "pearson, rank_kl and pro are all 0"),

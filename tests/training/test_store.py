@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from rows import classes, pairs, questions, write
 
 from youtu_st.errors import InputError
 from youtu_st.training.data import store
-from youtu_st.training.data.rows import Row, RowError, Text
+from youtu_st.training.data.rows import LONGEST, Row, RowError, Text, read_rows
 from youtu_st.training.data.store import key, prepare, scale_of
 
 
@@ -117,3 +118,29 @@ def test_memory_does_not_grow_with_the_texts(tmp_path: Path) -> None:
         [sys.executable, "-c", program, str(path)], capture_output=True, text=True, check=True
     )
     assert float(done.stdout) < 100
+
+
+def test_a_line_is_read_no_further_than_a_row_may_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write(tmp_path / "rows.jsonl", rows := questions(3))
+    first, second, third = path.read_bytes().splitlines(keepends=True)
+    monkeypatch.setattr("youtu_st.training.data.rows.LONGEST", 1000)
+    for long in (b"x" * 1001 + b"\n", b"x" * 5000 + b"\n", b" " * 2000 + b"\n"):
+        path.write_bytes(first + long + second + third + long[:-1])
+        found = dict(read_rows(path))
+        assert [found[1], found[3], found[4]] == rows
+        for line in (2, 5):
+            assert str(found[line]) == f"{path}, line {line}: more than 0 MiB in a line: that is no row"
+    path.write_bytes(first + b"x" * 999 + b"\n" + second)
+    assert "not valid JSON" in str(dict(read_rows(path))[2])
+
+
+def test_memory_does_not_grow_with_a_line(tmp_path: Path) -> None:
+    path = tmp_path / "long.jsonl"
+    with path.open("wb") as file:
+        file.truncate(8 * LONGEST)  # of NULs, and none of them on disk
+    tracemalloc.start()
+    with pytest.raises(RowError, match="long.jsonl, line 1: more than 64 MiB in a line: that is no row"):
+        prepare(path)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 4 * LONGEST

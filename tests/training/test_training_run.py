@@ -252,7 +252,7 @@ def test_weights_that_do_not_move_stop_the_run(tiny: Path, files: dict[str, Path
 def test_what_cannot_be_in_force_is_an_error(tiny: Path, files: dict[str, Path], tmp_path: Path) -> None:
     if torch.cuda.device_count() > 1:
         pytest.skip("there are several GPUs here")
-    with pytest.raises(TrainingError, match=r"train.fsdp needs several GPUs, and there are [01] here"):
+    with pytest.raises(TrainingError, match=r"train.fsdp needs several GPUs, and this machine has [01]"):
         run(tmp_path / "fsdp", recipe(tiny, files, "train.fsdp=full_shard"))
     with pytest.raises(InputError, match="train.precision=fp16 is for a GPU"):
         run(tmp_path / "half", recipe(tiny, files, "train.precision=fp16", "train.device=cpu"))

@@ -94,7 +94,7 @@ def test_data_that_is_not_there_or_something_else(right, tmp_path):
     path = data_in(tmp_path, []) / "stsbenchmark" / "sts-test.csv"
     for content in ("a\tb\n", "g\tf\ty\t1\tmuch\ta\tb\n"):
         path.write_text(content)
-        with pytest.raises(InputError, match=r"sts-test\.csv is no table of scored sentence pairs"):
+        with pytest.raises(InputError, match=r"sts-test\.csv: there is no pair in it"):
             run_figures(encoder, spec, tmp_path)
 
 

@@ -23,6 +23,7 @@ ODD = ["a\u200bb\u3000\u202e\tc", "<eos><bos>", "�", "long " * 60]
     [
         ("bpe-bos", {}),
         ("bpe-bos", {"boundary": "token_count"}),
+        ("bpe-bos-eos", {"boundary": "prompt_length", "split_special_tokens": True}),
         ("bpe-bos-eos", {"split_special_tokens": True, "special_tokens": "include"}),
         ("bpe-eos", {"pooling": "last_token", "eos": True}),
         ("bpe-bos", {"pooling": "cls", "bos": True}),

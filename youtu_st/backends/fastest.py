@@ -21,7 +21,7 @@ from youtu_st.backends.device import Dtype, available, split_devices
 from youtu_st.backends.trials import Progress, Trial, candidates, run_trials
 from youtu_st.errors import InputError
 from youtu_st.protocol import TextEncoder
-from youtu_st.spec.model import MODELS
+from youtu_st.spec.model import MODELS, ModelSpec
 
 MIN_COSINE = 0.9995
 """Least cosine to torch in float32, over all probe texts and both roles, that a faster way must keep."""
@@ -72,7 +72,7 @@ class FastChoice:
 
 def fastest(
     make: Callable[..., Made],
-    model: str | Path,
+    model: str | Path | ModelSpec,
     settings: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
 ) -> tuple[Made, FastChoice]:
@@ -104,7 +104,7 @@ def fastest(
     file = _file(model, settings, device)
 
     def load(choice: FastChoice) -> Made:
-        tell(f"loading {model}: {choice.backend} {choice.dtype} ...")
+        tell(f"loading {MODELS.canonical_name(model)}: {choice.backend} {choice.dtype} ...")
         return make(model, **settings, **choice.settings)
 
     remembered = _read(file)
@@ -113,7 +113,7 @@ def fastest(
         encoder = load(choice)
         if encoder.fingerprint == fingerprint:
             return encoder, choice
-        log.info("%s is not the model that was measured: measuring again", model)
+        log.info("%s is not the model that was measured: measuring again", MODELS.canonical_name(model))
         del encoder
     ways = candidates(device)
     trials = run_trials(make, model, settings, ways, tell) if len(ways) > 1 else ()
@@ -141,9 +141,9 @@ def _check(model: Any, settings: Mapping[str, Any]) -> None:
         )
 
 
-def _file(model: str | Path, settings: Mapping[str, Any], device: str) -> Path:
+def _file(model: str | Path | ModelSpec, settings: Mapping[str, Any], device: str) -> Path:
     """Where the choice for a model, settings, this machine and these releases is kept."""
-    parts = [MODELS.canonical_name(model), settings, device, _processor(device), _versions()]
+    parts = [MODELS.key(model), settings, device, _processor(device), _versions()]
     digest = hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
     return disk.cache_directory() / "fast" / f"{digest[:16]}.json"
 

@@ -20,6 +20,7 @@ from youtu_st.backends.openvino import native_dtypes
 from youtu_st.errors import YoutuError
 from youtu_st.probes import lowest_cosine
 from youtu_st.protocol import TextEncoder, Vectors
+from youtu_st.spec.model import MODELS, ModelSpec
 
 Way = tuple[Backend, Dtype]
 Progress = Callable[[str], None]
@@ -68,7 +69,7 @@ def candidates(device: str) -> list[Way]:
 
 def run_trials(
     make: Callable[..., TextEncoder],
-    model: str | Path,
+    model: str | Path | ModelSpec,
     settings: Mapping[str, Any],
     ways: list[Way],
     progress: Progress,
@@ -91,8 +92,9 @@ def run_trials(
     trials: list[Trial] = []
     texts: list[str] = []
     expected: Vectors | None = None
+    name = MODELS.canonical_name(model)
     for backend, dtype in ways:
-        progress(f"measuring the fastest of {len(ways)} ways to run {model}: {backend} {dtype} ...")
+        progress(f"measuring the fastest of {len(ways)} ways to run {name}: {backend} {dtype} ...")
         run = {**settings, "truncation": "ignore", "unknown": "ignore", "backend": backend, "dtype": dtype}
         try:
             texts, vectors, speed = _measure(make(model, **run), texts)

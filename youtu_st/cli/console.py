@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from youtu_st.errors import YoutuError, printable
+from youtu_st.errors import YoutuError, counted, printable
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -96,7 +96,7 @@ def one_line(message: str) -> str:
 
 def count(number: int, noun: str) -> str:
     """A number with its noun: ``1 file``, ``1,024 files``."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+    return counted(number, noun)
 
 
 def print_json(value: Any) -> None:

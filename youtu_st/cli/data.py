@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from youtu_st.cli import data_synth
 from youtu_st.cli.console import (
     Checkpoint,
     TrustRemoteCode,
@@ -226,6 +227,9 @@ def score(
     if done.replaced:
         say("note", f"replaced the scores of {count(done.replaced, 'row')}")
     print_scored(done, out, as_json=as_json)
+
+
+app.command("synth", epilog=data_synth.EXAMPLE)(data_synth.synth)
 
 
 def _check_readable(file: Path) -> None:

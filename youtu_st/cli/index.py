@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from youtu_st.cli import check
+from youtu_st.cli import check, stats
 from youtu_st.cli.console import (
     DEFAULT_MODEL,
     Checkpoint,
@@ -257,6 +257,7 @@ def info(
 
 
 app.command("check", epilog=check.EXAMPLE)(check.check)
+app.command("stats", epilog=stats.EXAMPLE)(stats.stats)
 
 
 def _manifest_to_update(out: Path, factory: str | None, split: bool) -> Manifest | None:

@@ -27,13 +27,19 @@ def load_encoder(
     trust_remote_code: bool,
     split_special_tokens: bool = False,
     fast: bool = False,
+    weights: str | None = None,
 ) -> Encoder:
-    """Load an encoder, quietly, by what ``absolute_model`` gives; say which way is the fastest."""
+    """Load an encoder, quietly, by what ``absolute_model`` gives; say which way is the fastest.
+
+    With ``weights`` rounded, it is OpenVINO that runs it.
+    """
     settings: dict[str, Any] = {
         "checkpoint": checkpoint,
         "trust_remote_code": trust_remote_code,
         "split_special_tokens": split_special_tokens,
     }
+    if weights is not None:
+        settings |= {"backend": "openvino", "weights": weights}
     with loading(f"loading {name} ...") as spinner:
         from youtu_st.backends.fastest import fastest
         from youtu_st.encoder import Encoder

@@ -20,6 +20,7 @@ from youtu_st.cli.console import (
     say,
     wide_console,
 )
+from youtu_st.cli.together import told_once
 
 if TYPE_CHECKING:
     from youtu_st.training.preview import Shown
@@ -69,11 +70,19 @@ def train(
 
     DIR then loads as any model does. Checkpoints, and logs for TensorBoard, are in DIR.checkpoints.
     """
+    flags = {"--keep-adapter": keep_adapter, "--json": as_json, "--trust-remote-code": trust_remote_code}
+    with told_once():
+        _train(recipe, changes or [], out, flags, dry_run=dry_run, resume=resume)
+
+
+def _train(
+    recipe: str, changes: list[str], out: Path | None, flags: dict[str, bool], *, dry_run: bool, resume: bool
+) -> None:
     from youtu_st.training.processes import processes
     from youtu_st.training.recipe import load_recipe
 
-    flags = {"--keep-adapter": keep_adapter, "--json": as_json, "--trust-remote-code": trust_remote_code}
-    chosen = load_recipe(recipe, changes or ())
+    keep_adapter, as_json, trust_remote_code = flags.values()
+    chosen = load_recipe(recipe, changes)
     if dry_run:
         _plan(chosen, trust_remote_code, as_json)
         return
@@ -92,7 +101,7 @@ def train(
         )
     except TrainingInterrupted as stopped:
         if processes().is_first:
-            say("train", f"{stopped}; go on with: {_again(recipe, changes or [], out, flags)}")
+            say("train", f"{stopped}; go on with: {_again(recipe, changes, out, flags)}")
         raise
     if not processes().is_first:
         return
@@ -131,6 +140,7 @@ def _plan(recipe: Recipe, trust_remote_code: bool, as_json: bool) -> None:
         from youtu_st.loading import load
         from youtu_st.training.collator import TaskCollator
         from youtu_st.training.instructions import check_instructions
+        from youtu_st.training.leaks import check_held_out
         from youtu_st.training.preview import check_masked, preview
 
         assert recipe.model is not None  # or it would not have been prepared
@@ -140,6 +150,8 @@ def _plan(recipe: Recipe, trust_remote_code: bool, as_json: bool) -> None:
         check_instructions(collator, prepared)
         check_masked(collator, prepared)
         shown = preview(collator, prepared)
+    if processes().is_first:
+        check_held_out(prepared, lambda message: say("train", message))
     if not processes().is_first:
         return
     if as_json:

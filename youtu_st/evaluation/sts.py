@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import csv
-from io import TextIOWrapper
 from pathlib import Path
 
 import numpy.typing as npt
 
-from youtu_st.disk import open_plain
-from youtu_st.errors import InputError
+from youtu_st.evaluation.data.pairs import read_pairs
 from youtu_st.protocol import Role, TextEncoder
 
 
@@ -18,25 +15,17 @@ def cosine_spearman(encoder: TextEncoder, path: Path, *, role: Role = "document"
 
     Args:
         encoder: The model.
-        path: Tab separated, no quotes: genre, file, year, id, score, sentence, sentence.
+        path: Scored pairs of sentences, see :func:`~youtu_st.evaluation.data.pairs.read_pairs`.
         role: What both sentences of a pair are encoded as. A model with a prompt for either role has one
             that its authors use where the two sides are alike.
 
     Raises:
         InputError: If it cannot be read.
     """
-    try:
-        with TextIOWrapper(open_plain(path), encoding="utf-8", newline="") as file:
-            rows = list(csv.reader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
-        gold = [float(row[4]) for row in rows]
-        pairs = [[row[side] for row in rows] for side in (5, 6)]
-    except OSError as error:
-        raise InputError(f"{path}: {(error.strerror or str(error)).lower()}") from error
-    except (ValueError, IndexError) as error:
-        raise InputError(f"{path} is no table of scored sentence pairs: {error}") from error
+    found = read_pairs(path)
     encode = encoder.encode_query if role == "query" else encoder.encode_document
-    left, right = map(encode, pairs)
-    return spearman((left * right).sum(axis=1), gold)
+    left, right = encode(found.left), encode(found.right)
+    return spearman((left * right).sum(axis=1), found.scores)
 
 
 def spearman(left: npt.ArrayLike, right: npt.ArrayLike) -> float:

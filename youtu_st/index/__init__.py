@@ -6,6 +6,7 @@ from youtu_st.index.documents import count_documents
 from youtu_st.index.manifest import Manifest, read_manifest
 from youtu_st.index.repair import Condition, Repair, check_index, repair_index
 from youtu_st.index.results import Document, Hit, is_record, without_records
+from youtu_st.index.sample import Sample, sample_documents
 from youtu_st.index.store import VectorIndex
 
 __all__ = [
@@ -14,11 +15,13 @@ __all__ = [
     "Hit",
     "Manifest",
     "Repair",
+    "Sample",
     "VectorIndex",
     "check_index",
     "count_documents",
     "is_record",
     "read_manifest",
     "repair_index",
+    "sample_documents",
     "without_records",
 ]

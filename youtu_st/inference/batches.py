@@ -72,6 +72,7 @@ class Totals:
         tokens: Tokens of these, prompts and special tokens included.
         padded_tokens: The same with padding.
         batches: Batches that they went in.
+        cut_texts: Texts that were asked for, and longer than the model reads.
     """
 
     texts: int = 0
@@ -79,6 +80,7 @@ class Totals:
     tokens: int = 0
     padded_tokens: int = 0
     batches: int = 0
+    cut_texts: int = 0
 
     @property
     def padding_waste(self) -> float:

@@ -32,6 +32,8 @@ class LoadedModel(OnePerProcess, ABC):
 
     _host: ClassVar[type[Any]]
     _registry: ClassVar[Registry[Any]]
+    _specs: ClassVar[tuple[type[Any], ...]] = ()
+    """What else than a name loads a model: a spec that a program has made."""
     _remedy: ClassVar[str]
     """What to do with a loaded model instead of passing settings for one to be loaded."""
 
@@ -64,21 +66,23 @@ class LoadedModel(OnePerProcess, ABC):
             self._check_loaded(model)
             self.model = model.eval()
         else:
-            if not isinstance(model, (str, Path)):
+            if not isinstance(model, (str, Path, *self._specs)):
                 raise InputError(
-                    "model must be a name, a directory, a hub id, a YAML file or a "
+                    "model must be a name, a directory, a hub id, a YAML file, "
+                    f"{''.join(f'a {kind.__name__} ' for kind in self._specs)}or a "
                     f"{self._host.__name__}, not {type(model).__name__}"
                 )
             self.model = self._load(model, {**to_load, "device": first})
             self._name = self._registry.canonical_name(model)
-            self._settings = {"model": self._name, **to_load, **runs}
+            given_as = model if isinstance(model, self._specs) else self._name
+            self._settings = {"model": given_as, **to_load, **runs}
         self.truncation, self.unknown = runs["truncation"], runs["unknown"]
         budget = runs["batch_tokens"] or batch_tokens(self.model.device, self.model[0])
         self._pipeline = Pipeline(self._preprocessor(), DevicePool(self.model, others), budget)
 
     @abstractmethod
-    def _load(self, name: str | Path, settings: Mapping[str, Any]) -> Any:
-        """The model that goes by a name."""
+    def _load(self, name: Any, settings: Mapping[str, Any]) -> Any:
+        """The model that goes by a name, or that a spec declares."""
 
     @abstractmethod
     def _check_loaded(self, model: Any) -> None:
@@ -97,13 +101,16 @@ class LoadedModel(OnePerProcess, ABC):
             **settings: As for the class itself.
         """
         arguments = {"model": model, **settings}
-        if isinstance(model, (str, Path)):
-            return cls._one(cls._registry.canonical_name(model), arguments, keep=True)
+        if isinstance(model, (str, Path, *cls._specs)):
+            return cls._one(cls._registry.key(model), arguments, keep=True)
         return cls._one(id(model), arguments, keep=False)
 
     @property
     def model_name(self) -> str:
-        """What this was made from: a name, a hub id, or the whole path of a directory or file."""
+        """What this was made from: a name, a hub id, or the whole path of a directory or file.
+
+        Of a spec that a program has made, the spec's own name.
+        """
         return self._name
 
     @property

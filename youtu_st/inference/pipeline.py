@@ -81,7 +81,7 @@ class Pipeline:
                 lengths = [len(row) for row in tokenized]
                 work = _Work(block, tokenized, lengths, output, report, filled)
                 self.preprocessor.check(tokenized, work.name)
-                report.add(block, tokenized)
+                self.counter.add(cut_texts=report.add(block, tokenized))
                 for texts in self.pool.each(partial(self._fill, work), self._batches(work)):
                     progress.update(texts)
                 yield filled if block.inverse is None else block.repeat(filled)

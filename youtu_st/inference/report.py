@@ -36,19 +36,24 @@ class Report:
         self.repeated = None if model is None else RepeatedReport(name)
         self.seen = 0
 
-    def add(self, block: Unique, rows: Sequence[Row]) -> None:
+    def add(self, block: Unique, rows: Sequence[Row]) -> int:
         """Take note of a block of tokenised texts.
+
+        Returns:
+            How many of them are cut.
 
         Raises:
             InputError: Under ``error``, naming the first text that is too long, or that cannot be read.
         """
         self.seen += sum(block.counts)
+        before = self.cut.texts
         self.cut.add(rows, block.positions, block.counts)
         for row, text, position, count in zip(rows, block.texts, block.positions, block.counts, strict=True):
             if row.unknown:
                 self.unread.add(text, row.unknown, position, count)
         if self.repeated is not None:
             self.repeated.add(block)
+        return self.cut.texts - before
 
     def warn(self, *, stacklevel: int) -> None:
         """Say what was noticed, each kind once."""

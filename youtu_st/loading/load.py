@@ -33,7 +33,7 @@ from youtu_st.spec.prompts import ROLES
 
 
 def load(
-    model: str | Path,
+    model: str | Path | ModelSpec,
     checkpoint: str | Path | None = None,
     *,
     backend: Backend = "torch",
@@ -51,7 +51,8 @@ def load(
 
     Args:
         model: A name that ``youtu-st models`` lists, a spec's ``.yaml`` file, a directory that
-            ``save_pretrained`` wrote, or a hub id (``owner/name``).
+            ``save_pretrained`` wrote, a hub id (``owner/name``), or a spec that a program has made:
+            ``load_spec("minilm").model_copy(update=...)``.
         checkpoint: Weights for a name or a spec: a transformers directory or a hub id. None: the package that
             carries them where it is installed, else the spec's hub repository.
         backend: What runs the network: ``torch``, or ``openvino``, on a CPU: converted at the first load and
@@ -84,6 +85,7 @@ def load(
             or special tokens cannot be split with the model's tokenizer.
     """
     options = files.hub_options(hub)
+    shown = checkpoint or (model.name if isinstance(model, ModelSpec) else model)
     if dtype not in get_args(Dtype):
         raise ModelLoadError(f"dtype must be one of {', '.join(get_args(Dtype))}, not {dtype!r}")
     _check_backend(backend, weights, device, dtype)
@@ -91,12 +93,12 @@ def load(
     # OpenVINO is handed the checkpoint's own values, whatever it computes in.
     stored = "auto" if backend == "openvino" else dtype_to_load(dtype, device)
     network = {**(model_kwargs or {}), "dtype": stored}
-    with readable(checkpoint or model):
+    with readable(shown):
         spec, directory = find(model, checkpoint, options)
         if spec is not None:
             files.verify(spec, directory)
     with whole_at_forks():
-        with readable(checkpoint or model):
+        with readable(shown):
             loaded = build(spec, directory, device, network, trust_remote_code)
             check_loaded(loaded, directory)
             checks.keep_to_limit(loaded)
@@ -178,7 +180,7 @@ def readable(what: str | Path) -> Iterator[None]:
 
 
 def find(
-    model: str | Path, checkpoint: str | Path | None, hub: dict[str, Any]
+    model: str | Path | ModelSpec, checkpoint: str | Path | None, hub: dict[str, Any]
 ) -> tuple[ModelSpec | None, Path]:
     """The spec that ``model`` stands for, if there is one, and the directory of the weights.
 

@@ -71,8 +71,9 @@ def attach(kind: Any, settings: dict[str, Any], fingerprint: str) -> Any:
     """
     made = kind.shared(**settings)
     if made.fingerprint != fingerprint:
+        model = getattr(settings["model"], "name", settings["model"])
         raise ModelLoadError(
-            f"the encoder was pickled with the fingerprint {fingerprint}, and {settings['model']!r} has "
+            f"the encoder was pickled with the fingerprint {fingerprint}, and {model!r} has "
             f"{made.fingerprint} here: the model there is another"
         )
     return made

@@ -60,6 +60,12 @@ class LiteralTokenizer:
         found: int | None = self._original.unk_token_id
         return found
 
+    @property
+    def all_special_ids(self) -> list[int]:
+        """As of the tokenizer."""
+        found: list[int] = self._original.all_special_ids
+        return found
+
     def is_of(self, tokenizer: Any) -> bool:
         """Whether this is still the copy of a tokenizer: of this one, and as large as it was."""
         return tokenizer is self._original and len(tokenizer) == self._size

@@ -1,4 +1,4 @@
-"""Which tokens of ``instruction + text`` are content: the two rules, as pure functions.
+"""Which tokens of ``instruction + text`` are content: the rules, as pure functions.
 
 ``docs/mask.md`` works through an example. Everything that needs the mask takes it from here.
 """
@@ -35,12 +35,16 @@ def by_offsets(
 
 
 def by_token_count(tokens: int, instruction_tokens: int) -> Mask:
-    """The rule of the published inference script: drop as many leading tokens as the instruction has alone.
+    """The rules that count: drop as many leading tokens as the instruction has alone.
+
+    ``token_count``, of the published inference script, and ``prompt_length``, of sentence-transformers, count
+    differently.
 
     Args:
         tokens: Number of tokens of ``instruction + text``.
-        instruction_tokens: Number of ids the tokenizer gives for the instruction alone, special tokens
-            included. An empty instruction still counts a BOS.
+        instruction_tokens: Of the instruction alone. Under ``token_count`` all ids that the tokenizer gives,
+            special tokens included: an empty instruction still counts a BOS. Under ``prompt_length`` none for
+            an empty instruction, else all but a special token at the end.
 
     Returns:
         Shape ``(tokens,)``.

@@ -92,7 +92,7 @@ def tokenize(
         One :class:`TokenizedText` per text, in order.
     """
     parts = [reach(tokenizer, prompt, text, max_length) for prompt, text in zip(prompts, texts, strict=True)]
-    alone = {} if boundary == "offsets" else {prompt: count(tokenizer, prompt) for prompt in set(prompts)}
+    alone = {prompt: _alone(tokenizer, prompt, boundary) for prompt in set(prompts)}
     unknown, rows = unknown_id(tokenizer), []
     for first, encoded in _encoded(tokenizer, prompts, parts, with_offsets=boundary == "offsets"):
         for i, (ids, flags, offsets, types) in enumerate(encoded, start=first):
@@ -147,6 +147,15 @@ def _encoded(
         columns = (encoded["input_ids"], flags, offsets, encoded.get("token_type_ids", nothing))
         yield start, zip(*columns, strict=True)
         start = end
+
+
+def _alone(tokenizer: Any, prompt: str, boundary: Boundary) -> int:
+    """How many tokens a rule that counts takes for those of a prompt; 0 under the one that does not."""
+    if boundary == "offsets" or (boundary == "prompt_length" and not prompt):
+        return 0
+    ids = all_ids(tokenizer, [prompt])[0]
+    ends_specially = bool(ids) and ids[-1] in tokenizer.all_special_ids
+    return len(ids) - (boundary == "prompt_length" and ends_specially)
 
 
 def count(tokenizer: Any, text: str) -> int:

@@ -61,7 +61,7 @@ class InstructionTransformer(Transformer):
         if settings.boundary == "offsets" and not tokenizer.is_fast:
             raise SpecError(
                 f"boundary 'offsets' needs a fast tokenizer, and {type(tokenizer).__name__} is not one; "
-                "use boundary 'token_count'"
+                "use boundary 'token_count' or 'prompt_length'"
             )
         for name, value in settings:
             setattr(self, name, value)

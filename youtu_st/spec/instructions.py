@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from youtu_st.errors import InputError
+from youtu_st.errors import InputError, brief
 from youtu_st.spec.model import MODELS, ModelSpec, load_spec
 from youtu_st.spec.prompts import fill
 from youtu_st.spec.registry import Declared, configs_directory, hint, is_hub_id, read
@@ -51,11 +51,39 @@ class Table(Declared):
         source: Where it was published.
         models: The models it was published for, by the names of their specs.
         tasks: By task: one instruction for both sides, or one for each.
+        added_by_copy: Of these, names that whoever copied the authors' table may have added.
     """
 
     source: str
     models: tuple[str, ...]
     tasks: dict[str, str | Sides]
+    added_by_copy: tuple[str, ...] = ()
+
+    def of(self, task: str) -> TaskInstruction | None:
+        """What it says of a task, by its name to the letter; None if nothing."""
+        told = self.tasks.get(task)
+        if told is None:
+            return None
+        return (
+            TaskInstruction(task, told, told)
+            if isinstance(told, str)
+            else TaskInstruction(task, told.query, told.document)
+        )
+
+
+def load_table(name: str) -> Table:
+    """A table that is shipped, by the name of its file.
+
+    Raises:
+        InputError: If there is none by that name: near matches are named.
+    """
+    known = {path.stem: path for path in (configs_directory() / "instructions").glob("*.json")}
+    if name not in known:
+        raise InputError(
+            f"there is no table of instructions {brief(name)}.{hint(name, known)} "
+            f"There are: {', '.join(sorted(known))}"
+        )
+    return read(known[name], Table)
 
 
 def tasks(model: str) -> list[str]:
@@ -83,19 +111,15 @@ def for_task(model: str, task: str) -> TaskInstruction:
         InputError: If there is no table for the model, or it has no such task: near matches are named.
     """
     spec = _spec(model)
-    known = _table(spec).tasks
-    if task not in known:
+    table = _table(spec)
+    known, told = table.tasks, table.of(task)
+    if told is None:
         raise InputError(
             f"{spec.name} has no instruction for the task {task!r}.{hint(task, known)} It has "
             f"{len(known)}, from {next(iter(known))!r} to {next(reversed(known))!r}: see "
             f"youtu_st.instructions.tasks({spec.name!r})"
         )
-    told = known[task]
-    return (
-        TaskInstruction(task, told, told)
-        if isinstance(told, str)
-        else TaskInstruction(task, told.query, told.document)
-    )
+    return told
 
 
 def template(model: str, variant: str | None = None) -> str:

@@ -12,7 +12,7 @@ from youtu_st.spec.registry import Count, Declared, Published, Registry
 
 Attention = Literal["causal", "bidirectional"]
 Pooling = Literal["masked_mean", "mean", "last_token", "cls"]
-Boundary = Literal["offsets", "token_count"]
+Boundary = Literal["offsets", "token_count", "prompt_length"]
 SpecialTokens = Literal["include", "exclude"]
 PaddingSide = Literal["left", "right"]
 Shorter = tuple[int, ...] | dict[str, int]
@@ -103,7 +103,8 @@ class MaskRule(Declared):
     """What decides which tokens count and what they see: part ``mask`` of a fingerprint, field by field.
 
     Attributes:
-        boundary: Where the instruction ends: ``offsets`` or ``token_count`` (see ``docs/mask.md``).
+        boundary: Where the instruction ends: ``offsets``, ``token_count`` or ``prompt_length`` (see
+            ``docs/mask.md``).
         special_tokens: Whether tokens that the tokenizer adds count as content under ``offsets``.
         attention: ``causal`` or ``bidirectional``. None: as the checkpoint has it.
     """

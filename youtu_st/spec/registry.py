@@ -129,20 +129,29 @@ class Registry(Generic[Spec]):
         wanted = hub_id.lower()
         return next((s for s in specs if wanted in (s.hub_id.lower(), s.hub_id.lower().split("/")[1])), None)
 
-    def resolve(self, model: str | Path, checkpoint: str | Path | None = None) -> Spec | None:
-        """The spec that ``model`` stands for, or None where it is a directory or a hub id without one.
+    def resolve(self, model: str | Path | Spec, checkpoint: str | Path | None = None) -> Spec | None:
+        """The spec that ``model`` is or stands for, or None where it is a directory or a hub id without one.
 
         Raises:
             SpecError: As for :meth:`load`.
             UnknownModelError: If it is none of these, or ``checkpoint`` comes without a spec to go with it.
         """
+        if not isinstance(model, str | Path):
+            return model
         if is_yaml(model) or str(model) in self.names():
             return self.load(model)
         name = str(model)
         is_there = is_directory(model)
         spec = None if is_there else self.by_hub_id(name)
-        if spec is None and (checkpoint is not None or not (is_there or is_hub_id(name))):
+        if spec is None and not (is_there or is_hub_id(name)):
             raise UnknownModelError(self.unknown(name))
+        if spec is None and checkpoint is not None:
+            what = "a directory" if is_there else "a hub id"
+            raise UnknownModelError(
+                f"{brief(name)} is {what}, which has weights of its own: leave the checkpoint "
+                f"{brief(str(checkpoint))} out, or give the name of the model that it is a checkpoint of "
+                f"({', '.join(self.names())}, or a .yaml file)"
+            )
         return spec
 
     def unknown(self, name: str) -> str:
@@ -155,10 +164,19 @@ class Registry(Generic[Spec]):
             "a directory, a hub id (owner/name) or a .yaml file work too"
         )
 
-    def canonical_name(self, model: str | Path) -> str:
-        """What stands for a model from any working directory: a name or hub id as it is, a whole path."""
+    def canonical_name(self, model: str | Path | Spec) -> str:
+        """What stands for a model from any working directory: a name or hub id as it is, a whole path.
+
+        A spec that a program has made goes by its own name.
+        """
+        if not isinstance(model, str | Path):
+            return model.name
         name, path = str(model), expanded(model)
         return name if name in self.names() or not os.path.exists(path) else str(path.resolve())
+
+    def key(self, model: str | Path | Spec) -> str:
+        """What two models have in common only if they are the same: a canonical name, or all of a spec."""
+        return self.canonical_name(model) if isinstance(model, str | Path) else model.model_dump_json()
 
 
 def expanded(path: str | Path) -> Path:

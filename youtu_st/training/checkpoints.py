@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,8 +13,9 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 from safetensors import SafetensorError, safe_open
 
-from youtu_st.disk import read_bounded
+from youtu_st.disk import read_bounded, write_whole
 from youtu_st.errors import InputError
+from youtu_st.spec.registry import expanded, is_directory
 from youtu_st.training.guards import Notify
 from youtu_st.training.record import FILE as RECORD
 
@@ -21,10 +24,14 @@ SUFFIX = ".checkpoints"
 LOG = "log.jsonl"
 """JSON lines of all that is logged, beside the checkpoints."""
 TENSORBOARD = "tensorboard"
+STATE = "trainer_state.json"
+"""In a checkpoint: the host's account of the run so far. It is written last: with it, the rest is there."""
 _LOCK = "lock"
+_SUMMARY = "train_runtime"
+"""In the log's line about a whole run, or what there was of it."""
 _LEFT = {_LOCK, LOG, TENSORBOARD, RECORD, "eval"}
 _MOST_BYTES = 1 << 28
-"""Of ``trainer_state.json``, which holds a line for each that was logged."""
+"""Of :data:`STATE`, which holds a line for each that was logged."""
 
 
 def checkpoints_of(out: Path) -> Path:
@@ -62,6 +69,31 @@ def _is_begun(checkpoints: Path) -> bool:
     if not checkpoints.is_dir():
         return checkpoints.exists()
     return any(path.name not in _LEFT for path in checkpoints.iterdir())
+
+
+def check_apart(out: Path, *models: str | None) -> None:
+    """Raise where a result, or its checkpoints, and the model that is trained would lie in one another.
+
+    Args:
+        out: The result.
+        models: What may be directories of the model.
+
+    Raises:
+        InputError: Naming both.
+    """
+    for model in models:
+        if model is None or not is_directory(model):
+            continue
+        source = os.path.realpath(expanded(model))
+        for written in map(os.path.realpath, (out, checkpoints_of(out))):
+            shared = os.path.commonpath([source, written])
+            if shared == source:
+                raise InputError(f"{out} is inside of {model}, which is trained: choose another --out")
+            if shared == written:
+                raise InputError(
+                    f"{model}, the model that is trained, is inside of {written}, where {out} goes: choose "
+                    "another --out"
+                )
 
 
 @contextmanager
@@ -111,16 +143,45 @@ def last_whole(checkpoints: Path, notify: Notify, *, sharded: bool = False) -> P
     raise InputError(f"no checkpoint in {checkpoints} is whole: remove it, and begin anew")
 
 
+def step_of(checkpoint: Path) -> int:
+    """The step after which a checkpoint was written."""
+    return int(checkpoint.name.partition("-")[2])
+
+
+def remove_torn(checkpoints: Path, step: int) -> None:
+    """Remove the checkpoint of a step if it was not written to its end: it takes room, and is of no use."""
+    path = checkpoints / f"checkpoint-{step}"
+    if path.is_dir() and _fault(path, step, sharded=False):
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def cut_log(checkpoints: Path, step: int) -> None:
+    """Take out of the log what a run that goes on after a step will write again, and what is torn."""
+    path = checkpoints / LOG
+    if not path.is_file():
+        return
+    lines = path.read_bytes().splitlines(keepends=True)
+    kept = [line for line in lines if _is_before(line, step)]
+    if kept != lines:
+        write_whole(path, b"".join(kept))
+
+
+def _is_before(line: bytes, step: int) -> bool:
+    try:
+        entry = json.loads(line)
+        return line.endswith(b"\n") and entry["step"] <= step and _SUMMARY not in entry
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return False
+
+
 def _fault(path: Path, step: int, sharded: bool) -> str:
     """What is wrong with a checkpoint; empty: nothing."""
-    # It is written last: where it is whole, the rest has been written.
-    name = "trainer_state.json"
     try:
-        state = json.loads(read_bounded(path / name, _MOST_BYTES))
+        state = json.loads(read_bounded(path / STATE, _MOST_BYTES))
         if state["global_step"] != step:
-            return f"its {name} is of another step"
+            return f"its {STATE} is of another step"
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        return f"its {name} cannot be read"
+        return f"its {STATE} cannot be read"
     if sharded:
         return ""
     # Without one of these two, the host would go on with a new optimizer, and say nothing.

@@ -14,7 +14,7 @@ from sentence_transformers.util import all_gather, get_world_size
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from youtu_st.disk import checksum
-from youtu_st.errors import TrainingError
+from youtu_st.errors import TrainingError, counted
 from youtu_st.training.objectives import Objective
 
 MOVED_AFTER = 20
@@ -76,7 +76,10 @@ class Guards(TrainerCallback):
         self._before = [_sample(weight) for weight in _trainable(kwargs["model"])]
         self._rate = _rate_of(kwargs.get("lr_scheduler"))
         if not self._before:
-            raise TrainingError("no weight of the model can be trained: all are frozen")
+            raise TrainingError(
+                "no weight of the model can be trained: all are frozen. Of an adapter, such as LoRA's, they "
+                "are: youtu_st.training.merge_adapter makes it one with its model"
+            )
 
     def on_step_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
@@ -94,7 +97,7 @@ class Guards(TrainerCallback):
             self._before = []
             if not moved and self._has_rate and any(self._journal.losses.values()):
                 raise TrainingError(
-                    f"no weight has moved after {state.global_step} steps: is train.learning_rate "
+                    f"no weight has moved after {counted(state.global_step, 'step')}: is train.learning_rate "
                     f"{args.learning_rate:g} too small, or the loss without a gradient?"
                 )
 

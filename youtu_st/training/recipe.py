@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import yaml
 from pydantic import BeforeValidator, Field, NonNegativeFloat, PositiveFloat, model_validator
@@ -27,6 +28,8 @@ from youtu_st.training.tasks import Some, Tasks, one_of
 
 _FOLDER = "train"
 Share = Annotated[float, Field(ge=0, lt=1)]
+Epochs = Annotated[float, Field(gt=0, le=100_000)]
+Weight = Annotated[float, Field(ge=1e-6, le=1e6)]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 Schedule = Literal["linear", "cosine", "constant_with_warmup"]
 
@@ -45,24 +48,30 @@ class DataFile(Declared):
     path: str
     name: str | None = None
     batch_size: Count | None = None
-    weight: PositiveFloat | None = None
+    weight: Weight | None = None
     scores: tuple[float, float] | None = None
 
     @model_validator(mode="after")
     def _low_to_high(self) -> DataFile:
         if self.scores is not None and self.scores[0] >= self.scores[1]:
             raise ValueError("scores must be the lowest and the highest, in this order")
+        if self.scores is not None and not math.isfinite(self.scores[1] - self.scores[0]):
+            raise ValueError("scores are too far apart")
         return self
 
 
 def _files(value: Any) -> Any:
     """``a.jsonl,b.jsonl``, paths, or mappings of :class:`DataFile`."""
-    listed = value.split(",") if isinstance(value, str) else value or ()
+    listed = value or ()
+    if isinstance(value, str) and value:
+        listed = tuple(one.strip() for one in value.split(","))
+        if "" in listed:
+            raise ValueError("between two commas there is no file")
     if isinstance(listed, Mapping):
         listed = (listed,)
     if not isinstance(listed, (list, tuple)):
         return value
-    return tuple({"path": one.strip()} if isinstance(one, str) else one for one in listed)
+    return tuple({"path": one} if isinstance(one, str) else one for one in listed)
 
 
 Files = Annotated[tuple[DataFile, ...], BeforeValidator(_files)]
@@ -96,7 +105,7 @@ class Train(Declared):
     learning_rate: PositiveFloat = 2e-5
     warmup: Share = 0.03
     schedule: Annotated[Schedule, one_of(Schedule)] = "linear"
-    epochs: PositiveFloat = 1.0
+    epochs: Epochs = 1.0
     max_steps: Count | None = None
     accumulation: Count = 1
     max_length: Count | None = None
@@ -108,7 +117,7 @@ class Train(Declared):
     save_every: Count | None = None
     keep: Count = 2
     log_every: Count = 10
-    workers: Some = 0
+    workers: Annotated[int, Field(ge=0, le=256)] = 0
     device: Literal["cpu"] | None = None
     fsdp: str | None = None
     deepspeed: str | None = None
@@ -134,7 +143,7 @@ class Lora(Declared):
         target_modules: Names of layers, or ``all-linear``.
     """
 
-    r: Count = 16
+    r: Annotated[int, Field(gt=0, le=4096)] = 16
     alpha: Count = 32
     dropout: Share = 0.05
     target_modules: tuple[str, ...] | Literal["all-linear"] = "all-linear"
@@ -168,7 +177,7 @@ class Stage(Declared):
     only: tuple[Task, ...] = ()
     learning_rate: PositiveFloat
     max_steps: Count | None = None
-    epochs: PositiveFloat | None = None
+    epochs: Epochs | None = None
 
 
 class Recipe(Declared):
@@ -233,7 +242,8 @@ def load_recipe(name: str | Path, changes: Iterable[str] = ()) -> Recipe:
 
     Args:
         name: Which.
-        changes: ``field=value`` each, as in ``train.learning_rate=2e-5``; values are YAML.
+        changes: ``field=value`` each, as in ``train.learning_rate=2e-5``; values are YAML, but for names and
+            paths, which are taken to the letter.
 
     Raises:
         InputError: If no recipe goes by that name, or a change is not of that form.
@@ -265,10 +275,32 @@ def _change(fields: dict[str, Any], change: str) -> None:
     for part in parts[:-1]:
         inner = place.get(part)
         place[part] = place = dict(inner) if isinstance(inner, Mapping) else {}
-    place[parts[-1]] = _value(value)
+    place[parts[-1]] = _value(value, _field(parts))
 
 
-def _value(text: str) -> Any:
+def _field(parts: list[str]) -> Any:
+    """What the field at a place is declared as; None: there is none."""
+    kind: Any = Recipe
+    for part in parts:
+        inner = [kind, *get_args(kind)]  # of ``Lora | None``, and of ``tuple[DataFile, ...]``
+        declared = [one for one in inner if isinstance(one, type) and issubclass(one, Declared)]
+        if not declared or part not in declared[0].model_fields:
+            return None
+        kind = declared[0].model_fields[part].annotation
+    return kind
+
+
+def _value(text: str, field: Any) -> Any:
+    """A value for a field: of names and paths the text itself, else what it is in YAML."""
+    whole = text.strip()
+    if whole in ("", "null"):
+        return None
+    quoted = len(whole) > 1 and whole[0] == whole[-1] and whole[0] in "'\""
+    listed = (whole[0], whole[-1]) in (("[", "]"), ("{", "}"))
+    if str in (field, *get_args(field)) and not quoted:
+        return text
+    if DataFile in get_args(field) and not (quoted or listed):
+        return text
     try:
         return with_tuples(parse_yaml(text))
     except yaml.YAMLError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import time
 import warnings
@@ -18,20 +19,39 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 from youtu_st.backends.quiet import quiet_host
 from youtu_st.disk import beside
 from youtu_st.encoder import Encoder
-from youtu_st.errors import NonFiniteError, TrainingError
+from youtu_st.errors import NonFiniteError, PeerError, TrainingError
 from youtu_st.loading import load
 from youtu_st.loading.weights import check_loaded
-from youtu_st.training.checkpoints import check_out, checkpoints_of, claimed, last_whole
+from youtu_st.training.checkpoints import (
+    STATE,
+    check_apart,
+    check_out,
+    checkpoints_of,
+    claimed,
+    cut_log,
+    last_whole,
+    remove_torn,
+    step_of,
+)
 from youtu_st.training.guards import Notify
 from youtu_st.training.instructions import check_instructions
-from youtu_st.training.lora import add_adapter, merged
+from youtu_st.training.leaks import check_held_out
+from youtu_st.training.lora import add_adapter, check_no_adapter, merged
 from youtu_st.training.preparing import Prepared, prepare_run
 from youtu_st.training.preview import check_cut, check_masked
 from youtu_st.training.processes import processes
 from youtu_st.training.progress import shown
 from youtu_st.training.recipe import Recipe
 from youtu_st.training.record import Record, check_same, record_of
+from youtu_st.training.storing import storing
 from youtu_st.training.trainer import Assembled, assemble
+
+CARD = "README.md"
+"""A model's card, as the host names it."""
+
+
+_OF_PEERS = re.compile(r"\bgloo\b|NCCL|Connection (closed|reset)")
+"""In what PyTorch raises where another process is not there any more."""
 
 
 class TrainingInterrupted(KeyboardInterrupt):
@@ -98,7 +118,9 @@ def _train_stage(
     of_all = processes()
     is_first = of_all.is_first
     if is_first:
+        check_apart(out, recipe.model, recipe.checkpoint)
         check_out(out, resume=resume)
+    check_no_adapter(recipe.checkpoint or recipe.model)
     say = notify if is_first else _silent
     prepared = prepare_run(recipe, ranks=of_all.count)
     model = _load(recipe, trust_remote_code)
@@ -111,10 +133,19 @@ def _train_stage(
             last = last_whole(checkpoints, say, sharded=sharded)
         elif is_first:
             record.write(checkpoints)
-        record = _train(model, prepared, record, checkpoints, last=last, say=say)
+        card = None
+        if last is not None and step_of(last) == prepared.steps:
+            card = last / CARD
+            model, record = _trained(prepared, record, last, trust_remote_code)
+        else:
+            if last is not None and is_first:
+                cut_log(checkpoints, step_of(last))
+            record = _train(model, prepared, record, checkpoints, last=last, say=say)
         if is_first:
             merges = recipe.lora is not None and not keep_adapter
-            _save(model, out, record, base=_load(recipe, trust_remote_code) if merges else None)
+            base = _load(recipe, trust_remote_code) if merges else None
+            with storing("the result", out, "make room, and go on with --resume: nothing is trained again"):
+                _save(model, out, record, base=base, card=card)
     if get_world_size() > 1:
         torch.distributed.barrier()
     return record
@@ -141,12 +172,26 @@ def _train(
         if processes().is_first:
             replace(record, before=before).write(checkpoints)
 
-    begun = last is not None
+    begun = 0 if last is None else step_of(last)
     assembled = assemble(prepared, model, checkpoints, say, begun=begun, measured=None if begun else measured)
     check_instructions(assembled.collator, prepared)
     check_masked(assembled.collator, prepared)
     check_cut(assembled.collator, prepared, say)
+    check_held_out(prepared, say)
     return replace(_run(assembled, prepared, record, last=last), before=before)
+
+
+def _trained(
+    prepared: Prepared, record: Record, last: Path, trust_remote_code: bool
+) -> tuple[SentenceTransformer, Record]:
+    """What a run had come to whose last step is done, and whose result was not written."""
+    state = TrainerState.load_from_json(str(last / STATE))
+    kept = last
+    if prepared.held_out and prepared.recipe.evaluation.keep_best and state.best_model_checkpoint:
+        kept = last.with_name(Path(state.best_model_checkpoint).name)
+    found = prepared.recipe.model_copy(update={"model": str(kept), "checkpoint": None})
+    after = _figures(state, step_of(kept)) if prepared.held_out else {}
+    return _load(found, trust_remote_code), replace(record, after=after, steps=state.global_step)
 
 
 def _silent(message: str) -> None:
@@ -173,21 +218,46 @@ def _run(assembled: Assembled, prepared: Prepared, record: Record, *, last: Path
     model, start = assembled.collator.model, time.perf_counter()
     if last is not None:
         trainer.add_callback(_PutBack(model, last))
+    checkpoints = Path(trainer.args.output_dir)
+
+    def remedy() -> str:
+        remove_torn(checkpoints, trainer.state.global_step)
+        begun = any(checkpoints.glob("checkpoint-*"))
+        return f"make room, and {'go on with --resume' if begun else 'begin anew'}"
+
     try:
-        with assembled.interruption.listening():
+        with assembled.interruption.listening(), storing("a checkpoint", checkpoints, remedy):
             trainer.train(resume_from_checkpoint=None if last is None else str(last))
     except NonFiniteError as error:
         raise TrainingError(f"step {trainer.state.global_step + 1}: {error}") from error
+    except RuntimeError as error:
+        if get_world_size() > 1 and _OF_PEERS.search(str(error)):
+            raise PeerError("another process of this run has ended: what it has said tells why") from error
+        raise
     seconds = time.perf_counter() - start
     steps = trainer.state.global_step
     if assembled.interruption.stopped:
         raise TrainingInterrupted(f"stopped after step {steps} of {prepared.steps}, with a checkpoint")
     if steps != prepared.steps:
-        raise TrainingError(f"{steps} steps were run, and {prepared.steps} were planned")
+        raise TrainingError(f"{prepared.steps:,} steps were planned, and of these {steps:,} run")
     if trainer.args.load_best_model_at_end and trainer.state.best_model_checkpoint:
         check_loaded(model, Path(trainer.state.best_model_checkpoint))
-    after = shown(trainer.evaluate()) if prepared.held_out else {}
+    after = _measured(trainer) if prepared.held_out else {}
     return replace(record, after=after, steps=steps, seconds=round(seconds, 1))
+
+
+def _measured(trainer: Any) -> dict[str, float]:
+    """The figures of the weights that are kept: as they were measured on the way, or else now."""
+    state = trainer.state
+    kept = trainer.args.load_best_model_at_end and state.best_model_checkpoint
+    step = step_of(Path(state.best_model_checkpoint)) if kept else state.global_step
+    return _figures(state, step) or shown(trainer.evaluate())
+
+
+def _figures(state: TrainerState, step: int) -> dict[str, float]:
+    """What was measured after a step, the last time; nothing, if it was not."""
+    found = [shown(entry) for entry in state.log_history if entry["step"] == step]
+    return next(filter(None, reversed(found)), {})
 
 
 class _PutBack(TrainerCallback):
@@ -202,7 +272,14 @@ class _PutBack(TrainerCallback):
         check_loaded(self._model, self._checkpoint)
 
 
-def _save(model: SentenceTransformer, out: Path, record: Record, *, base: SentenceTransformer | None) -> None:
+def _save(
+    model: SentenceTransformer,
+    out: Path,
+    record: Record,
+    *,
+    base: SentenceTransformer | None,
+    card: Path | None,
+) -> None:
     """Write the result under a name that nobody else has, then give it its own.
 
     Args:
@@ -210,6 +287,7 @@ def _save(model: SentenceTransformer, out: Path, record: Record, *, base: Senten
         out: The directory.
         record: Goes with it.
         base: The model as it was, which an adapter is merged into. None: the result is written as it is.
+        card: What to take as its card, if it is there. None: what the model knows of its training.
     """
     written, adapter = beside(out), beside(out.with_name(out.name + "-adapter"))
     try:
@@ -219,6 +297,8 @@ def _save(model: SentenceTransformer, out: Path, record: Record, *, base: Senten
             result = merged(base, adapter)
             result.model_card_data = model.model_card_data
         result.eval().save_pretrained(str(written))
+        if card is not None and card.is_file():
+            shutil.copyfile(card, written / CARD)
         record.write(written)
         if out.is_dir():
             out.rmdir()  # it is empty

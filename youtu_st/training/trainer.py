@@ -92,7 +92,7 @@ def assemble(
     checkpoints: Path,
     notify: Notify,
     *,
-    begun: bool = False,
+    begun: int = 0,
     measured: Callable[[dict[str, float]], None] | None = None,
 ) -> Assembled:
     """A trainer for a model.
@@ -102,7 +102,8 @@ def assemble(
         model: The model; it is trained in place.
         checkpoints: Where checkpoints and logs go.
         notify: Takes what is to be said, in one line.
-        begun: Whether the run goes on: then nothing is measured before its first step.
+        begun: The step after which the run goes on: then nothing is measured before its first step. 0: it
+            begins.
         measured: Takes what is measured before the first step.
 
     Raises:
@@ -131,7 +132,7 @@ def assemble(
         losses = {name: MatryoshkaLoss(model, loss, lengths) for name, loss in losses.items()}
     evaluator = evaluator_of(prepared, collator)
     evaluated = evaluator is not None
-    arguments = _arguments(prepared, checkpoints, clock, evaluated=evaluated, begun=begun)
+    arguments = _arguments(prepared, checkpoints, clock, evaluated=evaluated, begun=begun > 0)
     contrastive = {found.name for found in prepared.sets if found.task != "sts"}
     interruption = Interruption(notify)
     progress = Progress(journal, notify, measured)
@@ -151,7 +152,7 @@ def assemble(
             Guards(objectives, contrastive, journal, checkpoints / LOG, notify),
             progress,
             interruption,
-            *_tensorboard(checkpoints),
+            *_tensorboard(checkpoints, begun),
         ],
     )
     # Not the host's tables of rows: a card goes where the model goes, and rows need not.
@@ -166,12 +167,13 @@ def assemble(
     return Assembled(trainer, collator, interruption)
 
 
-def _tensorboard(checkpoints: Path) -> list[TensorBoardCallback]:
-    """What writes for TensorBoard, in the process that writes."""
+def _tensorboard(checkpoints: Path, begun: int) -> list[TensorBoardCallback]:
+    """What writes for TensorBoard, in the process that writes; it hides what will be written again."""
     if not processes().is_first:
         return []
     require("tensorboard", "train")
-    writer = require("torch.utils.tensorboard", "train").SummaryWriter(str(checkpoints / TENSORBOARD))
+    board = require("torch.utils.tensorboard", "train")
+    writer = board.SummaryWriter(str(checkpoints / TENSORBOARD), purge_step=begun + 1 if begun else None)
     return [TensorBoardCallback(writer)]  # type: ignore[no-untyped-call]  # untyped in the host
 
 
@@ -256,7 +258,7 @@ def _check_possible(train: Train) -> None:
     for name, asked in (("fsdp", train.fsdp), ("deepspeed", train.deepspeed)):
         if asked and torch.cuda.device_count() < 2:
             raise TrainingError(
-                f"train.{name} needs several GPUs, and there are {torch.cuda.device_count()} here"
+                f"train.{name} needs several GPUs, and this machine has {torch.cuda.device_count()}"
             )
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import get_args
 
-from youtu_st.errors import InputError, printable
+from youtu_st.errors import InputError, counted, printable
 from youtu_st.inputs import check_count
 from youtu_st.training.data.lengths import Asked, Characters, Histogram, Measure, asked
 from youtu_st.training.data.report import LEVELS, FileReport, Finding, Kind, Report, Scores
@@ -141,10 +141,10 @@ class _Look:
         for task in TASKS:
             have = file.pairs if task == "sts" else file.rows[task]
             if 0 < have < self._batch_size:
-                what = "pairs" if task == "sts" else "rows"
+                few = counted(have, "pair" if task == "sts" else "row")
                 file.findings.add(
                     "fewer rows than a batch",
-                    f"{file.name}: {have} {what} of the task {task!r}, and a batch has {self._batch_size}",
+                    f"{file.name}: {few} of the task {task!r}, and a batch has {self._batch_size:,}",
                 )
 
     def _row(self, file: _File, number: int, line: int, row: Row) -> None:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from youtu_st.errors import InputError, did_you_mean
+from youtu_st.evaluation.data.beir import CORPUS, QUERIES
+from youtu_st.evaluation.data.record import listed
 from youtu_st.inputs import one_of
 from youtu_st.training.data.formats import (
     beir,
@@ -20,7 +22,7 @@ from youtu_st.training.data.formats import (
     swift,
 )
 from youtu_st.training.data.rows import TASKS, Row, Task
-from youtu_st.training.data.sources import Sample, listed, sample
+from youtu_st.training.data.sources import Sample, sample
 from youtu_st.training.data.tally import Tally
 from youtu_st.training.data.wanted import Wanted
 from youtu_st.training.data.writing import writer
@@ -85,7 +87,7 @@ def detect(source: Path) -> str:
     if source.is_dir():
         if beir.suits(source):
             return "beir"
-        raise InputError(f"{source}: a folder must have {beir.CORPUS} and {beir.QUERIES}, as BEIR's")
+        raise InputError(f"{source}: a folder must have {CORPUS} and {QUERIES}, as BEIR's")
     if source.suffix.lower() in (".csv", ".tsv") and stsbenchmark.suits(source):
         return "stsbenchmark"
     found = sample(source)

@@ -173,7 +173,7 @@ def mine(
         if not rows["ir"]:
             raise InputError(f"{source}: there are no rows of the task 'ir'")
         told = report or (lambda message: None)
-        instructed = _takes_instructions(encoder) if instruction else None
+        instructed = takes_instructions(encoder) if instruction else None
         search = _Search(encoder, corpus, choice or Choice(), instructed=bool(instructed))
         search.encode_documents(told)
         stream = (row for _, row in well_formed(source))
@@ -195,7 +195,8 @@ def _check_bare(where: str, row: Row) -> None:
             )
 
 
-def _takes_instructions(encoder: TextEncoder) -> bool:
+def takes_instructions(encoder: TextEncoder) -> bool:
+    """Whether an encoder takes a row's instruction before a query."""
     try:
         encoder.encode_query(["?"], instruction=_PROBE)
     except InputError:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any, Literal, NoReturn, get_args
+from typing import Any, BinaryIO, Literal, NoReturn, get_args
 
 from youtu_st.disk import open_plain
-from youtu_st.errors import InputError, brief, did_you_mean, in_one_line
+from youtu_st.errors import InputError, brief, counted, did_you_mean, in_one_line
 
 Task = Literal["ir", "sts", "cls"]
 TASKS: tuple[Task, ...] = get_args(Task)
@@ -23,6 +24,8 @@ _FIELDS = (
     "label",
     "negative_labels",
 )
+LONGEST = 64 << 20
+"""Bytes of a line: more would fill the memory, and is no row."""
 _LARGEST = 3.4028234663852886e38
 _SHAPE = "[task instruction, instance instruction, text], or a str"
 
@@ -98,22 +101,31 @@ class Row:
 def read_rows(path: str | Path) -> Iterator[tuple[int, Row | RowError]]:
     """Each row of a JSONL file with its line, from 1; in place of a malformed one, what is wrong with it.
 
-    Blank lines are passed over.
+    Blank lines are passed over. Of a line longer than :data:`LONGEST` no more than that is in memory.
 
     Raises:
         InputError: If the file cannot be read.
     """
     try:
         with open_plain(path) as file:
-            for line, content in enumerate(file, 1):
-                if not content.strip():
-                    continue
-                try:
-                    yield line, parse(content, f"{path}, line {line}")
-                except RowError as error:
-                    yield line, error
+            for line, content in enumerate(iter(partial(file.readline, LONGEST + 1), b""), 1):
+                where = f"{path}, line {line}"
+                if len(content) > LONGEST:
+                    _pass_over(file, content)
+                    yield line, RowError(f"{where}: more than {LONGEST >> 20} MiB in a line: that is no row")
+                elif content.strip():
+                    try:
+                        yield line, parse(content, where)
+                    except RowError as error:
+                        yield line, error
     except OSError as error:
         raise InputError(f"{path}: {(error.strerror or str(error)).lower()}") from error
+
+
+def _pass_over(file: BinaryIO, content: bytes) -> None:
+    """Read to the end of a line that was begun, and keep nothing of it."""
+    while content and not content.endswith(b"\n"):
+        content = file.readline(1 << 20)
 
 
 def parse(content: bytes | str, where: str) -> Row:
@@ -205,7 +217,7 @@ class _Fields:
         if values is None or values == []:
             return None
         if not isinstance(values, list) or len(values) != count:
-            self._fail(name, f"must be a list of {count} numbers, not {brief(values)}")
+            self._fail(name, f"must be a list of {counted(count, 'number')}, not {brief(values)}")
         for i, value in enumerate(values):
             if isinstance(value, bool) or not isinstance(value, int | float) or not _is_finite(value):
                 self._fail(f"{name}[{i}]", f"must be a finite number, not {brief(value)}")
@@ -230,7 +242,7 @@ class _Fields:
         if values is None:
             return None
         if not isinstance(values, list) or len(values) != count:
-            self._fail("negative_labels", f"must be a list of {count} classes, not {brief(values)}")
+            self._fail("negative_labels", f"must be a list, a class for each of {counted(count, 'negative')}")
         labels = (self._label(f"negative_labels[{i}]", value) for i, value in enumerate(values))
         return tuple(label if label is not None else "" for label in labels)
 

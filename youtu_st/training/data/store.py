@@ -22,6 +22,7 @@ from youtu_st.disk import (
 )
 from youtu_st.errors import InputError, require
 from youtu_st.training.data.rows import TASKS, Row, RowError, Task, Text, read_rows
+from youtu_st.training.storing import storing
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -98,6 +99,7 @@ def prepare(path: str | Path, name: str | None = None) -> list[TrainingSet]:
     Raises:
         InputError: If it cannot be read, or has no rows.
         RowError: If a row is malformed: the first of them.
+        TrainingError: If the disk of the cache takes no more.
     """
     file = Path(path)
     digest = _digest(file)
@@ -107,7 +109,9 @@ def prepare(path: str | Path, name: str | None = None) -> list[TrainingSet]:
     with FileLock(f"{facts_path}.lock"):
         facts = _facts(facts_path)
         if facts is None:
-            facts = _write(file, directory / f"{digest}.{_FORMAT}")
+            remedy = "make room, or name another place by YOUTU_ST_CACHE"
+            with storing(f"the rows of {file}", directory, remedy):
+                facts = _write(file, directory / f"{digest}.{_FORMAT}")
             if _digest(file) != digest:  # or these rows would stand for that content for ever
                 raise InputError(f"{file} was changed while it was read: try again when it is written")
             write_whole(facts_path, sealed({"tasks": facts, "bytes": _sizes(facts)}))

@@ -5,25 +5,12 @@ from __future__ import annotations
 from collections import Counter
 
 from youtu_st.errors import printable
+from youtu_st.evaluation.data.record import RecordError
 from youtu_st.training.data.rows import RowError
 
 MOST = 20
 """Lines that are kept of errors, and of rows that are left out: the rest is counted."""
 MOST_OF_A_REASON = 5
-
-
-class RecordError(RowError):
-    """A row of a source is malformed: file, line, field and what was expected.
-
-    Args:
-        where: The file and the line.
-        reason: What is wrong, without the row's own values: rows are counted by it.
-        found: What was found instead, ``", not 3"``.
-    """
-
-    def __init__(self, where: str, reason: str, found: str = "") -> None:
-        super().__init__(printable(f"{where}: {reason}{found}"))
-        self.reason = printable(reason)
 
 
 class Tally:
@@ -42,7 +29,7 @@ class Tally:
         self.lines: list[str] = []
         self.notes: list[str] = []
 
-    def error(self, error: RowError) -> None:
+    def error(self, error: RowError | RecordError) -> None:
         """Count a malformed row."""
         reason = error.reason if isinstance(error, RecordError) else "not a row of CoDiEmb's format"
         self.errors[reason] += 1

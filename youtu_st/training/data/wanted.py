@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from youtu_st.evaluation.data.record import Record, as_number
 from youtu_st.training.data.rows import Row, Task, Text
-from youtu_st.training.data.sources import Record, as_number
 from youtu_st.training.data.tally import Tally
 
 

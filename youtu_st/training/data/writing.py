@@ -8,7 +8,8 @@ from pathlib import Path
 
 from youtu_st.disk import whole
 from youtu_st.errors import InputError
-from youtu_st.training.data.rows import Row, RowError, dump, read_rows
+from youtu_st.training.data.rows import LONGEST, Row, RowError, dump, read_rows
+from youtu_st.training.storing import storing
 
 
 @contextmanager
@@ -21,16 +22,29 @@ def writer(out: Path, *, force: bool) -> Iterator[Callable[[Row], None]]:
 
     Raises:
         InputError: If it is there, and is to stay.
-        OSError: If it cannot be written.
+        TrainingError: If the disk takes no more.
+        OSError: If it cannot be written for another reason.
     """
     if out.exists() and not force:
         raise InputError(f"{out} is there already: --force writes over it")
-    with whole(out) as written, written.open("w", encoding="utf-8", newline="\n") as file:
+    remedy = "make room, or name a file on another disk: nothing was written"
+    with whole(out) as written:
+        file = written.open("wb")
 
         def write(row: Row) -> None:
-            file.write(dump([row]))
+            line = dump([row]).encode()
+            if len(line) > LONGEST:
+                raise InputError(
+                    f"{out}: a row would take more than the {LONGEST >> 20} MiB that a line may have"
+                )
+            with storing("rows", out, remedy):
+                file.write(line)
 
-        yield write
+        try:
+            yield write
+        finally:
+            with storing("rows", out, remedy):
+                file.close()
 
 
 def well_formed(source: Path) -> Iterator[tuple[int, Row]]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from youtu_st.errors import InputError
+from youtu_st.errors import InputError, counted
 from youtu_st.loading.weights import Stored, modern
 from youtu_st.training.fusion.sources import Source
 from youtu_st.training.fusion.tensors import StoredTensor, stored_in
@@ -106,7 +106,7 @@ def _likes(
     more = [stored for name, stored in have.items() if name not in {*taken} and not _may_lack(stored)]
     if more and source.is_saved:
         raise InputError(
-            f"{source.name} has {len(more)} tensors that are not in {pattern.name} (the first: "
+            f"{source.name} has {counted(len(more), 'tensor')} not in {pattern.name} (the first: "
             f"{more[0].name}): {_WHY}"
         )
     likes = {name: None if like is None else have[like] for name, like in found.items()}

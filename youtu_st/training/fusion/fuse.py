@@ -14,7 +14,13 @@ from youtu_st.training.fusion.alignment import align
 from youtu_st.training.fusion.hosts import check_method, merge
 from youtu_st.training.fusion.methods import METHODS
 from youtu_st.training.fusion.sources import Source, locate, locate_checkpoint
-from youtu_st.training.fusion.writing import check_out, copy_settings, whole_directory, write_part
+from youtu_st.training.fusion.writing import (
+    check_apart,
+    check_out,
+    copy_settings,
+    whole_directory,
+    write_part,
+)
 
 
 def fuse(
@@ -68,6 +74,7 @@ def fuse(
     target = check_out(out)
     sources = [locate_checkpoint(name) for name in names]
     origin, pattern = locate(base), _pattern(sources)
+    check_apart(target, [origin, *sources])
     with readable(base):
         check_agreement(origin, sources)
         parts = align(pattern, origin, sources)

@@ -99,7 +99,7 @@ def _check_no_adapter(name: str, directory: Path) -> None:
         if _ADAPTER in names:
             raise ModelLoadError(
                 f"{name} is an adapter, such as LoRA's ({directory / folder / _ADAPTER}), and no whole "
-                "checkpoint: merge it into its model first, and save that"
+                f"checkpoint: merge it into its model first, by youtu_st.training.merge_adapter"
             )
 
 

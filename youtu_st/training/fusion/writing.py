@@ -17,6 +17,7 @@ from youtu_st.training.fusion.alignment import Part, Weight
 from youtu_st.training.fusion.methods import Method
 from youtu_st.training.fusion.sources import Source
 from youtu_st.training.fusion.tensors import INDEX, StoredTensor, header_of
+from youtu_st.training.storing import storing
 
 
 def check_out(out: str | Path) -> Path:
@@ -33,6 +34,17 @@ def check_out(out: str | Path) -> Path:
     return target
 
 
+def check_apart(target: Path, sources: Sequence[Source]) -> None:
+    """Raise if the result would lie in the directory of something that it is made of.
+
+    Raises:
+        InputError: Naming both.
+    """
+    for source in sources:
+        if Path(os.path.realpath(source.directory)) in (target, *target.parents):
+            raise InputError(f"{target} is inside of {source.name}, of which it is made: name another")
+
+
 @contextmanager
 def whole_directory(target: Path) -> Iterator[Path]:
     """Write a directory so that nobody meets a part of it: a hidden one that takes its name at last.
@@ -40,12 +52,14 @@ def whole_directory(target: Path) -> Iterator[Path]:
     After an error, or Ctrl-C, nothing is left.
 
     Raises:
-        OSError: If it cannot be written.
+        TrainingError: If the disk takes no more.
+        OSError: If it cannot be written for another reason.
     """
     written = beside(target)
     try:
         written.mkdir()
-        yield written
+        with storing("the model", target, "make room, or name a directory on another disk"):
+            yield written
         for path in written.rglob("*"):
             if path.is_file():
                 with path.open("rb+") as file:

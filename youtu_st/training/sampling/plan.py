@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from youtu_st.errors import InputError
+from youtu_st.errors import InputError, counted
 
 _ORDER = 1 << 32
 """Stands for the order of steps where a data set's number does for its rows."""
@@ -64,9 +64,9 @@ class Plan:
             whole = self.global_batch(found)
             if found.rows < whole:
                 raise InputError(
-                    f"data set {found.name!r} has {found.rows:,} rows, fewer than one global batch of "
-                    f"{whole:,} ({found.batch_size} a device x {self.ranks} ranks x {self.accumulation} "
-                    "accumulated): make its batch_size smaller, or leave it out"
+                    f"data set {found.name!r} has {counted(found.rows, 'row')}, fewer than one global batch "
+                    f"of {whole:,} ({found.batch_size:,} a device x {counted(self.ranks, 'rank')} x "
+                    f"{self.accumulation:,} accumulated): make its batch_size smaller, or leave it out"
                 )
 
     def global_batch(self, found: DataSet) -> int:

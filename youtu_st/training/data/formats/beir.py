@@ -8,18 +8,15 @@ from pathlib import Path
 from typing import BinaryIO
 
 from youtu_st.errors import InputError
+from youtu_st.evaluation.data.beir import CORPUS, QUERIES, judgement, key_of, qrels_of, suits
+from youtu_st.evaluation.data.files import json_record, lines, opened
+from youtu_st.evaluation.data.record import Record, RecordError, place
+from youtu_st.evaluation.data.retrieval import joined
 from youtu_st.training.data.rows import Row
-from youtu_st.training.data.sources import Record, json_record, lines, listed, opened, place
-from youtu_st.training.data.tally import RecordError, Tally
+from youtu_st.training.data.tally import Tally
 from youtu_st.training.data.wanted import Wanted
 
-CORPUS, QUERIES, QRELS = "corpus.jsonl", "queries.jsonl", "qrels"
-_FIELDS = ("query-id", "corpus-id", "score")
-
-
-def suits(path: Path) -> bool:
-    """Whether it is plainly such a folder."""
-    return (path / CORPUS).is_file() and (path / QUERIES).is_file()
+__all__ = ["rows", "suits"]
 
 
 def rows(path: Path, wanted: Wanted, tally: Tally) -> Iterator[Row]:
@@ -33,7 +30,7 @@ def rows(path: Path, wanted: Wanted, tally: Tally) -> Iterator[Row]:
     """
     if wanted.task == "sts":
         raise InputError(f"{path}: the task 'sts' must have scores, and BEIR has judgements: use ir")
-    qrels = _qrels(path, wanted.split)
+    qrels = qrels_of(path, wanted.split)
     judged = _judgements(qrels, tally)
     queries = _Texts.of(path / QUERIES, judged, tally)
     wished = {document for each in judged.values() for document in each}
@@ -55,14 +52,6 @@ Judgements = dict[str, tuple[int, int]]
 """Of a query: by a document's id, the score and the line."""
 
 
-def _qrels(path: Path, split: str) -> Path:
-    found = path / QRELS / f"{split}.tsv"
-    there = sorted(file.stem for file in (path / QRELS).glob("*.tsv"))
-    if split not in there:
-        raise InputError(f"{found}: there is no such split; there are: {listed(there) or 'none'}")
-    return found
-
-
 def _judgements(path: Path, tally: Tally) -> dict[str, Judgements]:
     judged: dict[str, Judgements] = {}
     graded = False
@@ -72,7 +61,7 @@ def _judgements(path: Path, tally: Tally) -> dict[str, Judgements]:
                 continue
             where = place(path, number)
             try:
-                query, document, score = _judgement(where, line, header=number == 1) or ("", "", 0)
+                query, document, score = judgement(where, line, header=number == 1) or ("", "", 0)
             except RecordError as error:
                 tally.error(error)
                 continue
@@ -86,25 +75,6 @@ def _judgements(path: Path, tally: Tally) -> dict[str, Judgements]:
     if graded:
         tally.note(f"{path}: grades above 1 are positives as 1 is: the task 'ir' knows no grades")
     return judged
-
-
-def _judgement(where: str, line: bytes, *, header: bool) -> tuple[str, str, int] | None:
-    """Query, document and score; None: a header."""
-    try:
-        cells = line.decode().rstrip("\r\n").split("\t")
-    except UnicodeDecodeError as error:
-        raise RecordError(where, "must be UTF-8", f", and byte {error.start + 1} is not") from error
-    if header and tuple(cells) == _FIELDS:
-        return None
-    if len(cells) != len(_FIELDS):
-        raise RecordError(
-            where, f"must have {len(_FIELDS)} fields: {', '.join(_FIELDS)}", f", not {len(cells)}"
-        )
-    record = Record(0, where, dict(zip(_FIELDS, cells, strict=True)))
-    score = record.number("score")
-    if score != int(score):
-        record.fail("score", "must be a whole number", cells[2])
-    return record.text("query-id"), record.text("corpus-id"), int(score)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +95,7 @@ class _Texts:
                     continue
                 try:
                     record = json_record(path, number, line)
-                    key = _id(record)
+                    key = key_of(record)
                     if key in places:
                         record.fail("_id", "must be another one on every line, and is that of a line above")
                 except RecordError as error:
@@ -160,18 +130,11 @@ class _Reader:
             return record.text("text")
         if _is_absent(text):
             return record.text("title")
-        return f"{record.text('title')} {record.text('text')}"
+        return joined(record.text("title"), record.text("text"))
 
 
 def _is_absent(value: object) -> bool:
     return value is None or (isinstance(value, str) and not value.strip())
-
-
-def _id(record: Record) -> str:
-    key = record.values.get("_id")
-    if isinstance(key, bool) or not isinstance(key, str | int) or key == "":
-        record.fail("_id", "must be an id, a text or an int", key)
-    return str(key)
 
 
 def _row(

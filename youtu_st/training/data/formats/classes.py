@@ -12,14 +12,15 @@ import numpy.typing as npt
 import xxhash
 
 from youtu_st.errors import InputError
+from youtu_st.evaluation.data.classes import LABELS, TEXTS, fields_of, label_of
+from youtu_st.evaluation.data.files import records
+from youtu_st.evaluation.data.record import RecordError, listed, place
 from youtu_st.training.data.rows import Row
-from youtu_st.training.data.sources import Record, Sample, listed, place, records, sample
+from youtu_st.training.data.sources import Sample, sample
 from youtu_st.training.data.stored import Stored
-from youtu_st.training.data.tally import RecordError, Tally
+from youtu_st.training.data.tally import Tally
 from youtu_st.training.data.wanted import Wanted
 
-TEXTS = ("text", "sentence", "utterance")
-LABELS = ("label_text", "label", "category", "intent", "class")
 POSITIVES, NEGATIVES = 4, 8
 
 
@@ -39,17 +40,17 @@ def rows(path: Path, wanted: Wanted, tally: Tally) -> Iterator[Row]:
     """
     if wanted.task not in (None, "cls"):
         raise InputError(f"{path}: texts with classes are the task 'cls', not {wanted.task!r}")
-    field, label = _fields(sample(path))
+    field, label = fields_of(path, sample(path).names)
     numbers: dict[str, int] = {}
     classes, digests, rows_of = array("q"), array("Q"), array("q")
     told: set[str] = {field, label}
     with Stored() as texts:
-        for record in records(path, tally):
+        for record in records(path, tally.error):
             if unused := [name for name in record.values if name not in told]:
                 told.update(unused)
                 tally.note(f"{record.where}: not used: {listed(unused)}")
             try:
-                text, name = record.text(field), _label(record, label)
+                text, name = record.text(field), label_of(record, label)
             except RecordError as error:
                 tally.error(error)
                 continue
@@ -120,21 +121,3 @@ def _shuffled(size: int, chance: random.Random) -> Iterator[int]:
         j = chance.randrange(i, size)
         yield moved.get(j, j)
         moved[j] = moved.get(i, i)
-
-
-def _fields(found: Sample) -> tuple[str, str]:
-    names = found.names
-    texts, labels = [name for name in TEXTS if name in names], [name for name in LABELS if name in names]
-    if len(texts) != 1 or not labels or (len(labels) > 1 and labels[:2] != ["label_text", "label"]):
-        raise InputError(
-            f"{found.path}: must have one column of texts ({', '.join(TEXTS)}) and one of classes "
-            f"({', '.join(LABELS)}); its columns: {listed(names) or 'none'}"
-        )
-    return texts[0], labels[0]
-
-
-def _label(record: Record, field: str) -> str:
-    value = record.values.get(field)
-    if isinstance(value, bool) or not isinstance(value, str | int) or value == "":
-        record.fail(field, "must be a class, a text or an int", value)
-    return str(value) if isinstance(value, int) else record.text(field)

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from youtu_st.evaluation.data.record import RecordError
 from youtu_st.training.data.rows import Row, RowError, Text, read_rows
 from youtu_st.training.data.sources import Sample
-from youtu_st.training.data.tally import RecordError, Tally
+from youtu_st.training.data.tally import Tally
 from youtu_st.training.data.wanted import Wanted
 
 

@@ -8,14 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from youtu_st.errors import InputError
+from youtu_st.evaluation.data.files import records
+from youtu_st.evaluation.data.pairs import LEFT, RIGHT, SCORES
+from youtu_st.evaluation.data.record import Record, RecordError, listed
 from youtu_st.training.data.rows import Row
-from youtu_st.training.data.sources import Record, Sample, listed, records, sample
-from youtu_st.training.data.tally import RecordError, Tally
+from youtu_st.training.data.sources import Sample, sample
+from youtu_st.training.data.tally import Tally
 from youtu_st.training.data.wanted import Wanted, are_scores
 
-QUERIES = ("anchor", "query", "question", "sentence1", "text1")
-SECONDS = ("answer", "document", "passage", "sentence2", "text2")
-SCORES = ("score", "similarity", "similarity_score")
+QUERIES = ("anchor", "query", "question", *LEFT)
+SECONDS = ("answer", "document", "passage", *RIGHT)
 LABEL = "label"
 BOTH = "scores"
 """Of a row with negatives, a teacher's: of its positives, then of its negatives."""
@@ -47,7 +49,7 @@ def rows(path: Path, wanted: Wanted, tally: Tally) -> Iterator[Row]:
     """
     columns = _Columns.of(sample(path), wanted)
     told: set[str] = set()
-    for record in records(path, tally):
+    for record in records(path, tally.error):
         if unused := [name for name in record.values if name not in told and not columns.uses(name)]:
             told.update(unused)
             tally.note(f"{record.where}: not used: {listed(unused)}")

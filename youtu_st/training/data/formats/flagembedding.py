@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from youtu_st.evaluation.data.files import records
+from youtu_st.evaluation.data.record import Record, RecordError, listed
 from youtu_st.training.data.rows import Row, Task
-from youtu_st.training.data.sources import Record, Sample, listed, records
-from youtu_st.training.data.tally import RecordError, Tally
+from youtu_st.training.data.sources import Sample
+from youtu_st.training.data.tally import Tally
 from youtu_st.training.data.wanted import Wanted
 
 TYPES: dict[str, Task] = {
@@ -33,7 +35,7 @@ def rows(path: Path, wanted: Wanted, tally: Tally) -> Iterator[Row]:
         InputError: If it cannot be read.
     """
     told: set[str] = set()
-    for record in records(path, tally):
+    for record in records(path, tally.error):
         if unused := [name for name in record.values if name not in told and name not in _FIELDS]:
             told.update(unused)
             tally.note(f"{record.where}: not used: {listed(unused)}")

@@ -9,10 +9,12 @@ from pathlib import Path
 import xxhash
 
 from youtu_st.errors import InputError
+from youtu_st.evaluation.data.files import records
+from youtu_st.evaluation.data.record import Record, RecordError, listed, place
 from youtu_st.training.data.rows import Row
-from youtu_st.training.data.sources import Record, Sample, listed, place, records, sample
+from youtu_st.training.data.sources import Sample, sample
 from youtu_st.training.data.stored import Stored
-from youtu_st.training.data.tally import RecordError, Tally
+from youtu_st.training.data.tally import Tally
 from youtu_st.training.data.wanted import Wanted
 
 CLASSES = ("entailment", "neutral", "contradiction")
@@ -51,7 +53,7 @@ def rows(path: Path, wanted: Wanted, tally: Tally) -> Iterator[Row]:
         bytes, array[int]
     ] = {}  # a premise's number, then of each hypothesis: its own, its class, its row
     with Stored() as texts:
-        for record in records(path, tally):
+        for record in records(path, tally.error):
             try:
                 premise, hypothesis, kind = _read(record, fields)
             except RecordError as error:

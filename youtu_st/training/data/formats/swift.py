@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from youtu_st.errors import InputError
+from youtu_st.evaluation.data.files import records
+from youtu_st.evaluation.data.record import Record, RecordError, listed
 from youtu_st.training.data.rows import Row
-from youtu_st.training.data.sources import Record, Sample, listed, records, sample
-from youtu_st.training.data.tally import RecordError, Tally
+from youtu_st.training.data.sources import Sample, sample
+from youtu_st.training.data.tally import Tally
 from youtu_st.training.data.wanted import Wanted, are_scores
 
 LABEL = "label"
@@ -37,7 +39,7 @@ def rows(path: Path, wanted: Wanted, tally: Tally) -> Iterator[Row]:
     _check_labels(sample(path), wanted)
     told: set[str] = set()
     known = (*_MESSAGES, *_OLDER, *_MEDIA, LABEL)
-    for record in records(path, tally):
+    for record in records(path, tally.error):
         if unused := [name for name in record.values if name not in told and name not in known]:
             told.update(unused)
             tally.note(f"{record.where}: not used: {listed(unused)}")

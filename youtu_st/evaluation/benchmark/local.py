@@ -1,0 +1,252 @@
+"""mteb's tasks over data that lies here: no hub is asked, and the data's digest stands for its revision."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import xxhash
+
+from youtu_st.disk import open_plain
+from youtu_st.errors import InputError
+from youtu_st.evaluation.data import beir, squad
+from youtu_st.evaluation.data.classes import ClassData, read_classes
+from youtu_st.evaluation.data.pairs import PairData, read_pairs
+from youtu_st.evaluation.data.record import listed
+from youtu_st.evaluation.data.retrieval import RetrievalData
+from youtu_st.protocol import canonical, digest
+from youtu_st.spec.registry import hint
+
+KNOWN: Mapping[str, str] = {
+    "scifact": "SciFact",
+    "stsbenchmark": "STSBenchmark",
+    "banking77": "Banking77Classification",
+    "xquad": "XQuADRetrieval",
+}
+"""Folders that go by a name of their own, and the task over each."""
+FORM = "--data NAME=PATH"
+_TABLES = (".tsv", ".csv", ".jsonl", ".parquet")
+_RETRIEVAL = ("Retrieval", "InstructionRetrieval")
+Part = RetrievalData | PairData | ClassData
+
+
+@dataclass(frozen=True, slots=True)
+class LocalData:
+    """The data of a task.
+
+    Attributes:
+        task: The task's name.
+        path: Where the data is.
+        parts: By subset and split. None: a folder of Parquet files as the hub has it, which mteb reads.
+        digest: Sixteen digits over the content.
+    """
+
+    task: str
+    path: Path
+    parts: Mapping[str, Mapping[str, Part]] | None
+    digest: str
+
+    def attach(self, task: Any) -> None:
+        """Have a task take its data from here: its revision is the digest.
+
+        Args:
+            task: mteb's, not loaded yet. Its subsets become those that are here.
+        """
+        path = str(self.path.resolve()) if self.parts is None else f"local/{self.task}"
+        source = {"path": path, "revision": self.digest}
+        task.metadata = task.metadata.model_copy(update={"dataset": source})
+        if self.parts is not None:
+            task.hf_subsets = [subset for subset in task.hf_subsets if subset in self.parts]
+
+    def load(self, task: Any) -> None:
+        """Hand a task its data, in the shape that its evaluators read."""
+        if self.parts is None:
+            task.load_data()
+            return
+        from datasets import DatasetDict
+
+        loaded: dict[str, Any] = {}
+        every = [part for splits in self.parts.values() for part in splits.values()]
+        labels = sorted({label for part in every if isinstance(part, ClassData) for label in part.labels})
+        classes = {label: number for number, label in enumerate(labels)}
+        for subset, splits in self.parts.items():
+            made = {split: _dataset(task, part, classes) for split, part in splits.items()}
+            loaded[subset] = made if task.metadata.type in _RETRIEVAL else DatasetDict(made)
+        is_one = list(loaded) == ["default"] and task.metadata.type not in _RETRIEVAL
+        task.dataset = loaded["default"] if is_one else loaded
+        task.data_loaded = True
+
+
+def data_of(given: Iterable[str], types: Mapping[str, Any]) -> dict[str, LocalData]:
+    """What was given as ``--data``, by the names of the tasks.
+
+    Args:
+        given: ``NAME=PATH`` each, or a folder with folders of :data:`KNOWN` names, of which those of other
+            tasks are left out.
+        types: mteb's metadata of each task that is to be run, by its name.
+
+    Raises:
+        InputError: If something is not there, has no name, or is none of what its task reads.
+    """
+    found: dict[str, LocalData] = {}
+    pairs = [(form, name, path) for form in given for name, path in _named(form)]
+    for form, name, path in pairs:
+        if name not in types:
+            if form.startswith(f"{name}="):
+                raise InputError(f"{FORM}: no task {name!r} is to be run.{hint(name, types)}")
+            continue
+        if name in found:
+            raise InputError(f"{FORM}: {name} is given twice, as {found[name].path} and {path}")
+        found[name] = read(name, path, types[name])
+    return found
+
+
+def names_of(given: Iterable[str]) -> list[str]:
+    """Names of the tasks that were given as ``--data``, in their order; nothing is read.
+
+    Raises:
+        InputError: As for :func:`data_of`.
+    """
+    return list(dict.fromkeys(name for each in given for name, _ in _named(each)))
+
+
+def _named(given: str) -> list[tuple[str, Path]]:
+    name, equals, rest = given.partition("=")
+    if equals and not Path(given).exists():
+        if not name or not rest:
+            raise InputError(f"{FORM}: {given!r} has no {'path' if name else 'name'}")
+        path = Path(rest).expanduser()
+        if not path.exists():
+            raise InputError(f"{FORM}: {path} is not there")
+        return [(name, path)]
+    path = Path(given).expanduser()
+    if not path.exists():
+        raise InputError(f"{FORM}: {path} is not there")
+    if path.name.lower() in KNOWN:
+        return [(KNOWN[path.name.lower()], path)]
+    inside = [(task, path / folder) for folder, task in KNOWN.items() if (path / folder).is_dir()]
+    if not inside:
+        raise InputError(
+            f"{FORM}: {path} has none of the folders that go by a name ({listed(list(KNOWN))}): say "
+            f"which task it is, as in --data SciFact={path}"
+        )
+    return inside
+
+
+def read(name: str, path: Path, metadata: Any) -> LocalData:
+    """Read the data of a task.
+
+    Args:
+        name: The task's name.
+        path: A file or a folder.
+        metadata: mteb's, of the task.
+
+    Raises:
+        InputError: If it is none of what a task of this type reads, or malformed: file and line.
+    """
+    if path.is_dir() and _parquet(path):
+        return LocalData(name, path, None, _files_digest(_parquet(path)))
+    if metadata.type in _RETRIEVAL:
+        parts = _retrieval(path, metadata)
+    elif metadata.type == "STS":
+        parts = {"default": {split: read_pairs(file) for split, file in _tables(path, metadata).items()}}
+    elif metadata.type == "Classification":
+        files = _tables(path, metadata, also=("train",))
+        if "train" not in files:
+            raise InputError(f"{path}: a task of type Classification needs a file train{_TABLES[1]} too")
+        parts = {"default": {split: read_classes(file) for split, file in files.items()}}
+    else:
+        raise InputError(
+            f"{path}: data of {name}, of type {metadata.type}, is given as a folder of Parquet files with "
+            "the README that names them, as the hub has it"
+        )
+    digests = {
+        subset: {split: part.digest for split, part in splits.items()} for subset, splits in parts.items()
+    }
+    return LocalData(name, path, parts, digest(canonical(digests).encode()))
+
+
+def _retrieval(path: Path, metadata: Any) -> dict[str, dict[str, Part]]:
+    if path.is_dir() and beir.suits(path):
+        splits = metadata.eval_splits
+        there = [split for split in splits if (path / beir.QRELS / f"{split}.tsv").is_file()]
+        read_as = {split: split for split in there} or {splits[0]: "test"}
+        parts: dict[str, Part] = {
+            split: beir.read_beir(beir.Files.in_folder(path, file)) for split, file in read_as.items()
+        }
+        return {"default": parts}
+    files = [path] if squad.suits(path) else sorted(path.glob("*.json")) if path.is_dir() else []
+    if not files:
+        raise InputError(
+            f"{path}: must be a folder with {beir.CORPUS}, {beir.QUERIES} and {beir.QRELS}/, SQuAD's JSON, "
+            "or a folder of Parquet files as the hub has it"
+        )
+    split, subsets = metadata.eval_splits[0], metadata.hf_subsets
+    if list(subsets) == ["default"]:
+        if len(files) > 1:
+            raise InputError(
+                f"{path}: has {len(files)} JSON files, and the task one subset: name one of them"
+            )
+        return {"default": {split: squad.read_squad(files[0])}}
+    found = {subset: file for file in files for subset in subsets if subset in re.split(r"[._-]", file.stem)}
+    if not found:
+        raise InputError(f"{path}: no file is named after a subset of the task ({listed(subsets)})")
+    return {subset: {split: squad.read_squad(found[subset])} for subset in subsets if subset in found}
+
+
+def _tables(path: Path, metadata: Any, also: tuple[str, ...] = ()) -> dict[str, Path]:
+    """The file of each split: the one that was named, or those of a folder that have the splits' names."""
+    wanted = [*metadata.eval_splits, *also]
+    if path.is_file():
+        return {wanted[0]: path}
+    files = [file for file in sorted(path.iterdir()) if file.suffix.lower() in _TABLES]
+    found = {split: file for split in wanted for file in files if split in re.split(r"[._-]", file.stem)}
+    if missing := [split for split in metadata.eval_splits if split not in found]:
+        raise InputError(
+            f"{path}: there is no table ({listed(_TABLES)}) of the split {missing[0]!r}; there are: "
+            f"{listed([file.name for file in files]) or 'none'}"
+        )
+    return found
+
+
+def _dataset(task: Any, part: Part, classes: Mapping[str, int]) -> Any:
+    from datasets import Dataset
+
+    if isinstance(part, PairData):
+        left, right = task.column_names
+        return Dataset.from_dict({left: part.left, right: part.right, "score": part.scores})
+    if isinstance(part, ClassData):
+        labels = [classes[label] for label in part.labels]
+        return Dataset.from_dict({task.input_column_name: part.texts, task.label_column_name: labels})
+    corpus = part.corpus.values()
+    documents = {
+        "id": list(part.corpus),
+        "title": [one.title for one in corpus],
+        "text": [one.text for one in corpus],
+    }
+    return {
+        "corpus": Dataset.from_dict(documents),
+        "queries": Dataset.from_dict({"id": list(part.queries), "text": list(part.queries.values())}),
+        "relevant_docs": {
+            query: dict(judged) for query, judged in part.qrels.items() if query in part.queries
+        },
+        "top_ranked": None,
+    }
+
+
+def _parquet(path: Path) -> list[Path]:
+    return sorted(file for file in path.rglob("*.parquet") if file.is_file())
+
+
+def _files_digest(files: Iterable[Path]) -> str:
+    """Over the content of files, and their names."""
+    whole = xxhash.xxh3_128()
+    for path in files:
+        whole.update(path.name.encode())
+        with open_plain(path) as file:
+            while part := file.read(1 << 22):
+                whole.update(part)
+    return digest(whole.digest())
