@@ -95,7 +95,7 @@ def test_json_has_the_values_of_every_question(run: Run, data: Path) -> None:
         read = set(range(passage.start, passage.end)) if where == name else set()
         by_hand.append(len(wanted & read) / len(wanted))
     first, tokens = markdown["found"]
-    assert (first["reach"], tokens["reach"]) == ("1 passages", "40 tokens")
+    assert (first["reach"], tokens["reach"]) == ("1 passage", "40 tokens")
     assert first["recall"]["values"] == pytest.approx(by_hand)
     assert first["recall"]["mean"] == pytest.approx(np.mean(by_hand))
     assert tokens["tokens_read"] == 40

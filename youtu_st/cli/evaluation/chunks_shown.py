@@ -9,6 +9,7 @@ from youtu_st.cli.console import cell, count, echo, plain_table, wide_console
 
 if TYPE_CHECKING:
     from youtu_st.evaluation.chunks import ChunkData, Difference, Judged, Reach, Setting
+    from youtu_st.evaluation.retrieval.statistics import Interval
 
 _TITLES = (
     *("", "split as", "tokens", "overlap", "passages", "read", "recall", "precision", "IoU", "whole"),
@@ -43,10 +44,9 @@ def print_judged(
 
 
 def _row(judged: Judged, difference: Difference | None, default: Setting, reach: Reach) -> list[str]:
-    from youtu_st.evaluation.chunks.chance import bca
+    from youtu_st.evaluation.retrieval.statistics import interval
 
     setting, found = judged.setting, judged.found[reach]
-    low, high = bca(found.recall)
     row = [
         "*" if setting == default else "",
         "text" if setting.plain else "Markdown",
@@ -54,13 +54,21 @@ def _row(judged: Judged, difference: Difference | None, default: Setting, reach:
         str(setting.overlap),
         f"{judged.passages:,}",
         f"{found.read.mean():,.0f}",
-        f"{100 * found.recall.mean():.1f} ({100 * low:.1f} to {100 * high:.1f})",
+        _with_interval(found.recall.mean(), interval(found.recall), ".1f"),
         *(f"{100 * getattr(found, name).mean():.1f}" for name in _MEASURES[1:]),
     ]
     if difference is None:
         return [*row, "", "", ""]
-    mean, low, high = (100 * value for value in (difference.mean, difference.low, difference.high))
-    return [*row, f"{mean:+.1f} ({low:+.1f} to {high:+.1f})", f"{difference.p:.4f}", difference.verdict]
+    shown = _with_interval(difference.mean, difference.interval, "+.1f")
+    return [*row, shown, f"{difference.p:.4f}", difference.verdict]
+
+
+def _with_interval(mean: float, interval: Interval | None, form: str) -> str:
+    told = f"{100 * mean:{form}}"
+    if interval is None:
+        return told
+    low, high = interval
+    return f"{told} ({100 * low:{form}} to {100 * high:{form}})"
 
 
 def _differences(
@@ -81,7 +89,7 @@ def as_values(
     """Everything as values for JSON; shares are from 0 to 1, questions in the order of the file."""
     from dataclasses import asdict
 
-    from youtu_st.evaluation.chunks.chance import bca
+    from youtu_st.evaluation.retrieval.statistics import interval
 
     against = {
         (reach, name): _differences(judged, default, reach, name) for reach in reaches for name in _MEASURES
@@ -99,11 +107,9 @@ def as_values(
             measures: dict[str, Any] = {}
             for name in _MEASURES:
                 values, difference = getattr(found, name), against[reach, name][i]
-                low, high = bca(values)
                 measures[name] = {
                     "mean": float(values.mean()),
-                    "low": low,
-                    "high": high,
+                    "interval": interval(values),
                     "values": values.tolist(),
                 }
                 if difference is not None:
