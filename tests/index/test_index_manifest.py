@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from tiny import TinyEncoder
 
-from youtu_st.errors import IndexDamagedError, IndexMismatchError, VectorIndexError
+from youtu_st.errors import IndexDamagedError, IndexLockedError, IndexMismatchError, VectorIndexError
 from youtu_st.index import VectorIndex, read_manifest
 
 OTHER = {"dtype": "bfloat16", "device": "cuda", "backend": "numpy"}
@@ -181,3 +181,31 @@ def test_what_create_returns_has_the_manifest_that_is_written(tmp_path: Path, en
     assert made.probe_texts == read.probe_texts
     np.testing.assert_array_equal(made.query_probes, read.query_probes)
     np.testing.assert_array_equal(made.document_probes, read.document_probes)
+
+
+def test_settings_are_kept_until_others_take_their_place(path: Path, encoder: TinyEncoder) -> None:
+    assert read_manifest(path).settings == {}
+    assert "settings" not in json.loads((path / "manifest.json").read_text())
+    with VectorIndex.open(path, encoder) as index:
+        index.remember({"chunk_tokens": 9, "overlap": 0})
+        assert read_manifest(path).settings == {"chunk_tokens": 9, "overlap": 0}  # before the index is closed
+        with VectorIndex.open(path, encoder) as other, pytest.raises(IndexLockedError):
+            other.remember({})
+        index.add(["three"], ["c"])
+    manifest = read_manifest(path)
+    assert (manifest.settings, manifest.count) == ({"chunk_tokens": 9, "overlap": 0}, 3)
+    with VectorIndex.open(path, encoder) as index:
+        index.remember({"chunk_tokens": 7})
+        assert index.manifest.settings == {"chunk_tokens": 7}
+    assert read_manifest(path).settings == {"chunk_tokens": 7}
+
+
+@pytest.mark.parametrize(
+    "settings", [[], "x", {"chunk_tokens": "9"}, {"chunk_tokens": True}, {"overlap": 0.5}]
+)
+def test_settings_that_are_no_ints_are_damage(path: Path, encoder: TinyEncoder, settings: object) -> None:
+    manifest = path / "manifest.json"
+    content = json.loads(manifest.read_text()) | {"settings": settings}
+    manifest.write_text(json.dumps(content))
+    with pytest.raises(IndexDamagedError, match='"settings" is '):
+        read_manifest(path)

@@ -5,20 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from youtu_st.cli.console import cell, count, echo, plain_table, wide_console
+from youtu_st.cli.console import WIDE, cell, count, echo, plain_table
 
 if TYPE_CHECKING:
     from youtu_st.evaluation.chunks import ChunkData, Difference, Judged, Reach, Setting
+    from youtu_st.evaluation.retrieval.statistics import Interval
 
-_TITLES = (
-    *("", "split as", "tokens", "overlap", "passages", "read", "recall", "precision", "IoU", "whole"),
-    *("less *", "p", "verdict"),
-)
+_TITLES = ("", "split", "N", "read", "recall", "prec.", "IoU", "whole", "less *", "p", "")
 _RIGHT = _TITLES[2:-1]
 _LEGEND = (
-    "* the default of index build",
-    "read: tokens, titles among them; the rest in % with 95 % intervals, of characters; whole: of answers",
-    "less *: recall less the default's; p: paired permutation test; verdict: at 5 % over all rows (Holm)",
+    "* the default of index build; split: tokens of a passage, + overlap, text: not as Markdown; N: passages",
+    "read: tokens; recall, precision, IoU: of characters, in %, 95 % intervals; whole: answers found whole",
+    "less *: recall less the default's; p: paired permutation test; in words: at 5 % over all rows (Holm)",
 )
 _MEASURES = ("recall", "precision", "iou", "whole")
 
@@ -27,9 +25,12 @@ def print_judged(
     data: ChunkData, judged: Sequence[Judged], default: Setting, reaches: Sequence[Reach], model: str
 ) -> None:
     """Print a table for each reach; shares are percentages, with 95 % intervals."""
+    from rich.console import Console
+
     questions, documents = count(len(data.questions), "question"), count(len(data.documents), "document")
     echo(f"{model}, {questions}, {documents} together")
-    console = wide_console()
+    # A terminal that is narrower breaks the lines; rich would leave out the numbers.
+    console = Console(width=WIDE, highlight=False)
     for reach in reaches:
         echo()
         echo(f"the first {reach}")
@@ -43,24 +44,34 @@ def print_judged(
 
 
 def _row(judged: Judged, difference: Difference | None, default: Setting, reach: Reach) -> list[str]:
-    from youtu_st.evaluation.chunks.chance import bca
+    from youtu_st.evaluation.retrieval.statistics import interval
 
     setting, found = judged.setting, judged.found[reach]
-    low, high = bca(found.recall)
     row = [
         "*" if setting == default else "",
-        "text" if setting.plain else "Markdown",
-        str(setting.tokens),
-        str(setting.overlap),
+        _named(setting),
         f"{judged.passages:,}",
         f"{found.read.mean():,.0f}",
-        f"{100 * found.recall.mean():.1f} ({100 * low:.1f} to {100 * high:.1f})",
+        _with_interval(found.recall.mean(), interval(found.recall), ".1f"),
         *(f"{100 * getattr(found, name).mean():.1f}" for name in _MEASURES[1:]),
     ]
     if difference is None:
         return [*row, "", "", ""]
-    mean, low, high = (100 * value for value in (difference.mean, difference.low, difference.high))
-    return [*row, f"{mean:+.1f} ({low:+.1f} to {high:+.1f})", f"{difference.p:.4f}", difference.verdict]
+    shown = _with_interval(difference.mean, difference.interval, "+.1f")
+    return [*row, shown, f"{difference.p:.4f}", difference.verdict]
+
+
+def _named(setting: Setting) -> str:
+    overlap = f"+{setting.overlap}" if setting.overlap else ""
+    return f"{setting.tokens}{overlap}{' text' if setting.plain else ''}"
+
+
+def _with_interval(mean: float, interval: Interval | None, form: str) -> str:
+    told = f"{100 * mean:{form}}"
+    if interval is None:
+        return told
+    low, high = interval
+    return f"{told} ({100 * low:{form}} to {100 * high:{form}})"
 
 
 def _differences(
@@ -81,7 +92,7 @@ def as_values(
     """Everything as values for JSON; shares are from 0 to 1, questions in the order of the file."""
     from dataclasses import asdict
 
-    from youtu_st.evaluation.chunks.chance import bca
+    from youtu_st.evaluation.retrieval.statistics import interval
 
     against = {
         (reach, name): _differences(judged, default, reach, name) for reach in reaches for name in _MEASURES
@@ -99,11 +110,9 @@ def as_values(
             measures: dict[str, Any] = {}
             for name in _MEASURES:
                 values, difference = getattr(found, name), against[reach, name][i]
-                low, high = bca(values)
                 measures[name] = {
                     "mean": float(values.mean()),
-                    "low": low,
-                    "high": high,
+                    "interval": interval(values),
                     "values": values.tolist(),
                 }
                 if difference is not None:

@@ -8,9 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from youtu_st.evaluation.chunks.chance import bca, holm, paired_p
-
-LEVEL = 0.05
+from youtu_st.evaluation.retrieval.statistics import ALPHA, Interval, holm, interval, permutation_test
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,22 +17,20 @@ class Difference:
 
     Attributes:
         mean: Mean difference.
-        low: Where its 95 % interval begins.
-        high: Where it ends.
+        interval: Its 95 % interval; None of a single question.
         p: Of the paired permutation test.
         adjusted: The same, as one of several tests (Holm).
     """
 
     mean: float
-    low: float
-    high: float
+    interval: Interval | None
     p: float
     adjusted: float
 
     @property
     def verdict(self) -> str:
         """``better``, ``worse`` or ``no difference seen``, at a level of 5 % over all of the tests."""
-        if self.adjusted > LEVEL:
+        if self.adjusted > ALPHA:
             return "no difference seen"
         return "better" if self.mean > 0 else "worse"
 
@@ -47,8 +43,8 @@ def differences(others: Sequence[npt.ArrayLike], baseline: npt.ArrayLike) -> lis
         baseline: The baseline's values, in the same order.
     """
     apart = [np.asarray(other, dtype=np.float64) - np.asarray(baseline) for other in others]
-    chance = [paired_p(other, baseline) for other in others]
+    chance = [permutation_test(one) for one in apart]
     return [
-        Difference(float(one.mean()), *bca(one), p, adjusted)
+        Difference(float(one.mean()), interval(one), p, adjusted)
         for one, p, adjusted in zip(apart, chance, holm(chance), strict=True)
     ]

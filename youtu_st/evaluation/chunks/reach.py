@@ -30,7 +30,7 @@ class Reach:
         check_count("passages to read" if self.unit == "passages" else "budget of tokens", self.most)
 
     def __str__(self) -> str:
-        return f"{self.most:,} {self.unit}"
+        return f"{self.most:,} {self.unit if self.most > 1 else self.unit[:-1]}"
 
     def taken(self, lengths: Iterable[int]) -> Iterator[int]:
         """Of passages in the order they were found, tokens that are read of each; the last may be cut.
