@@ -52,7 +52,7 @@ def test_another_tensor_on_either_side(base, pair, refused):
     whole = tensors(pair[1])
     write(pair[1], {name: weight for name, weight in whole.items() if name != FIRST})
     refused(base, pair, InputError, pair[0], pair[1], FIRST, "1 of the ")
-    refused(base, pair[::-1], InputError, pair[0], pair[1], FIRST, "1 tensors")
+    refused(base, pair[::-1], InputError, pair[0], pair[1], FIRST, "1 tensor not in")
     write(pair[1], {**whole, "head.weight": torch.ones(2, 2)})
     refused(base, pair, InputError, pair[0], pair[1], "head.weight")
 
@@ -60,8 +60,8 @@ def test_another_tensor_on_either_side(base, pair, refused):
 def test_a_tensor_that_all_checkpoints_lack(base, pair, refused):
     for side in pair:
         write(side, {name: weight for name, weight in tensors(side).items() if name != FIRST})
-    refused(base, pair, InputError, base, pair[0], FIRST, "1 tensors")
-    refused(base, pair[:1], InputError, base, pair[0], FIRST, "1 tensors")
+    refused(base, pair, InputError, base, pair[0], FIRST, "1 tensor not in")
+    refused(base, pair[:1], InputError, base, pair[0], FIRST, "1 tensor not in")
 
 
 def test_a_tensor_that_the_base_lacks(base, pair, refused):

@@ -125,7 +125,8 @@ def _train_stage(
     prepared = prepare_run(recipe, ranks=of_all.count)
     model = _load(recipe, trust_remote_code)
     record = record_of(prepared, Encoder(model).fingerprint)
-    with claimed(out, resume=resume) if is_first else nullcontext(), quiet_host():
+    claim = claimed(out, resume=resume) if is_first else nullcontext()
+    with storing("the run's record", checkpoints, "make room, and try again"), claim, quiet_host():
         last = None
         if resume:
             record = replace(record, before=check_same(record, checkpoints))
