@@ -45,8 +45,8 @@ def attention_of(encoder: Encoder) -> str | None:
 def blank_vector(encoder: Encoder) -> Blank:
     """The vector that the model's own modules give a text without a character.
 
-    All zeros, and so a cosine of 0 with everything, where there is not one token: the tokenizer adds none, and
-    there is no prompt.
+    All zeros, and so a cosine of 0 with everything, where there is not one token: the tokenizer adds none,
+    and there is no prompt.
     """
     import numpy as np
 
