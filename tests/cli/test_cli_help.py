@@ -51,7 +51,7 @@ COMMANDS = [
 ]
 WRITING = (["train"], ["fuse"], ["convert"], ["encode"], ["build"], ["mine"], ["score"], ["synth"])
 WRITING += (["run"], ["report"], ["retrieval"])
-MANY = {"encode": 11, "build": 12, "mine": 11, "synth": 11, "retrieval": 18, "run": 20, "plan": 12}
+MANY = {"encode": 11, "build": 12, "mine": 11, "synth": 11, "retrieval": 18, "run": 21, "plan": 13}
 """Options of commands that have more than nine."""
 HEAVY = {"torch", "transformers", "sentence_transformers", "faiss", "tokenizers", "pandas", "scipy"}
 

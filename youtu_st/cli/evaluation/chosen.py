@@ -66,6 +66,7 @@ def choose(
     splits: Sequence[str] | None,
     data: Sequence[str] | None,
     profile: str | None,
+    allow_missing: bool = False,
 ) -> Chosen:
     """Find all that was named, and read the data that lies here.
 
@@ -94,7 +95,7 @@ def choose(
         chosen = select(benchmark, wanted, listed(languages), listed(splits))
         types = {task.metadata.name: task.metadata for task in chosen}
         whole = load_benchmark(benchmark) if benchmark is not None else chosen
-        local = data_of(given, types)
+        local = data_of(given, types, allow_missing=allow_missing)
         prompts = {each.metadata.name: prompts_of(found, own, each.metadata) for each in whole}
         revisions = {
             each.metadata.name: local[each.metadata.name].digest

@@ -40,6 +40,9 @@ Data = Annotated[
         "--data", metavar="NAME=PATH", help="Data of a task that lies here; a folder of known ones."
     ),
 ]
+AllowMissing = Annotated[
+    bool, typer.Option("--allow-missing", help="Count judged documents that are not there as not found.")
+]
 ProfileName = Annotated[
     str | None,
     typer.Option("--profile", metavar="NAME", help="published (where there is one), plain, or a .yaml file."),

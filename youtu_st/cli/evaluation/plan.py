@@ -23,6 +23,7 @@ from youtu_st.cli.console import (
 from youtu_st.cli.evaluation.chosen import Chosen, check_instructions, choose
 from youtu_st.cli.evaluation.loaded import load_for
 from youtu_st.cli.evaluation.options import (
+    AllowMissing,
     Benchmark,
     Data,
     LanguageCodes,
@@ -49,6 +50,7 @@ def plan(
     languages: LanguageCodes = None,
     splits: Splits = None,
     data: Data = None,
+    allow_missing: AllowMissing = False,
     profile: ProfileName = None,
     checkpoint: Checkpoint = None,
     strict: Strict = False,
@@ -67,6 +69,7 @@ def plan(
         splits=splits,
         data=data,
         profile=profile,
+        allow_missing=allow_missing,
     )
     check_instructions(chosen, strict=strict)
     if as_json:

@@ -21,6 +21,7 @@ def rerank_run(
     *,
     tasks: Sequence[str] | None,
     data: Sequence[str] | None,
+    allow_missing: bool,
     out: Path,
     checkpoint: str | None,
     device: Sequence[str],
@@ -48,7 +49,11 @@ def rerank_run(
         from youtu_st.evaluation.benchmark.tasks import load_task
 
         chosen = [load_task(name) for name in wanted]
-        local = data_of(list(data or ()), {task.metadata.name: task.metadata for task in chosen})
+        local = data_of(
+            list(data or ()),
+            {task.metadata.name: task.metadata for task in chosen},
+            allow_missing=allow_missing,
+        )
         for task in chosen:
             kept = set(subsets_of(first, task.metadata.name))
             task.hf_subsets = [subset for subset in task.hf_subsets if subset in kept]

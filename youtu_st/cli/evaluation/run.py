@@ -26,6 +26,7 @@ from youtu_st.cli.evaluation.chosen import Chosen, check_instructions, choose
 from youtu_st.cli.evaluation.loaded import attention_of, blank_vector, load_for
 from youtu_st.cli.evaluation.options import (
     RESULTS,
+    AllowMissing,
     Benchmark,
     Data,
     LanguageCodes,
@@ -59,6 +60,7 @@ def run(
     languages: LanguageCodes = None,
     splits: Splits = None,
     data: Data = None,
+    allow_missing: AllowMissing = False,
     profile: ProfileName = None,
     out: Out = RESULTS,
     checkpoint: Checkpoint = None,
@@ -107,6 +109,7 @@ def run(
             top,
             tasks=tasks,
             data=data,
+            allow_missing=allow_missing,
             out=out,
             checkpoint=checkpoint,
             device=listed([device or ""]),
@@ -122,6 +125,7 @@ def run(
         splits=splits,
         data=data,
         profile=profile,
+        allow_missing=allow_missing,
     )
     check_instructions(chosen, strict=strict)
     from youtu_st.disk import cache_directory

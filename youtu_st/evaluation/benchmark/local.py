@@ -80,13 +80,16 @@ class LocalData:
         task.data_loaded = True
 
 
-def data_of(given: Iterable[str], types: Mapping[str, Any]) -> dict[str, LocalData]:
+def data_of(
+    given: Iterable[str], types: Mapping[str, Any], *, allow_missing: bool = False
+) -> dict[str, LocalData]:
     """What was given as ``--data``, by the names of the tasks.
 
     Args:
         given: ``NAME=PATH`` each, or a folder with folders of :data:`KNOWN` names, of which those of other
             tasks are left out.
         types: mteb's metadata of each task that is to be run, by its name.
+        allow_missing: Count judged documents that are not there as not found.
 
     Raises:
         InputError: If something is not there, has no name, or is none of what its task reads.
@@ -100,7 +103,7 @@ def data_of(given: Iterable[str], types: Mapping[str, Any]) -> dict[str, LocalDa
             continue
         if name in found:
             raise InputError(f"{FORM}: {name} is given twice, as {found[name].path} and {path}")
-        found[name] = read(name, path, types[name])
+        found[name] = read(name, path, types[name], allow_missing=allow_missing)
     return found
 
 
@@ -136,13 +139,14 @@ def _named(given: str) -> list[tuple[str, Path]]:
     return inside
 
 
-def read(name: str, path: Path, metadata: Any) -> LocalData:
+def read(name: str, path: Path, metadata: Any, *, allow_missing: bool = False) -> LocalData:
     """Read the data of a task.
 
     Args:
         name: The task's name.
         path: A file or a folder.
         metadata: mteb's, of the task.
+        allow_missing: As for :func:`data_of`.
 
     Raises:
         InputError: If it is none of what a task of this type reads, or malformed: file and line.
@@ -150,7 +154,7 @@ def read(name: str, path: Path, metadata: Any) -> LocalData:
     if path.is_dir() and _parquet(path):
         return LocalData(name, path, None, _files_digest(_parquet(path)))
     if metadata.type in _RETRIEVAL:
-        parts = _retrieval(path, metadata)
+        parts = _retrieval(path, metadata, allow_missing)
     elif metadata.type == "STS":
         parts = {"default": {split: read_pairs(file) for split, file in _tables(path, metadata).items()}}
     elif metadata.type == "Classification":
@@ -169,13 +173,14 @@ def read(name: str, path: Path, metadata: Any) -> LocalData:
     return LocalData(name, path, parts, digest(canonical(digests).encode()))
 
 
-def _retrieval(path: Path, metadata: Any) -> dict[str, dict[str, Part]]:
+def _retrieval(path: Path, metadata: Any, allow_missing: bool) -> dict[str, dict[str, Part]]:
     if path.is_dir() and beir.suits(path):
         splits = metadata.eval_splits
         there = [split for split in splits if (path / beir.QRELS / f"{split}.tsv").is_file()]
         read_as = {split: split for split in there} or {splits[0]: "test"}
         parts: dict[str, Part] = {
-            split: beir.read_beir(beir.Files.in_folder(path, file)) for split, file in read_as.items()
+            split: beir.read_beir(beir.Files.in_folder(path, file), allow_missing=allow_missing)
+            for split, file in read_as.items()
         }
         return {"default": parts}
     files = [path] if squad.suits(path) else sorted(path.glob("*.json")) if path.is_dir() else []
