@@ -134,8 +134,8 @@ def _show_power(base: Judged, queries: int) -> None:
     if (least := smallest_difference(base.values[MAIN])) is not None:
         echo()
         echo(
-            f"{_queries(queries)} show a difference of {least:.3f} {MAIN} in four of five cases, if scores "
-            "of two systems correlate by one half; --compare tells it of two systems"
+            f"{_queries(queries)} show a difference of {least:.3f} {MAIN} in four of five cases, if the "
+            "scores of two systems correlate by one half; --compare tells it of two systems"
         )
 
 
