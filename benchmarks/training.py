@@ -2,7 +2,8 @@
 
     python benchmarks/training.py DATA OUT [--quick]
     python benchmarks/training.py DATA OUT --speed [--quick]    time and memory, see finetuning/speed.py
-    python benchmarks/training.py DATA OUT --plot FILE.svg      figures along the steps, of one seed
+    python benchmarks/training.py DATA OUT --plot FILE.svg      draw the losses that OUT's logs have
+    python benchmarks/training.py DATA OUT --plot FILE.svg --held-out    train again, for what is held out
 
 The student is all-MiniLM-L6-v2 cut to its first three layers. It is trained on STS Benchmark's training
 pairs, SciFact's training queries and questions of SQuAD from DATA: on retrieval alone, on pairs alone, with
@@ -95,6 +96,18 @@ def _shown(values: list[float]) -> str:
     return mean if len(values) == 1 else f"{mean} ({min(values):.3f} to {max(values):.3f})"
 
 
+def plot(data: Path, out: Path, path: Path, *, held_out: bool) -> None:
+    """Draw how the ways of training go along their runs."""
+    if not held_out:
+        curves.draw(curves.losses(out), path, "share of its rows that are seen")
+        return
+    student = out / "student"
+    if not student.exists():
+        cut(student)
+    settings = Settings(LEARNING_RATE, TEMPERATURE, SEEDS[0])
+    curves.draw(curves.held_out(prepare(data, out), student, settings, out), path, "step")
+
+
 def main() -> None:
     """Measure, and print."""
     parser = argparse.ArgumentParser(
@@ -104,7 +117,8 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     parser.add_argument("--quick", action="store_true", help="one seed")
     parser.add_argument("--speed", action="store_true", help="measure time and memory, and nothing else")
-    parser.add_argument("--plot", type=Path, metavar="FILE", help="measure along the steps, and draw")
+    parser.add_argument("--plot", type=Path, metavar="FILE", help="draw losses, and do nothing else")
+    parser.add_argument("--held-out", action="store_true", help="draw what is held out, measured for it")
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
     if arguments.speed:
@@ -112,12 +126,7 @@ def main() -> None:
             print(line, flush=True)
         return
     if arguments.plot:
-        student = arguments.out / "student"
-        if not student.exists():
-            cut(student)
-        settings = Settings(LEARNING_RATE, TEMPERATURE, SEEDS[0])
-        files = prepare(arguments.data, arguments.out)
-        curves.draw(list(curves.measured(files, student, settings, arguments.out)), arguments.plot)
+        plot(arguments.data, arguments.out, arguments.plot, held_out=arguments.held_out)
         return
     seeds = SEEDS[:1] if arguments.quick else SEEDS
     lines = list(measured(prepare(arguments.data, arguments.out), arguments.out, seeds))

@@ -1,14 +1,11 @@
-"""How good each way of training is along its steps, on what is held out; and the picture of it.
-
-python -m finetuning.curves OUT/curves.jsonl docs/training-curves.svg    draw what was measured
-"""
+"""The ways of training along their runs as a picture: losses, or how good they are on what is held out."""
 
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from statistics import mean, median
 from typing import TYPE_CHECKING, Any
 
 import youtu_st
@@ -20,14 +17,49 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 EVERY = 10
-"""Steps between measurements."""
+"""Steps between measurements of what is held out."""
+LOSSES = {
+    "Loss of the scored pairs": ("pairs",),
+    "Loss of retrieval, SciFact and SQuAD": ("scifact", "squad"),
+}
+HELD_OUT = {"STS-B dev, Spearman": "sts", "Held-out SciFact, nDCG@10": "ndcg"}
 COLORS = {"IR only": "#b7791f", "STS only": "#6b46c1", ONE: "#c53030", MIXED: "#6b7280", "CoDiEmb": "#0b7a75"}
 INK, QUIET = "#1f2430", "#6b7280"
-FONT = {"font.family": "sans-serif", "font.size": 10, "svg.fonttype": "none", "text.color": INK}
+FONT = {
+    "font.family": "sans-serif",
+    "font.size": 10,
+    "svg.fonttype": "none",
+    "svg.hashsalt": "youtu-st",
+    "text.color": INK,
+}
+Points = list[tuple[float, float]]
+"""How much of a run is done, and a value."""
+Panels = Mapping[str, Mapping[str, list[Points]]]
+"""By title and by way of training: one for each seed."""
 
 
-def measured(files: Files, student: Path, settings: Settings, out: Path) -> Iterator[dict[str, Any]]:
-    """Train each way, and measure on the way what is not in ``out`` yet; then all of it.
+def losses(out: Path) -> Panels:
+    """From the logs of all seeds: of each task, the ways that have its own loss."""
+    found: dict[str, dict[str, list[Points]]] = {}
+    for title, names in LOSSES.items():
+        for arm in ARMS:
+            logs = sorted(out.glob(f"seed*/runs/{arm.replace(' ', '-')}/log.jsonl"))
+            points = [list(_losses(log, names)) for log in logs]
+            if all(points) and points:
+                found.setdefault(title, {})[arm] = points
+    return found
+
+
+def _losses(log: Path, names: Sequence[str]) -> Iterator[tuple[float, float]]:
+    """The mean of some data sets' losses, each of the last batch before a line of the log."""
+    for line in map(json.loads, log.read_text("utf-8").splitlines()):
+        every = [line.get(f"loss/{name}") for name in names]
+        if None not in every and "grad_norm" in line:
+            yield line["epoch"], mean(every)
+
+
+def held_out(files: Files, student: Path, settings: Settings, out: Path) -> Panels:
+    """Train each way once more, and measure on the way what is not in ``out`` yet.
 
     Measured are STS Benchmark's development part, and a tenth of SciFact's training queries among some of its
     documents: what learning rate and temperature were chosen by, and not what the table shows.
@@ -53,55 +85,62 @@ def measured(files: Files, student: Path, settings: Settings, out: Path) -> Iter
         with path.open("a") as file:
             file.writelines(json.dumps(line) + "\n" for line in found)
         lines += found
-    yield from lines
+    return {
+        title: {arm: [[(one["step"], one[name]) for one in lines if one["arm"] == arm]] for arm in ARMS}
+        for title, name in HELD_OUT.items()
+    }
 
 
-def draw(lines: list[dict[str, Any]], path: Path) -> None:
-    """Draw a line for each way of training, pairs on the left and retrieval on the right."""
+def draw(panels: Panels, path: Path, label: str) -> None:
+    """Draw a panel beside another, with a line for each way of training: of each seed, and their median.
+
+    Args:
+        panels: What to draw.
+        path: A PNG or SVG file to write.
+        label: Of the axis below.
+    """
     import matplotlib
 
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
     with plt.rc_context(FONT):
-        figure, panels = plt.subplots(1, 2, figsize=(9, 3.6), layout="constrained")
-        titles = ("Pairs: STS-B dev, Spearman", "Retrieval: held-out SciFact, nDCG@10")
-        for axes, measure, title in zip(panels, ("sts", "ndcg"), titles, strict=True):
-            axes.set_title(title, loc="left", fontweight="bold", fontsize=10.5, pad=8)
-            _lines(axes, lines, measure)
-        figure.savefig(path, facecolor="white", metadata={"Date": None})
+        figure, axes = plt.subplots(1, len(panels), figsize=(9, 3.4), layout="constrained")
+        for one, (title, ways) in zip(axes, panels.items(), strict=True):
+            one.set_title(title, loc="left", fontweight="bold", fontsize=10.5, pad=8)
+            one.set_xlabel(label, loc="left", color=QUIET)
+            _lines(one, ways)
+        figure.savefig(path, facecolor="white", metadata={"Date": None} if path.suffix == ".svg" else None)
         plt.close(figure)
 
 
-def _lines(axes: Axes, lines: list[dict[str, Any]], measure: str) -> None:
+def _lines(axes: Axes, ways: Mapping[str, list[Points]]) -> None:
     ends = []
-    for arm in ARMS:
-        own = [(line["step"], line[measure]) for line in lines if line["arm"] == arm]
-        steps, values = zip(*own, strict=True)
-        ours = arm == "CoDiEmb"
-        axes.plot(steps, values, color=COLORS[arm], linewidth=2.4 if ours else 1.4, zorder=3 if ours else 2)
-        ends.append((values[-1], steps[-1], arm))
+    for arm, seeds in ways.items():
+        style: dict[str, Any] = {"color": COLORS[arm], "zorder": 3 if arm == "CoDiEmb" else 2}
+        at = sorted(set.intersection(*({place for place, _ in points} for points in seeds)))
+        middle = [median([dict(points)[one] for points in seeds]) for one in at]
+        for points in seeds:
+            axes.plot(*zip(*points, strict=True), linewidth=0.7, alpha=0.4, **style)
+        axes.plot(at, middle, linewidth=2.2, marker="o", markersize=3, **style)
+        ends.append((middle[-1], at[-1], arm))
     low, high = axes.get_ylim()
-    last = max(step for _, step, _ in ends)
+    if low > 0 and high / low > 4:
+        axes.set_yscale("log")
+        axes.set_yticks([0.5, 1, 2, 5], ["0.5", "1", "2", "5"], minor=False)
+        axes.set_yticks([], minor=True)
+        axes.set_ylim(0.5, high)
+    last = max(place for _, place, _ in ends)
+    axes.set_xlim(0, last * (1.3 if len(ways) < 3 else 1.6))
     height = float("-inf")
-    for value, step, arm in sorted(ends):  # names beside the ends of their lines, none over another
-        height = max(value, height + (high - low) * 0.065)
-        axes.annotate(
-            arm,
-            (step, value),
-            (last * 1.03, height),
-            va="center",
-            fontsize=9,
-            color=COLORS[arm],
-            fontweight="bold" if arm == "CoDiEmb" else "normal",
-            arrowprops={"arrowstyle": "-", "color": COLORS[arm], "linewidth": 0.5, "alpha": 0.5},
-        )
-    axes.set_xlim(0, last * 1.5)
-    axes.set_xticks(range(0, last + 1, 30))
-    axes.set_xlabel("step", loc="left", color=QUIET)
+    for value, place, arm in sorted(ends):
+        at = axes.transAxes.inverted().transform(axes.transData.transform((place, value)))
+        height = max(at[1], height + 0.07)  # names beside their lines, none over another
+        told: dict[str, Any] = {"va": "center", "fontsize": 9, "color": COLORS[arm]}
+        told["fontweight"] = "bold" if arm == "CoDiEmb" else "normal"
+        line = {"arrowstyle": "-", "color": COLORS[arm], "linewidth": 0.5, "alpha": 0.5}
+        where = (last * 1.05 / axes.get_xlim()[1], height)
+        axes.annotate(arm, (place, value), where, textcoords="axes fraction", arrowprops=line, **told)
+    axes.set_xticks([last * part / 4 for part in range(5)], [f"{last * part / 4:.3g}" for part in range(5)])
     axes.spines[["top", "right"]].set_visible(False)
     axes.tick_params(colors=QUIET)
-
-
-if __name__ == "__main__":
-    draw([json.loads(line) for line in Path(sys.argv[1]).read_text().splitlines()], Path(sys.argv[2]))
