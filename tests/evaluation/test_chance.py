@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from youtu_st.evaluation.retrieval.comparison import verdict
-from youtu_st.evaluation.retrieval.statistics import holm, interval, permutation_test, smallest_difference
+from youtu_st.evaluation.statistics import holm, interval, permutation_test, smallest_difference
 
 
 def test_a_system_against_itself_differs_in_nothing() -> None:

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from youtu_st.errors import InputError
-from youtu_st.evaluation.report.comparison import SAMPLES, Difference, difference
+from youtu_st.evaluation.report.comparison import Difference, difference
+from youtu_st.evaluation.statistics import RESAMPLES
 from youtu_st.evaluation.report.words import verdict
 
 RNG = np.random.default_rng(5)
@@ -47,7 +48,7 @@ def test_the_interval_is_that_of_drawing_tasks_again():
     deltas = np.concatenate([x := RNG.normal(0, 0.05, 50), -x]) + 0.01
     tasks = {f"t{i:03}": float(delta) for i, delta in enumerate(deltas)}
     found = difference("a", "b", tasks, dict.fromkeys(tasks, 0.0))
-    means = RNG.choice(deltas, (SAMPLES, len(deltas))).mean(axis=1)
+    means = RNG.choice(deltas, (RESAMPLES, len(deltas))).mean(axis=1)
     assert (found.low, found.high) == pytest.approx(tuple(np.percentile(means, [2.5, 97.5])), abs=1e-3)
     assert difference("a", "b", tasks, dict.fromkeys(tasks, 0.0)) == found  # the seed is fixed
 

@@ -9,7 +9,7 @@ from youtu_st.cli.console import WIDE, cell, count, echo, plain_table
 
 if TYPE_CHECKING:
     from youtu_st.evaluation.chunks import ChunkData, Difference, Judged, Reach, Setting
-    from youtu_st.evaluation.retrieval.statistics import Interval
+    from youtu_st.evaluation.statistics import Interval
 
 _TITLES = ("", "split", "N", "read", "recall", "prec.", "IoU", "whole", "less *", "p", "")
 _RIGHT = _TITLES[2:-1]
@@ -44,7 +44,7 @@ def print_judged(
 
 
 def _row(judged: Judged, difference: Difference | None, default: Setting, reach: Reach) -> list[str]:
-    from youtu_st.evaluation.retrieval.statistics import interval
+    from youtu_st.evaluation.statistics import interval
 
     setting, found = judged.setting, judged.found[reach]
     row = [
@@ -92,7 +92,7 @@ def as_values(
     """Everything as values for JSON; shares are from 0 to 1, questions in the order of the file."""
     from dataclasses import asdict
 
-    from youtu_st.evaluation.retrieval.statistics import interval
+    from youtu_st.evaluation.statistics import interval
 
     against = {
         (reach, name): _differences(judged, default, reach, name) for reach in reaches for name in _MEASURES

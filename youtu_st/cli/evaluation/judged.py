@@ -15,7 +15,7 @@ from youtu_st.cli.console import UsageError, cell, count, echo, one_line, plain_
 if TYPE_CHECKING:
     from youtu_st.evaluation.data.retrieval import RetrievalData
     from youtu_st.evaluation.retrieval.comparison import Comparison, Judged
-    from youtu_st.evaluation.retrieval.statistics import Interval
+    from youtu_st.evaluation.statistics import Interval
 
 QUERIES, SUMMARY = "queries.csv", "summary.json"
 _TEXT = 100
@@ -64,7 +64,7 @@ def as_json(
 ) -> dict[str, Any]:
     """All that is shown, for programs."""
     from youtu_st.evaluation.retrieval.measures import MAIN
-    from youtu_st.evaluation.retrieval.statistics import smallest_difference
+    from youtu_st.evaluation.statistics import smallest_difference
 
     return {
         "data": {
@@ -129,7 +129,7 @@ def _show_measures(each: Judged) -> None:
 
 def _show_power(base: Judged, queries: int) -> None:
     from youtu_st.evaluation.retrieval.measures import MAIN
-    from youtu_st.evaluation.retrieval.statistics import smallest_difference
+    from youtu_st.evaluation.statistics import smallest_difference
 
     if (least := smallest_difference(base.values[MAIN])) is not None:
         echo()

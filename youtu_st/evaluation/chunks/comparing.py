@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from youtu_st.evaluation.retrieval.statistics import ALPHA, Interval, holm, interval, permutation_test
+from youtu_st.evaluation.statistics import ALPHA, Interval, holm, interval, permutation_test
 
 
 @dataclass(frozen=True, slots=True)

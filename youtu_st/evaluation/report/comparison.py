@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
 
 from youtu_st.errors import InputError, brief
-
-SAMPLES = 9_999
-CONFIDENCE = 0.95
-SEED = 0
+from youtu_st.evaluation.statistics import interval
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +40,7 @@ def difference(
 ) -> Difference:
     """The paired difference of two means over the same tasks, with a bootstrap interval over tasks.
 
-    95 % by BCa, of 9,999 samples drawn from the tasks' differences with a fixed seed. Source: Efron, `Better
-    bootstrap confidence intervals <https://doi.org/10.1080/01621459.1987.10478410>`_.
+    95 %, of the tasks' differences: see :func:`youtu_st.evaluation.statistics.interval`.
 
     Args:
         first: Name of the one.
@@ -64,26 +58,5 @@ def difference(
         )
     deltas = np.array([scores[task] - others[task] for task in sorted(scores)])
     mean = float(deltas.mean())
-    if len(deltas) < 2:
-        return Difference(first, second, mean, None, None)
-    low, high = _interval(deltas)
+    low, high = interval(deltas) or (None, None)
     return Difference(first, second, mean, low, high)
-
-
-def _interval(deltas: np.ndarray) -> tuple[float, float]:
-    if np.ptp(deltas) == 0:  # every sample has the same mean
-        return float(deltas[0]), float(deltas[0])
-    for method in ("BCa", "percentile"):
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of a degenerate sample, for which the second method is
-            found = stats.bootstrap(
-                (deltas,),
-                np.mean,
-                n_resamples=SAMPLES,
-                confidence_level=CONFIDENCE,
-                method=method,
-                rng=np.random.default_rng(SEED),
-            ).confidence_interval
-        if np.isfinite(found).all():
-            break
-    return float(found.low), float(found.high)

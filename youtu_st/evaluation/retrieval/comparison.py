@@ -12,7 +12,7 @@ from youtu_st.errors import InputError, brief
 from youtu_st.evaluation.data.retrieval import RetrievalData
 from youtu_st.evaluation.retrieval.measures import MAIN, Values, per_query
 from youtu_st.evaluation.retrieval.results import Results
-from youtu_st.evaluation.retrieval.statistics import (
+from youtu_st.evaluation.statistics import (
     ALPHA,
     Interval,
     holm,

@@ -1,4 +1,4 @@
-"""What chance may do to a mean over queries: intervals, tests of paired differences, what can be shown."""
+"""What chance may do to a mean over queries or tasks: intervals, tests of differences, what can be shown."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ _AT_ONCE = 4_000_000
 
 
 def interval(values: npt.NDArray[np.float64]) -> Interval | None:
-    """A 95 % interval of a mean over queries: the bootstrap, bias-corrected and accelerated (BCa).
+    """A 95 % interval of a mean over queries or tasks: the bootstrap, bias-corrected and accelerated (BCa).
 
     Source: Efron, `Better Bootstrap Confidence Intervals <https://doi.org/10.1080/01621459.1987.10478410>`_.
     9,999 samples of a fixed seed: the same values give the same interval.
 
     Args:
-        values: One for each query, shape ``(n,)``.
+        values: One for each of them, shape ``(n,)``.
 
     Returns:
-        Its ends; the value itself where all are equal; None of a single query, which tells nothing of others.
+        Its ends; the value itself where all are equal; None of a single one, which tells nothing of others.
     """
     from scipy import stats  # takes a while to import
 
