@@ -7,8 +7,8 @@ import pytest
 
 from youtu_st.errors import InputError
 from youtu_st.evaluation.report.comparison import Difference, difference
-from youtu_st.evaluation.statistics import RESAMPLES
 from youtu_st.evaluation.report.words import verdict
+from youtu_st.evaluation.statistics import RESAMPLES
 
 RNG = np.random.default_rng(5)
 BASE = {f"t{i:02}": float(score) for i, score in enumerate(RNG.uniform(0.3, 0.9, 40))}
