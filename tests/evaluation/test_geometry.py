@@ -11,9 +11,16 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from youtu_st.errors import InputError
-from youtu_st.evaluation.advice import advice
-from youtu_st.evaluation.geometry import carrying, geometry, mean_cosine, neighbourhood, skewness, spectrum
-from youtu_st.evaluation.geometry_figure import write_figure
+from youtu_st.evaluation.geometry.advice import advice
+from youtu_st.evaluation.geometry.figure import write_figure
+from youtu_st.evaluation.geometry.measures import (
+    carrying,
+    geometry,
+    mean_cosine,
+    neighbourhood,
+    skewness,
+    spectrum,
+)
 
 
 def unit(rows: np.ndarray) -> np.ndarray:

@@ -12,7 +12,7 @@ from youtu_st.cli.reading import check_out
 from youtu_st.errors import IndexNotFoundError, brief
 
 if TYPE_CHECKING:
-    from youtu_st.evaluation.geometry import Geometry
+    from youtu_st.evaluation.geometry.measures import Geometry
     from youtu_st.index import Sample
 
 EXAMPLE = "Example: youtu-st index stats notes.index --plot notes.png"
@@ -28,8 +28,8 @@ def stats(
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
 ) -> None:
     """Show how the vectors lie: copies, hubs, the directions that they use, and what to do about it."""
-    from youtu_st.evaluation.advice import advice
-    from youtu_st.evaluation.geometry import geometry
+    from youtu_st.evaluation.geometry.advice import advice
+    from youtu_st.evaluation.geometry.measures import geometry
     from youtu_st.inputs import check_count
 
     check_count("--sample", sample)
@@ -44,7 +44,7 @@ def stats(
         found = geometry(drawn.vectors, list(map(len, texts)))
     told = advice(found, [document.id for document in drawn.documents], texts)
     if plot is not None:
-        from youtu_st.evaluation.geometry_figure import write_figure
+        from youtu_st.evaluation.geometry.figure import write_figure
 
         write_figure(found, plot)
     if as_json:
@@ -57,7 +57,7 @@ def stats(
 
 def _check_plot(plot: Path) -> None:
     from youtu_st.errors import require
-    from youtu_st.evaluation.geometry_figure import SUFFIXES
+    from youtu_st.evaluation.geometry.figure import SUFFIXES
 
     if plot.suffix.lower() not in SUFFIXES:
         raise UsageError(f"--plot must end in {', '.join(SUFFIXES)}, not {brief(plot.suffix or plot.name)}")

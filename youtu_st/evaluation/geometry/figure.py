@@ -10,7 +10,7 @@ import numpy as np
 
 from youtu_st.disk import whole
 from youtu_st.errors import require
-from youtu_st.evaluation.geometry import CARRIED, Geometry
+from youtu_st.evaluation.geometry.measures import CARRIED, Geometry
 
 SUFFIXES = (".png", ".svg", ".pdf")
 _BARS = 50

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from math import sqrt
 
 from youtu_st.errors import brief
-from youtu_st.evaluation.geometry import CARRIED, Geometry
+from youtu_st.evaluation.geometry.measures import CARRIED, Geometry
 
 MANY_NEAR = 0.1
 """Share of the points that have a near copy."""
