@@ -12,12 +12,10 @@ import typer
 
 from youtu_st.cli import check, stats
 from youtu_st.cli.console import (
-    DEFAULT_MODEL,
     Checkpoint,
     Fast,
     TrustRemoteCode,
     UsageError,
-    absolute_model,
     check_question,
     count,
     echo,
@@ -27,20 +25,19 @@ from youtu_st.cli.console import (
     say,
     status,
 )
-from youtu_st.cli.loaded import SplitSpecialTokens, load_encoder, load_reranker
+from youtu_st.cli.loaded import SplitSpecialTokens, load_reranker
+from youtu_st.cli.opening import encoder_for, manifest_of, opened_index, splits_special_tokens
 from youtu_st.cli.reading import Encoding, TextField, gathering, some, tell
-from youtu_st.errors import IndexMismatchError, IndexNotFoundError, ModelLoadError, UnknownModelError, brief
+from youtu_st.errors import brief
 
 if TYPE_CHECKING:
     from youtu_st.corpus import Lengths
     from youtu_st.encoder import Encoder
-    from youtu_st.index import Manifest, VectorIndex
+    from youtu_st.index import Manifest
 
 EXAMPLE = "Example: youtu-st index build notes/ handbook.pdf --out notes.index"
 SEARCH_EXAMPLE = 'Example: youtu-st index search notes.index "How do I renew a passport?" -k 3'
 INFO_EXAMPLE = "Example: youtu-st index info notes.index"
-
-_WEIGHTS_ELSEWHERE = "If {} was built with --checkpoint, it is opened with the same"
 
 app = typer.Typer(rich_markup_mode=None, epilog=EXAMPLE)
 
@@ -112,7 +109,7 @@ def build(
         tell(notes, skip=skip_errors or None)
         raise UsageError(f"no documents found in {named}: there is no file of {' '.join(corpus.SUFFIXES)}")
     manifest = _manifest_to_update(out, factory, split_special_tokens)
-    encoder = _encoder(
+    encoder = encoder_for(
         out,
         manifest,
         model=model,
@@ -139,7 +136,7 @@ def build(
             what = "all left out" if notes.count else "all empty"
             raise UsageError(f"no documents found in {named}: {count(len(found.files), 'file')}, {what}")
         opened = (
-            _opened(out, encoder, checkpoint)
+            opened_index(out, encoder, checkpoint)
             if manifest
             else VectorIndex.create(out, encoder, factory or "Flat")
         )
@@ -198,14 +195,14 @@ def search(
 
     check_question("QUESTION", question, k=k, reranker=rerank)
     condition = None if where is None else _condition(where)
-    manifest = _manifest(directory)
-    encoder = _encoder(
+    manifest = manifest_of(directory)
+    encoder = encoder_for(
         directory, manifest, model=model, checkpoint=checkpoint, trust_remote_code=trust_remote_code
     )
-    with _opened(directory, encoder, checkpoint) as index:
+    with opened_index(directory, encoder, checkpoint) as index:
         reranker = None
         if rerank is not None:  # it reads the passages as the encoder did
-            split = _splits(manifest)
+            split = splits_special_tokens(manifest)
             reranker = load_reranker(rerank, trust_remote_code=trust_remote_code, split_special_tokens=split)
         retriever = Retriever(index, reranker, candidates=max(4 * k, 20))
         hits = retriever.search(question, k, condition, instruction=instruction, show_progress=True)
@@ -227,7 +224,7 @@ def info(
     """Show what is in an index, and which model it is for."""
     from youtu_st.index import count_documents
 
-    manifest = _manifest(directory)
+    manifest = manifest_of(directory)
     facts: dict[str, Any] = {
         "passages": count_documents(directory),
         "model": manifest.model,
@@ -268,12 +265,12 @@ def _manifest_to_update(out: Path, factory: str | None, split: bool) -> Manifest
     if not (out / MANIFEST).exists():
         check_vacant(out)
         return None
-    manifest = _manifest(out)
+    manifest = manifest_of(out)
     if factory not in (None, manifest.factory):
         raise UsageError(
             f"{out} was built with --factory {manifest.factory}, not {factory}: build another directory"
         )
-    if split and not _splits(manifest):
+    if split and not splits_special_tokens(manifest):
         raise UsageError(f"{out} was built without --split-special-tokens: build another directory")
     return manifest
 
@@ -306,73 +303,6 @@ def _lengths(
             "of then; if it was another, say it with --chunk-tokens",
         )
     return chosen
-
-
-def _encoder(
-    directory: Path,
-    manifest: Manifest | None,
-    *,
-    model: str | None,
-    checkpoint: str | None,
-    trust_remote_code: bool,
-    split_special_tokens: bool = False,
-    fast: bool = False,
-) -> Encoder:
-    """The model that is named, or else the one that the index was built with, or else the default.
-
-    Special tokens in texts are read as the index has it.
-    """
-    name = model or (manifest.model if manifest else DEFAULT_MODEL)
-    try:
-        absolute = absolute_model(name)
-    except UnknownModelError as error:
-        if model is not None:
-            raise
-        raise UsageError(
-            f"{directory} was built with the model {name}, which is not there: say where it is with --model"
-        ) from error
-    split = split_special_tokens or (manifest is not None and _splits(manifest))
-    try:
-        return load_encoder(
-            absolute,
-            checkpoint=checkpoint,
-            trust_remote_code=trust_remote_code,
-            split_special_tokens=split,
-            fast=fast,
-        )
-    except ModelLoadError as error:
-        if manifest is None or checkpoint is not None:
-            raise
-        raise ModelLoadError(f"{error}. {_WEIGHTS_ELSEWHERE.format(directory)}") from error
-
-
-def _splits(manifest: Manifest) -> bool:
-    from youtu_st.protocol import settings_of
-
-    return bool(settings_of(manifest.identity))
-
-
-def _opened(directory: Path, encoder: Encoder, checkpoint: str | None) -> VectorIndex:
-    from youtu_st.index import VectorIndex
-
-    try:
-        with status(f"opening {directory} ..."):
-            return VectorIndex.open(directory, encoder)
-    except IndexMismatchError as error:
-        if checkpoint is not None or "weights" not in str(error):
-            raise
-        raise IndexMismatchError(f"{error}\n{_WEIGHTS_ELSEWHERE.format(directory)}") from error
-
-
-def _manifest(directory: Path) -> Manifest:
-    from youtu_st.index import read_manifest
-
-    try:
-        return read_manifest(directory)
-    except IndexNotFoundError as error:
-        raise UsageError(
-            f"there is no index in {directory}. Make one with: youtu-st index build PATH --out {directory}"
-        ) from error
 
 
 def _condition(where: str) -> dict[str, Any]:
