@@ -109,6 +109,17 @@ def test_a_link_stays_one_and_its_file_is_replaced(tmp_path: Path) -> None:
     assert (names(tmp_path), names(tmp_path / "far")) == (["far", "link"], ["file"])
 
 
+@pytest.mark.parametrize("kind", ["a pipe", "a folder"])
+def test_what_is_no_file_is_not_replaced(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "odd"
+    os.mkfifo(path) if kind == "a pipe" else path.mkdir()
+    before = path.lstat().st_ino
+    with pytest.raises(OSError, match=f"it is {kind}, and must be a file"), whole(path) as written:
+        written.write_bytes(b"new")
+    assert path.lstat().st_ino == before
+    assert [file.name for file in tmp_path.iterdir()] == ["odd"]
+
+
 def test_content_and_name_are_flushed_in_that_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     done: list[str] = []
     fsync, rename = os.fsync, os.replace

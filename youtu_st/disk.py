@@ -50,16 +50,19 @@ def whole(path: Path, *, temporary: str | None = None) -> Iterator[Path]:
 
     Yields a path to write to, in the same directory. At the end that file is flushed to the disk and takes
     the name ``path`` in one step; after an error it is removed. Nobody but the caller makes it, so it has the
-    permissions of any new file. A symbolic link stays one: the file that it leads to is replaced.
+    permissions of any new file. A symbolic link stays one: the file that it leads to is replaced. What is
+    there and no file, such as ``/dev/null`` or a pipe, is not replaced.
 
     Args:
         path: The file, which may be there or not; its directory must be.
         temporary: The name to write under. None: one that nobody else has.
 
     Raises:
-        OSError: If it cannot be written.
+        OSError: If it cannot be written, or is a folder, a pipe or a device.
     """
     target = Path(os.path.realpath(path))
+    if target.exists():
+        _check_plain(path, os.stat(target))
     written = beside(target) if temporary is None else target.with_name(temporary)
     try:
         yield written
