@@ -124,10 +124,10 @@ def test_kills(tmp_path: Path, shared_data: Path) -> None:
     while kills < KILLS:
         rounds += 1
         cache, out = tmp_path / f"cache{rounds}", tmp_path / f"out{rounds}"
-        for _ in range(4):  # several in one run, each further on
+        for _ in range(10):  # several in one run, each further on
             process = subprocess.Popen(command(*line, out), env=environment(cache), stdout=-3, stderr=-3)
             try:
-                process.wait(rng.uniform(0.3, 1.1) * seconds)
+                process.wait(rng.uniform(0.4, 1.0) * seconds)
             except subprocess.TimeoutExpired:
                 process.send_signal(signal.SIGKILL)
                 process.wait()
