@@ -15,6 +15,7 @@ from checkpoints import cross_encoder_checkpoint
 from command import Result
 
 from youtu_st.cli.evaluation import retrieval, systems
+from youtu_st.cli.loaded import load_encoder
 from youtu_st.encoder import Encoder
 from youtu_st.evaluation.retrieval.results import FORMAT, read_results
 from youtu_st.rerank import Reranker
@@ -177,6 +178,22 @@ def test_settings_that_the_model_cannot_have(run: Run, setting: str, monkeypatch
     monkeypatch.setattr(systems, "load_encoder", lambda *_, **__: encoder)
     before = encoder.totals
     result = run("eval", "retrieval", "own", "--model", "minilm", "--compare", setting)
+    assert (result.code, result.out) == (2, "")
+    assert result.err.count("\n") == 1
+    assert encoder.totals == before  # nothing was encoded
+
+
+@pytest.mark.usefixtures("data")
+def test_a_model_that_is_not_there_costs_no_search(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    encoder = Encoder.shared("minilm")
+
+    def load(name: str, **further: Any) -> Encoder:
+        return encoder if name == "minilm" else load_encoder(name, **further)
+
+    monkeypatch.setattr(systems, "load_encoder", load)
+    before = encoder.totals
+    Path("empty").mkdir()
+    result = run("eval", "retrieval", "own", "--model", "minilm", "--compare", "./empty")
     assert (result.code, result.out) == (2, "")
     assert result.err.count("\n") == 1
     assert encoder.totals == before  # nothing was encoded

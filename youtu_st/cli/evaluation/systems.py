@@ -93,6 +93,7 @@ class Systems:
         Raises:
             UsageError: If there are settings, and the base is no model, or a key and no index.
             InputError: If a file cannot be read or is of other queries, or a value is none of the model's.
+            YoutuError: If a model cannot be loaded.
         """
         if self._options.document_key is not None and "index" not in {
             one.kind for one in (self._base, *others)
@@ -100,6 +101,9 @@ class Systems:
             raise UsageError("--document-key is for the passages of an index, and none is named")
         self._check_files([self._base, *others])
         self._check_settings(others)
+        for system in others:  # a name that is none must not cost what the base's search takes
+            if system.kind == "model":
+                self._encoder(system.text)
 
     def _check_files(self, systems: Sequence[System]) -> None:
         from youtu_st.evaluation.retrieval.comparison import check_queries
