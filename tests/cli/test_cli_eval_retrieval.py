@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from checkpoints import cross_encoder_checkpoint
-from command import Result
+from command import Result, spawn_on_a_terminal
 
 from youtu_st.cli.evaluation import retrieval, systems
 from youtu_st.cli.loaded import load_encoder
@@ -119,6 +119,17 @@ def test_what_is_shown(data: Path, run: Run) -> None:
     assert re.search(r"^nDCG@10 +0\.\d{4} +0\.\d{4} to \d\.\d{4} *$", result.out, re.MULTILINE)
     assert re.search(r"^dimensions=4 .* (no difference seen|worse|better) *$", result.out, re.MULTILINE)
     assert "dimensions=4: what moved most, nDCG@10 from minilm" in result.out
+
+
+@pytest.mark.usefixtures("data")
+def test_a_narrow_terminal_gets_names_and_numbers_whole(tmp_path: Path) -> None:
+    Path("one.run").write_text("".join(f"q{i} Q0 rhine 1 0.5 the-first-of-them\n" for i in range(1, 5)))
+    Path("two.run").write_text("".join(f"q{i} Q0 mars 1 0.5 the-second-of-them\n" for i in range(1, 5)))
+    code, shown = spawn_on_a_terminal(
+        "eval", "retrieval", "own", "--compare", "one.run", "two.run", cwd=tmp_path, whole=True
+    )
+    assert code == 0, shown
+    assert re.search(r"the-second-of-them .* 1\.0000 .* no difference seen", shown)
 
 
 def test_an_index_whose_passages_name_their_documents(data: Path, run: Run) -> None:
