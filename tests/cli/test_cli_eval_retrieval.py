@@ -12,11 +12,12 @@ from typing import Any
 import numpy as np
 import pytest
 from checkpoints import cross_encoder_checkpoint
-from command import Result
+from command import Result, spawn_on_a_terminal
 
 from youtu_st.cli.evaluation import retrieval, systems
+from youtu_st.cli.loaded import load_encoder
 from youtu_st.encoder import Encoder
-from youtu_st.evaluation.retrieval.results import read_results
+from youtu_st.evaluation.retrieval.results import FORMAT, read_results
 from youtu_st.rerank import Reranker
 
 Run = Callable[..., Result]
@@ -120,6 +121,17 @@ def test_what_is_shown(data: Path, run: Run) -> None:
     assert "dimensions=4: what moved most, nDCG@10 from minilm" in result.out
 
 
+@pytest.mark.usefixtures("data")
+def test_a_narrow_terminal_gets_names_and_numbers_whole(tmp_path: Path) -> None:
+    Path("one.run").write_text("".join(f"q{i} Q0 rhine 1 0.5 the-first-of-them\n" for i in range(1, 5)))
+    Path("two.run").write_text("".join(f"q{i} Q0 mars 1 0.5 the-second-of-them\n" for i in range(1, 5)))
+    code, shown = spawn_on_a_terminal(
+        "eval", "retrieval", "own", "--compare", "one.run", "two.run", cwd=tmp_path, whole=True
+    )
+    assert code == 0, shown
+    assert re.search(r"the-second-of-them .* 1\.0000 .* no difference seen", shown)
+
+
 def test_an_index_whose_passages_name_their_documents(data: Path, run: Run) -> None:
     assert run("index", "build", "own/corpus.jsonl", "--out", "own.idx", "--chunk-tokens", "12").code == 0
     result = run("eval", "retrieval", "own", "--index", "own.idx")
@@ -182,6 +194,22 @@ def test_settings_that_the_model_cannot_have(run: Run, setting: str, monkeypatch
     assert encoder.totals == before  # nothing was encoded
 
 
+@pytest.mark.usefixtures("data")
+def test_a_model_that_is_not_there_costs_no_search(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    encoder = Encoder.shared("minilm")
+
+    def load(name: str, **further: Any) -> Encoder:
+        return encoder if name == "minilm" else load_encoder(name, **further)
+
+    monkeypatch.setattr(systems, "load_encoder", load)
+    before = encoder.totals
+    Path("empty").mkdir()
+    result = run("eval", "retrieval", "own", "--model", "minilm", "--compare", "./empty")
+    assert (result.code, result.out) == (2, "")
+    assert result.err.count("\n") == 1
+    assert encoder.totals == before  # nothing was encoded
+
+
 @pytest.fixture
 def no_model(monkeypatch: pytest.MonkeyPatch) -> None:
     def load(*_: object, **__: object) -> Any:
@@ -214,12 +242,31 @@ def no_model(monkeypatch: pytest.MonkeyPatch) -> None:
             ["own", "--model", "minilm", "--compare", "part.run"],
             "minilm and part are over different queries: 3",
         ),
+        (
+            ["own", "--compare", "part.run", "other.run"],
+            "none of the documents that were found is in own: they have ids such as 'moon'",
+        ),
+        (
+            ["own", "--compare", "part.run", "again.run"],
+            "part and part (again.run) are over different queries: 1",
+        ),
+        (
+            ["own", "--model", "minilm", "--compare", "saved.jsonl"],
+            "saved.jsonl, line 2: a score must be a finite number, not an int",
+        ),
+        (["own", "--model", "minilm", "--document-key", "id"], "--document-key is for the passages of an"),
+        (["squad.json", "--model", "minilm", "--split", "dev"], "squad.json has no splits"),
         (["own", "--model", "minilm", "--compare", "part.run", "rerank=x"], "unknown reranker 'x'"),
     ],
 )
 @pytest.mark.usefixtures("data", "no_model")
 def test_mistakes_are_told_before_a_model_is_loaded(run: Run, arguments: list[str], told: str) -> None:
     Path("part.run").write_text("q1 Q0 rhine 1 0.5 part\n")
+    Path("again.run").write_text("q1 Q0 rhine 1 0.5 part\nq2 Q0 mars 1 0.5 part\n")
+    Path("other.run").write_text("q1 Q0 moon 1 0.5 other\n")
+    Path("squad.json").write_text("{}")
+    saved = [{"format": FORMAT, "system": "one"}, {"query": "q1", "documents": [["rhine", 10**400]]}]
+    Path("saved.jsonl").write_text("\n".join(map(json.dumps, saved)))
     result = run("eval", "retrieval", *arguments)
     assert (result.code, result.out) == (2, "")
     assert told in result.err
@@ -247,6 +294,34 @@ def test_a_query_that_is_a_document_may_find_itself_or_not(data: Path, run: Run)
         result = run("eval", "retrieval", "own", "--model", "minilm", flag, "--json")
         reached[flag] = json.loads(result.out)["systems"][0]["measures"]["RR@10"]["mean"]
     assert reached == {"--ignore-identical-ids": 1, "--keep-identical-ids": pytest.approx((1 + 1 / 2) / 2)}
+
+
+@pytest.mark.usefixtures("no_model")
+def test_saved_results_leave_a_query_out_that_finds_itself(data: Path, run: Run) -> None:
+    (data / "qrels" / "test.tsv").write_text("rice\tbread\t1\n")
+    with open(data / "queries.jsonl", "a", encoding="utf-8") as file:
+        file.write('\n{"_id": "rice", "text": "Rice is boiled in water, or steamed."}')
+    Path("own.run").write_text("rice Q0 rice 1 0.9 own\nrice Q0 bread 2 0.5 own\n")
+    reached = {}
+    for flag in ("--ignore-identical-ids", "--keep-identical-ids"):
+        result = run("eval", "retrieval", "own", "--compare", "own.run", flag, "--json")
+        reached[flag] = json.loads(result.out)["systems"][0]["measures"]["RR@10"]["mean"]
+    assert reached == {"--ignore-identical-ids": 1, "--keep-identical-ids": 0.5}
+
+
+def test_texts_of_which_the_model_reads_nothing(data: Path, run: Run) -> None:
+    with open(data / "corpus.jsonl", "a", encoding="utf-8") as file:
+        file.write('\n{"_id": "nothing", "text": "\\u200b"}')
+    result = run("eval", "retrieval", "own", "--model", "minilm")
+    assert result.code == 0, result.err
+    assert "2 blank documents left out" in result.err
+    with open(data / "queries.jsonl", "a", encoding="utf-8") as file:
+        file.write('\n{"_id": "q6", "text": "\\u200b"}')
+    with open(data / "qrels" / "test.tsv", "a", encoding="utf-8") as file:
+        file.write("\nq6\trhine\t1")
+    result = run("eval", "retrieval", "own", "--model", "minilm")
+    assert (result.code, result.out) == (2, "")
+    assert "own: minilm reads nothing of the query 'q6'" in result.err
 
 
 def test_three_files_and_what_is_missing(data: Path, run: Run) -> None:

@@ -32,6 +32,12 @@ def test_few_differences_are_tried_in_all_signs() -> None:
         assert permutation_test(differences) == pytest.approx(expected, abs=1e-12)
 
 
+def test_differences_that_cancel_out_are_no_difference() -> None:
+    differences = np.array([-0.1, 0.5, -0.4, -0.2, 0.6, 0.6, -0.5, -0.5])
+    assert differences.sum() != 0  # by less than any of them
+    assert permutation_test(differences) == 1
+
+
 def test_many_differences_are_as_a_normal_distribution_has_them() -> None:
     from scipy.stats import norm
 

@@ -188,6 +188,7 @@ def test_even_points_need_no_advice():
 def test_advice_for_copies():
     rows = np.concatenate([np.eye(50), np.eye(3, 50)])
     assert told(rows)[0].startswith("3 passages have the vector of another, none of them its very text")
+    assert told(rows[:51])[0].startswith("1 passage has the vector of another, ")
     texts = [f"text {i % 50}" for i in range(53)]
     assert told(rows, texts)[0].startswith("3 passages have the vector of another, 3 of them its very text")
 

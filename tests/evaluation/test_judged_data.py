@@ -86,6 +86,16 @@ def test_the_digest_is_of_the_content_alone(tmp_path: Path) -> None:
         ),
         ({"qrels": QRELS + "q1\ta\t1\n"}, "test.tsv, line 4: .* are judged on line 2 already"),
         ({"qrels": QRELS + "q1\t\udcff\t1\n"}, "test.tsv, line 4: must be UTF-8, and byte 4 is not"),
+        (
+            {"qrels": QRELS + "q2\ta\t1e30\n"},
+            "test.tsv, line 4: field 'score' must be a grade of at most 1,000,000, not '1e30'",
+        ),
+        (
+            {"qrels": QRELS + f"q2\ta\t{'1' * 60_000}x\n"},  # a slow pattern took more than a minute
+            "test.tsv, line 4: field 'score' must be a finite number",
+        ),
+        ({"corpus": CORPUS + '{"_id": "\\ud800", "text": "x"}\n'}, "corpus.jsonl, line 3: .* surrogate"),
+        ({"queries": QUERIES + '{"_id": "q1\\u0000", "text": "x"}\n'}, "queries.jsonl, line 3: .* of code 0"),
         ({"qrels": "query-id\tcorpus-id\tscore\n"}, "test.tsv: there is no judgement in it"),
         (
             {"qrels": QRELS + "".join(f"q1\td{i}\t1\n" for i in range(5))},
@@ -101,6 +111,10 @@ def test_what_is_malformed_is_told_by_file_and_line(tmp_path: Path, parts: dict[
     with pytest.raises(InputError, match=told) as caught:
         read(tmp_path, **parts)
     assert "\n" not in str(caught.value)
+
+
+def test_a_header_after_a_blank_line(tmp_path: Path) -> None:
+    assert read(tmp_path, qrels="\n" + QRELS).qrels == {"q1": {"a": 2, "2": 0}}
 
 
 def test_what_may_be_missing_is_counted(tmp_path: Path) -> None:

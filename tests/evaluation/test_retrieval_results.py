@@ -76,6 +76,14 @@ def test_grades_count_and_below_zero_is_not_relevant() -> None:
     assert value["RR@10"][0] == 0.5
 
 
+def test_an_id_does_not_end_where_a_text_of_c_does() -> None:
+    qrels = {"q": {"d0": 2, "d0\0x": 1, "d1": 0}}
+    data = RetrievalData.of("made", made().corpus, {"q": "?"}, qrels)
+    value = per_query(data, found(data, {"q": ["d0\0y", "d0\0x", "d0"]}))
+    assert value["nDCG@10"][0] == pytest.approx((1 / math.log2(3) + 2 / 2) / (2 + 1 / math.log2(3)))
+    assert value["RR@10"][0] == 0.5
+
+
 def test_a_query_without_results_counts_nothing_and_is_listed() -> None:
     data = made()
     best = {query: list(judged) for query, judged in data.qrels.items()}

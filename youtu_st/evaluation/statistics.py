@@ -73,7 +73,8 @@ def permutation_test(differences: npt.NDArray[np.float64]) -> float:
     moved = differences[differences != 0]
     if not len(moved):
         return 1.0
-    least = abs(float(moved.sum())) * (1 - 1e-12)  # sums in another order differ in their last digits
+    # Sums in another order differ in their last digits, and these are of the terms: a sum may be near 0.
+    least = abs(float(moved.sum())) - 1e-12 * float(np.abs(moved).sum())
     if 1 << len(moved) <= RESAMPLES:
         bits = np.arange(1 << len(moved))[:, None] >> np.arange(len(moved)) & 1
         return float((np.abs((2.0 * bits - 1) @ moved) >= least).mean())

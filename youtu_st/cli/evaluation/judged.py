@@ -10,7 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from youtu_st.cli.console import UsageError, cell, count, echo, one_line, plain_table, say, wide_console
+from youtu_st.cli.console import WIDE, UsageError, cell, count, echo, one_line, plain_table, say, wide_console
 
 if TYPE_CHECKING:
     from youtu_st.evaluation.data.retrieval import RetrievalData
@@ -140,6 +140,8 @@ def _show_power(base: Judged, queries: int) -> None:
 
 
 def _show_comparisons(judged: Sequence[Judged], comparisons: Sequence[Comparison]) -> None:
+    from rich.console import Console
+
     base, measure = judged[0], comparisons[0].measure
     titles = (measure, "difference", "95 % interval", "p", "p (Holm)", "won", "lost", "would show", "verdict")
     numbers = tuple(title for title in titles if title not in ("95 % interval", "verdict"))
@@ -159,7 +161,8 @@ def _show_comparisons(judged: Sequence[Judged], comparisons: Sequence[Comparison
         )
         table.add_row(*map(cell, row))
     echo()
-    wide_console().print(table)
+    # A terminal that is narrower breaks the lines; rich would leave out the names and the numbers.
+    Console(width=WIDE, highlight=False).print(table)
 
 
 def _show_moved(base: Judged, other: Judged, each: Comparison) -> None:

@@ -135,6 +135,8 @@ def _data(
         if not folder.exists():
             raise UsageError(f"{folder}: there is no such folder or file")
         if squad.suits(folder):
+            if split is not None:
+                raise UsageError(f"--split is for a folder: {folder} has no splits")
             return squad.read_squad(folder)
         return read_beir(Files.in_folder(folder, split or "test"), allow_missing=allow_missing)
     if split is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -14,7 +14,7 @@ from youtu_st.errors import IndexNotFoundError
 if TYPE_CHECKING:
     from youtu_st.encoder import Encoder
     from youtu_st.evaluation.data.retrieval import RetrievalData
-    from youtu_st.evaluation.retrieval.dense import Encoded, Passages
+    from youtu_st.evaluation.retrieval.dense import Encoded
     from youtu_st.evaluation.retrieval.results import Ranking, Results
     from youtu_st.evaluation.retrieval.settings import Setting
     from youtu_st.index import Manifest
@@ -91,20 +91,30 @@ class Systems:
         """Refuse files that say nothing of the data, and settings that the base cannot have: before any work.
 
         Raises:
-            UsageError: If there are settings, and the base is no model.
+            UsageError: If there are settings, and the base is no model, or a key and no index.
             InputError: If a file cannot be read or is of other queries, or a value is none of the model's.
+            YoutuError: If a model cannot be loaded.
         """
+        if self._options.document_key is not None and "index" not in {
+            one.kind for one in (self._base, *others)
+        }:
+            raise UsageError("--document-key is for the passages of an index, and none is named")
         self._check_files([self._base, *others])
         self._check_settings(others)
+        for system in others:  # a name that is none must not cost what the base's search takes
+            if system.kind == "model":
+                self._encoder(system.text)
 
     def _check_files(self, systems: Sequence[System]) -> None:
         from youtu_st.evaluation.retrieval.comparison import check_queries
+        from youtu_st.evaluation.retrieval.searching import check_known
 
         asked: tuple[str, Collection[str]] = (self._base.text, self._data.queries)
         for system in systems:
             if system.kind == "file":
                 saved = self._saved(system)
                 saved.check(self._data)
+                check_known(self._data, saved.rankings, f"{system.text} is of another corpus")
                 if system is self._base:
                     asked = (saved.system, saved.rankings)
                 check_queries(*asked, saved.system, saved.rankings)
@@ -160,7 +170,18 @@ class Systems:
         from youtu_st.evaluation.retrieval.results import read_results
 
         if system.text not in self._files:
-            self._files[system.text] = read_results(Path(system.text).expanduser())
+            read = read_results(Path(system.text).expanduser())
+            if read.system in {self._base.text, *(one.system for one in self._files.values())}:
+                read = replace(read, system=f"{read.system} ({system.text})")
+            if self._options.ignore_identical:
+                read = replace(
+                    read,
+                    rankings={
+                        query: [one for one in ranking if one[0] != query]
+                        for query, ranking in read.rankings.items()
+                    },
+                )
+            self._files[system.text] = read
         return self._files[system.text]
 
     def _of_setting(self, setting: Setting) -> tuple[Mapping[str, Ranking], dict[str, Any]]:
@@ -188,6 +209,7 @@ class Systems:
         return found, _facts(encoder)
 
     def _of_index(self, path: Path) -> tuple[Mapping[str, Ranking], dict[str, Any]]:
+        from youtu_st.cli.evaluation.passages import check_queries
         from youtu_st.evaluation.retrieval.searching import search
         from youtu_st.index import VectorIndex
         from youtu_st.protocol import SPLIT, settings_of
@@ -195,6 +217,7 @@ class Systems:
         manifest = _manifest(path)
         split = bool(settings_of(manifest.identity).get(SPLIT))
         encoder = self._encoder(manifest.model, split=split)
+        check_queries(self._data, encoder)
         queries = encoder.encode_query(
             list(self._data.queries.values()), instruction=self._options.instruction, show_progress=True
         )
@@ -222,17 +245,19 @@ class Systems:
         return rerank(self._data, rankings, rank), {"reranker": name}
 
     def _vectors(self, name: str, setting: Setting) -> Encoded:
-        from youtu_st.evaluation.retrieval.dense import Passages, encode
+        from youtu_st.cli.evaluation.passages import check_queries, split, whole
+        from youtu_st.evaluation.retrieval.dense import encode
 
         key = (name, setting.weights, setting.chunk_tokens)
         if key not in self._encoded:
             encoder = self._encoder(name, setting.weights)
+            check_queries(self._data, encoder)
             if setting.chunk_tokens is None:
-                passages = Passages.whole(self._data)
+                passages = whole(self._data, encoder)
                 if blank := len(self._data.corpus) - len(passages.ids):
                     say("note", f"{count(blank, 'blank document')} left out: there is nothing to find")
             else:
-                passages = _split(self._data, encoder, setting.chunk_tokens)
+                passages = split(self._data, encoder, setting.chunk_tokens)
             told = self._options.instruction
             self._encoded[key] = encode(encoder, self._data, passages, instruction=told, show_progress=True)
         return self._encoded[key]
@@ -259,26 +284,6 @@ class Systems:
 def _facts(encoder: Encoder) -> dict[str, Any]:
     runtime = dict(encoder.runtime)
     return {"model": encoder.model_name, "fingerprint": encoder.fingerprint, "runtime": runtime}
-
-
-def _split(data: RetrievalData, encoder: Encoder, tokens: int) -> Passages:
-    from youtu_st.corpus import SourceDocument, Splitter, are_blank, passage_tokens
-    from youtu_st.evaluation.retrieval.dense import Passages
-
-    documents = (
-        SourceDocument(
-            "\n".join((one.text if one.text.strip() else one.title).splitlines()),
-            data.name,
-            {"document": key},
-            one.title.strip() if one.text.strip() else "",
-        )
-        for key, one in data.corpus.items()
-        if one.content
-    )
-    passages = list(Splitter(encoder.reader, passage_tokens(encoder, tokens)).split(documents))
-    blank = are_blank(encoder, [passage.text for passage in passages])
-    kept = [passage for passage, nothing in zip(passages, blank, strict=True) if not nothing]
-    return Passages([one.metadata["document"] for one in kept], [one.text for one in kept])
 
 
 def _manifest(path: Path) -> Manifest:

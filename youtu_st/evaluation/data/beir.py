@@ -13,6 +13,8 @@ from youtu_st.evaluation.data.retrieval import Document, Qrels, RetrievalData
 
 CORPUS, QUERIES, QRELS = "corpus.jsonl", "queries.jsonl", "qrels"
 FIELDS = ("query-id", "corpus-id", "score")
+HIGHEST = 1_000_000
+"""A grade: trec_eval, which measures, keeps a number in memory for every grade up to the highest."""
 _FIRST = 3
 
 
@@ -106,7 +108,7 @@ def read_qrels(path: Path) -> Qrels:
     with opened(path) as file:
         for number, line in lines(file, path):
             where = place(path, number)
-            found = judgement(where, line, header=number == 1) if line.strip() else None
+            found = judgement(where, line, header=not judged) if line.strip() else None
             if found is None:
                 continue
             query, document, score = found
@@ -144,6 +146,8 @@ def judgement(where: str, line: bytes, *, header: bool) -> tuple[str, str, int] 
     score = record.number("score")
     if score != int(score):
         record.fail("score", "must be a whole number", cells[2])
+    if score > HIGHEST:
+        record.fail("score", f"must be a grade of at most {HIGHEST:,}", cells[2])
     return record.text("query-id"), record.text("corpus-id"), int(score)
 
 
@@ -151,12 +155,14 @@ def key_of(record: Record) -> str:
     """The id of a document or a query.
 
     Raises:
-        RecordError: If there is none.
+        RecordError: If there is none, or it holds what no file of judgements can name.
     """
     key = record.values.get("_id")
     if isinstance(key, bool) or not isinstance(key, str | int) or key == "":
         record.fail("_id", "must be an id, a text or an int", key)
-    return str(key)
+    if "\0" in str(key):  # with trec_eval a text ends there
+        record.fail("_id", "must be an id, and holds a character of code 0", key)
+    return str(key) if isinstance(key, int) else record.text("_id", blank=True)
 
 
 def _by_id(path: Path) -> Iterator[tuple[str, Record]]:

@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 from youtu_st.errors import InputError, brief, printable
 
 _MOST_NAMES = 20
-_NUMBER = re.compile(r"\s*[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?\s*")
+_NUMBER = re.compile(r"\s*[-+]?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d+)?\s*")
 
 
 class RecordError(InputError):

@@ -38,9 +38,10 @@ def _copies(found: Geometry, texts: Sequence[str]) -> str:
         return ""
     equal = len(texts) - len(set(texts))
     what = f"{equal:,} of them its very text" if equal else "none of them its very text"
+    which = "1 passage has" if found.duplicates == 1 else f"{found.duplicates:,} passages have"
     return (
-        f"{found.duplicates:,} passages have the vector of another, {what}: they take the places of other "
-        "results, so leave copies out when you index"
+        f"{which} the vector of another, {what}: they take the places of other results, so leave copies out "
+        "when you index"
     )
 
 

@@ -36,13 +36,19 @@ def per_query(data: RetrievalData, results: Results, measures: Sequence[str] = M
         MissingDependencyError: If ir-measures is not installed.
     """
     library = require("ir_measures", "eval")
+    numbers: dict[str, str] = {}
+
+    def number(document: str) -> str:
+        """What stands for an id: trec_eval's texts end at a character of code 0, as an index may have it."""
+        return numbers.setdefault(document, str(len(numbers)))
+
     # pytrec_eval reads memory that is not its own for a grade below 0; trec_eval counts it as not relevant.
     qrels = {
-        query: {document: max(0, grade) for document, grade in judged.items()}
+        query: {number(document): max(0, grade) for document, grade in judged.items()}
         for query, judged in data.qrels.items()
     }
     run = {
-        query: {document: float(len(ranking) - place) for place, (document, _) in enumerate(ranking)}
+        query: {number(document): float(len(ranking) - place) for place, (document, _) in enumerate(ranking)}
         for query, ranking in results.rankings.items()
         if ranking
     }

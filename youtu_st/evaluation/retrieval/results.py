@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import Any
 from youtu_st.disk import whole
 from youtu_st.errors import InputError, brief
 from youtu_st.evaluation.data.files import json_record, lines, opened
-from youtu_st.evaluation.data.record import Record, RecordError, place
+from youtu_st.evaluation.data.record import Record, RecordError, as_number, place
 from youtu_st.evaluation.data.retrieval import RetrievalData
 
 Ranking = Sequence[tuple[str, float]]
@@ -124,7 +123,7 @@ def _ranking(record: Record) -> Ranking:
         pair = each if isinstance(each, list) and len(each) == 2 else (None, None)
         if not isinstance(pair[0], str) or isinstance(pair[1], bool) or not isinstance(pair[1], int | float):
             record.fail("documents", "must be a list of ids and scores", each)
-        _keep(record.where, seen, pair[0], float(pair[1]))
+        _keep(record.where, seen, pair[0], pair[1])
     return _best_first(seen)
 
 
@@ -155,11 +154,12 @@ def _run(path: Path) -> Results:
 
 
 def _keep(where: str, seen: dict[str, float], document: str, score: float) -> None:
-    if not math.isfinite(score):
-        raise RecordError(where, "a score must be a finite number", f", not {score}")
+    number = as_number(score)
+    if number is None:
+        raise RecordError(where, "a score must be a finite number", f", not {brief(score)}")
     if document in seen:
         raise RecordError(where, f"the document {brief(document)} is there twice")
-    seen[document] = score
+    seen[document] = number
 
 
 def _best_first(scores: Mapping[str, float]) -> Ranking:

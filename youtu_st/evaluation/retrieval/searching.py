@@ -76,8 +76,17 @@ def search(
     return {query: rankings[query] for query in queries}
 
 
-def check_known(data: RetrievalData, rankings: Mapping[str, Ranking]) -> None:
+def check_known(
+    data: RetrievalData,
+    rankings: Mapping[str, Ranking],
+    remedy: str = "--document-key KEY names the metadata that holds them",
+) -> None:
     """Refuse results none of whose documents is of the corpus: their ids are other ones.
+
+    Args:
+        data: The data set.
+        rankings: The results.
+        remedy: What may be done about it.
 
     Raises:
         InputError: Naming one of each.
@@ -86,8 +95,7 @@ def check_known(data: RetrievalData, rankings: Mapping[str, Ranking]) -> None:
     if found and not any(document in data.corpus for document in found):
         raise InputError(
             f"none of the documents that were found is in {data.name}: they have ids such as "
-            f"{brief(next(iter(found)))}, and its own such as {brief(next(iter(data.corpus)))}; "
-            "--document-key KEY names the metadata that holds them"
+            f"{brief(next(iter(found)))}, and its own such as {brief(next(iter(data.corpus)))}; {remedy}"
         )
 
 
@@ -130,6 +138,11 @@ def _documents(query: str, hits: Sequence[Hit], key: str | None) -> dict[str, fl
     for hit in hits:
         document = hit.id if key is None else hit.metadata.get(key)
         if isinstance(document, bool) or not isinstance(document, str | int):
+            if document is not None:
+                raise InputError(
+                    f"--document-key {key}: it must be a text or an int, and that of the passage "
+                    f"{brief(hit.id)} is {brief(document)}"
+                )
             raise InputError(
                 f"--document-key {key}: the passage {brief(hit.id)} has no such text in its metadata, which "
                 f"holds {', '.join(sorted(hit.metadata)) or 'nothing'}"
