@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import time
 import traceback
 import warnings
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from youtu_st.disk import write_whole
-from youtu_st.errors import in_one_line
+from youtu_st.errors import NonFiniteError, in_one_line
 from youtu_st.evaluation.benchmark.encoder import Counts
 from youtu_st.evaluation.benchmark.record import Run, tasks_before
 from youtu_st.evaluation.benchmark.results import PREDICTIONS, claimed, keep_best, set_damaged_aside
@@ -122,6 +123,7 @@ def _outcome(
         if not there:
             prepare(task)
         result = _evaluate(model, task, cache, folder)
+        _check_scores(result)
     except Exception as error:  # a task's data may hold anything, and the host raise whatever it likes
         told = in_one_line(name, error)
         before = record.tasks.get(name, {})
@@ -141,6 +143,20 @@ def _outcome(
     }
     score = float(result.get_score())
     return Outcome(name, score, task.metadata.main_score, subsets, seconds, None if there else counts)
+
+
+def _check_scores(result: Any) -> None:
+    """Raise where there is no score, or one that is no number: ratings that are all the same have none.
+
+    Raises:
+        NonFiniteError: Naming the split and subset.
+    """
+    every = [(split, each) for split, scores in result.scores.items() for each in scores]
+    if not every:
+        raise NonFiniteError("there is no score: none of its splits and subsets was run")
+    for split, each in every:
+        if each["main_score"] is None or not math.isfinite(each["main_score"]):
+            raise NonFiniteError(f"there is no finite score of {split}, {each['hf_subset']}")
 
 
 def _added(before: Mapping[str, Any] | None, now: dict[str, Any]) -> dict[str, Any]:

@@ -73,7 +73,8 @@ class VectorCache:
             self._lock.acquire()
         except Timeout as error:
             raise InputError(
-                f"another run writes to {self.directory} now: wait for it, or choose another --cache"
+                f"another run writes to {self.directory} now: wait for it, or have YOUTU_ST_CACHE name "
+                "another folder"
             ) from error
         try:
             self._texts = self._connect()
