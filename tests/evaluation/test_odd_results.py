@@ -60,6 +60,20 @@ def test_what_no_predictions_are(tmp_path: Path, content: Any) -> None:
     assert not path.exists()
 
 
+@pytest.mark.parametrize("left", [None, {"error": "it failed", "traceback": "Traceback"}])
+def test_a_result_without_its_record_gets_one(tmp_path: Path, left: dict[str, str] | None) -> None:
+    """A kill between the two files leaves such a one."""
+    data = {"STSBenchmark": write_pairs(tmp_path / "sts")}
+    record = run(WordEncoder(), plan(tmp_path / "out", data, "P")).folder / "run.json"
+    told = json.loads(record.read_text())
+    told["tasks"] = {} if left is None else {"STSBenchmark": left}
+    record.write_text(json.dumps(told))
+    run(WordEncoder(), plan(tmp_path / "out", data, "P"))
+    assert json.loads(record.read_text())["tasks"] == {
+        "STSBenchmark": {"prompts": {"both": {"prompt": "P", "source": "authors"}}}
+    }
+
+
 def test_ratings_that_are_all_the_same_have_no_score(tmp_path: Path) -> None:
     rows = "".join(f"a {i}\tb {i}\t3\n" for i in range(5))
     (tmp_path / "test.tsv").write_text(f"sentence1\tsentence2\tscore\n{rows}")
@@ -154,6 +168,14 @@ def test_no_subset_of_those_that_are_to_be_run(tmp_path: Path) -> None:
     local = data_of([f"XQuADRetrieval={tmp_path}"], {"XQuADRetrieval": task.metadata})
     with pytest.raises(InputError, match=r"holds en of XQuADRetrieval, and what is to be run is zh"):
         local["XQuADRetrieval"].attach(task)
+
+
+def test_judged_queries_without_a_text_are_not_left_out_of_the_mean(tmp_path: Path) -> None:
+    path = write_beir(tmp_path)
+    lines = (path / "queries.jsonl").read_text().splitlines()
+    (path / "queries.jsonl").write_text("\n".join(lines[:-2]) + "\n")
+    with pytest.raises(InputError, match=r"2 judged queries of test have no text, such as 'q10'"):
+        read("SciFact", path, metadata("SciFact"), allow_missing=True)
 
 
 def test_a_home_of_nobody() -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import xxhash
 
 from youtu_st.disk import open_plain
-from youtu_st.errors import InputError
+from youtu_st.errors import InputError, brief
 from youtu_st.evaluation.data import beir, squad
 from youtu_st.evaluation.data.classes import ClassData, read_classes
 from youtu_st.evaluation.data.pairs import PairData, read_pairs
@@ -195,10 +195,12 @@ def _retrieval(path: Path, metadata: Any, allow_missing: bool) -> dict[str, dict
         splits = metadata.eval_splits
         there = [split for split in splits if (path / beir.QRELS / f"{split}.tsv").is_file()]
         read_as = {split: split for split in there} or {splits[0]: "test"}
-        parts: dict[str, Part] = {
+        judged = {
             split: beir.read_beir(beir.Files.in_folder(path, file), allow_missing=allow_missing)
             for split, file in read_as.items()
         }
+        _check_asked(path, judged)
+        parts: dict[str, Part] = {**judged}
         return {_subset(path, metadata): parts}
     files = [path] if squad.suits(path) else sorted(path.glob("*.json")) if path.is_dir() else []
     if not files:
@@ -232,6 +234,21 @@ def _tables(path: Path, metadata: Any, also: tuple[str, ...] = ()) -> dict[str, 
             f"{listed([file.name for file in files]) or 'none'}"
         )
     return found
+
+
+def _check_asked(path: Path, parts: Mapping[str, RetrievalData]) -> None:
+    """Raise for judged queries without a text, which mteb would leave out of the mean.
+
+    Raises:
+        InputError: Naming the first of them.
+    """
+    for split, part in parts.items():
+        unknown = [query for query in part.qrels if query not in part.queries]
+        if unknown:
+            raise InputError(
+                f"{path}: {len(unknown):,} judged queries of {split} have no text, such as "
+                f"{brief(unknown[0])}: mteb would leave them out of the mean; take them out of the judgements"
+            )
 
 
 def _subset(path: Path, metadata: Any) -> str:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, get_args
 
 from youtu_st.errors import InputError
@@ -99,8 +99,8 @@ def prompts_of(profile: Profile, spec: ModelSpec | None, metadata: TaskMetadata)
 
     Args:
         profile: How the model is evaluated.
-        spec: The model. None: one without a spec, whose own prompts are not known here; it is encoded with
-            these all the same.
+        spec: The model. None: one without a spec, whose own prompts are not known before it is loaded, see
+            :func:`with_own`.
         metadata: The task's, of mteb.
 
     Raises:
@@ -121,6 +121,29 @@ def prompts_of(profile: Profile, spec: ModelSpec | None, metadata: TaskMetadata)
         sides=("query", "document") if is_asymmetric else (None,),
         alike=profile.sides_alike,
         instructed=told is not None,
+    )
+
+
+def with_own(told: TaskPrompts, own: Mapping[Role, str], alike: Role) -> TaskPrompts:
+    """What stands before the texts of a task, once a model without a spec is loaded.
+
+    Args:
+        told: From :func:`prompts_of` without a spec.
+        own: What the model itself puts before queries and documents.
+        alike: As what texts of tasks whose sides are alike are encoded.
+    """
+
+    def known(prompt: TaskPrompt, role: Role) -> TaskPrompt:
+        if prompt.instruction is not None:
+            return prompt
+        return TaskPrompt(own[role], None, "model" if own[role] else "none")
+
+    return replace(
+        told,
+        query=known(told.query, "query"),
+        document=known(told.document, "document"),
+        both=known(told.both, alike),
+        alike=alike,
     )
 
 

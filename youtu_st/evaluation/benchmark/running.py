@@ -32,6 +32,9 @@ class Judged(Protocol):
     def mteb_model_meta(self) -> Any:
         """What mteb files the results under."""
 
+    def prompts_told(self, task: str) -> dict[str, dict[str, str]]:
+        """By side, what stands before the texts of a task, and where it is from."""
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
@@ -137,6 +140,9 @@ def _outcome(
     if not there:
         entry = {**asdict(counts), "seconds": round(seconds, 3)}
         record.tasks[name] = _added(record.tasks.get(name), entry)
+    elif "prompts" not in record.tasks.get(name, {}) or "error" in record.tasks[name]:
+        # A run that was killed had filed the result, and not yet what stood before its texts.
+        record.tasks[name] = {"prompts": model.prompts_told(name)}
     subsets = {
         split: {each["hf_subset"]: float(each["main_score"]) for each in scores}
         for split, scores in result.scores.items()
