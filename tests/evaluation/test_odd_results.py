@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 from test_benchmark_runs import plan, run, scores, write_beir, write_pairs
-from words import WordEncoder
+from words import WordEncoder, vector
 
 from youtu_st.errors import InputError
 from youtu_st.evaluation.benchmark.local import data_of, read
-from youtu_st.evaluation.benchmark.reranking import begun_from, judge_reranker, subsets_of
+from youtu_st.evaluation.benchmark.reranking import begun_from, check_data, judge_reranker, subsets_of
 from youtu_st.evaluation.benchmark.results import are_predictions, set_damaged_aside
 from youtu_st.evaluation.benchmark.tasks import load_task
 
@@ -128,6 +128,46 @@ def test_a_reranker_over_another_first_run_of_one_revision_is_another(tmp_path: 
         ).revision
 
     assert revision(first.folder) == revision(first.folder) != revision(cut.folder)
+
+
+def test_a_first_run_over_other_data(tmp_path: Path) -> None:
+    """Ids may be the same, and texts are others."""
+    first = run(WordEncoder(), plan(tmp_path / "out", {"SciFact": write_beir(tmp_path / "beir")})).folder
+    same = plan(tmp_path / "out", {"SciFact": tmp_path / "beir"})
+    same.local["SciFact"].attach(same.tasks[0])
+    check_data(first, same.tasks)
+    other = plan(tmp_path / "out", {"SciFact": write_beir(tmp_path / "other", seed=1)})
+    other.local["SciFact"].attach(other.tasks[0])
+    with pytest.raises(InputError, match="has searched other data of SciFact.*--data SciFact=PATH"):
+        check_data(first, other.tasks)
+    (first / "SciFact.json").write_text("{")
+    with pytest.raises(InputError, match=r"SciFact\.json is no result: run SciFact again"):
+        check_data(first, same.tasks)
+
+
+def test_a_reranker_over_a_look_at_a_task(tmp_path: Path) -> None:
+    """The mean is over the queries that were searched for: scores of the cosine are those of the first run."""
+    data = {"SciFact": write_beir(tmp_path / "beir")}
+    first = run(WordEncoder(), plan(tmp_path / "out", data, limit=4))
+    planned = plan(tmp_path / "out", data)
+    again = judge_reranker(
+        lambda queries, documents, instruction: [
+            float(vector(query) @ vector(document))
+            for query, document in zip(queries, documents, strict=True)
+        ],
+        planned.tasks,
+        first=first.folder,
+        top=100,
+        model="local/cosine",
+        identity={"weights": "cosine"},
+        runtime={},
+        instructions={"SciFact": None},
+        out=tmp_path / "out",
+        local=planned.local,
+        notify=lambda message: None,
+    )
+    assert scores(again) == scores(first)
+    assert json.loads((again.folder / "run.json").read_text())["partial"] is True
 
 
 def test_the_readme_of_a_folder_of_parquet_counts(tmp_path: Path) -> None:

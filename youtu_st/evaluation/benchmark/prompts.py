@@ -6,13 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, get_args
 
-from youtu_st.errors import InputError
+from youtu_st.errors import InputError, brief
 from youtu_st.evaluation.profiles import Profile, profile_of_reranker, spec_for, table_of
 from youtu_st.inputs import one_of
 from youtu_st.protocol import Role
 from youtu_st.spec.instructions import TaskInstruction
 from youtu_st.spec.model import ModelSpec
 from youtu_st.spec.prompts import fill
+from youtu_st.spec.registry import hint
 
 if TYPE_CHECKING:
     from mteb import TaskMetadata
@@ -104,8 +105,10 @@ def prompts_of(profile: Profile, spec: ModelSpec | None, metadata: TaskMetadata)
         metadata: The task's, of mteb.
 
     Raises:
-        InputError: If the profile has instructions, and the model no template to put them into.
+        InputError: If the profile has instructions, and the model no template to put them into, or names a
+            type of tasks that mteb has not.
     """
+    _check_types(profile)
     spec = spec_for(profile, spec) if spec is not None else None
     table = table_of(profile)
     told = table.of(metadata.name) if table is not None else None
@@ -122,6 +125,18 @@ def prompts_of(profile: Profile, spec: ModelSpec | None, metadata: TaskMetadata)
         alike=profile.sides_alike,
         instructed=told is not None,
     )
+
+
+def _check_types(profile: Profile) -> None:
+    """Raise for a type of tasks that mteb has not: what a profile says of it would hold of nothing."""
+    from mteb.abstasks.task_metadata import TaskType
+
+    for name in (*profile.fixed, *profile.bare_documents):
+        if name not in get_args(TaskType):
+            near = hint(name, get_args(TaskType))
+            raise InputError(
+                f"the profile {profile.name} names {brief(name)}, no type of tasks in mteb.{near}"
+            )
 
 
 def with_own(told: TaskPrompts, own: Mapping[Role, str], alike: Role) -> TaskPrompts:

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from youtu_st.disk import read_bounded
-from youtu_st.errors import InputError, in_one_line
+from youtu_st.errors import InputError, brief, in_one_line
 from youtu_st.evaluation.benchmark.encoder import BenchmarkReranker
 from youtu_st.evaluation.benchmark.judging import Judgement, model_meta
+from youtu_st.evaluation.benchmark.limits import limit as cut_short
 from youtu_st.evaluation.benchmark.local import LocalData
 from youtu_st.evaluation.benchmark.record import Run, revision_of, versions
 from youtu_st.evaluation.benchmark.results import MODEL, PREDICTED, PREDICTIONS, RUN, are_predictions
@@ -94,6 +95,30 @@ def subsets_of(first: Path, task: str) -> list[str]:
     return [subset for subset in found if subset != MODEL]
 
 
+def check_data(first: Path, tasks: Sequence[Any]) -> None:
+    """Raise where a first run looked in other data: its ids would be those of other texts.
+
+    Args:
+        first: The run's folder.
+        tasks: mteb's, with predictions there, and local data attached.
+
+    Raises:
+        InputError: Naming the first such task, or one without a result.
+    """
+    for task in tasks:
+        name, here = task.metadata.name, str(task.metadata.dataset.get("revision"))
+        path = first / f"{name}.json"
+        try:
+            there = json.loads(read_bounded(path, _MOST_BYTES * 4))["dataset_revision"]
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+            raise InputError(in_one_line(f"{path} is no result: run {name} again", error)) from error
+        if there != here:
+            raise InputError(
+                f"{first} has searched other data of {name}: {brief(there)}, not {brief(here)}; give its "
+                f"data as --data {name}=PATH"
+            )
+
+
 def judge_reranker(
     score: Scores,
     tasks: Sequence[Any],
@@ -160,11 +185,14 @@ def judge_reranker(
             local[name].load(task)
         else:
             task.load_data()
+        if begun.limit is not None:  # the queries that were searched for: others count 0 in the mean
+            cut_short(task, begun.limit)
         task.convert_to_reranking(first / PREDICTIONS, top_k=top)
 
     for task in tasks:
         if task.metadata.name in local:
             local[task.metadata.name].attach(task)
+    check_data(first, tasks)
     judged = BenchmarkReranker(score, instructions, meta)
     outcomes = run(
         judged, tasks, out, record, prepare=prepare, notify=notify, keep=False, begin=begin, done=done
