@@ -7,11 +7,13 @@ import os
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from test_benchmark_runs import plan, run, scores, write_beir, write_pairs
 from words import WordEncoder, vector
 
 from youtu_st.errors import InputError
+from youtu_st.evaluation.benchmark.judging import judge
 from youtu_st.evaluation.benchmark.local import data_of, read
 from youtu_st.evaluation.benchmark.reranking import begun_from, check_data, judge_reranker, subsets_of
 from youtu_st.evaluation.benchmark.results import are_predictions, set_damaged_aside
@@ -168,6 +170,22 @@ def test_a_reranker_over_a_look_at_a_task(tmp_path: Path) -> None:
     )
     assert scores(again) == scores(first)
     assert json.loads((again.folder / "run.json").read_text())["partial"] is True
+
+
+def test_a_text_of_which_the_model_reads_nothing_is_blank(tmp_path: Path) -> None:
+    """A zero width space is no white space, and no token of this model; a dash is one."""
+    import youtu_st
+
+    data = {"SciFact": write_beir(tmp_path / "beir", documents=8, queries=3)}
+    with open(data["SciFact"] / "corpus.jsonl", "a") as file:
+        for key, text in (("seen", "-"), ("unseen", "\u200b\ufeff")):
+            file.write(json.dumps({"_id": key, "title": "", "text": text}) + "\n")
+    blank = np.eye(1, 384, dtype=np.float32)
+    planned = plan(tmp_path / "out", data)
+    judged = judge(youtu_st.Encoder("minilm", device="cpu"), planned, blank=lambda role, prompt: blank)
+    (outcome,) = judged.outcomes
+    assert outcome.counts is not None
+    assert (outcome.counts.blank, outcome.counts.encoded) == (1, 8 + 1 + 3)
 
 
 def test_the_readme_of_a_folder_of_parquet_counts(tmp_path: Path) -> None:

@@ -147,8 +147,16 @@ class BenchmarkEncoder:
         if self._vectors is not None:
             there, found = self._vectors.find(keys)
             vectors[there & ~blank] = found[there & ~blank]
+        missing = [int(i) for i in np.flatnonzero(~there & ~blank)]
+        # Without a letter or a digit there may be nothing that the model reads, as of a zero width space.
+        for i in [i for i in missing if not any(map(str.isalnum, texts[i]))]:
+            try:
+                self._encoder.encode_document([texts[i]], instruction="")
+            except InputError:
+                vectors[i] = self._blank_vector(role, prompt.prompt, 1)
+                missing.remove(i)
         # Like lengths together: a block is as fast as its longest texts.
-        missing = sorted(np.flatnonzero(~there & ~blank), key=lambda i: len(texts[i]), reverse=True)
+        missing.sort(key=lambda i: len(texts[i]), reverse=True)
         for first in range(0, len(missing), BLOCK):
             block = missing[first : first + BLOCK]
             vectors[block] = self._encode([texts[i] for i in block], role, prompt.instruction)
