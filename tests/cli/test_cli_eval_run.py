@@ -41,6 +41,34 @@ def test_a_run_and_the_same_again(run: Any, tiny: Path, pairs: Path) -> None:
     assert "was there already" in again.err
 
 
+def test_prompts_of_a_model_without_a_spec(run: Any, tiny: Path, pairs: Path, tmp_path: Path) -> None:
+    """They are written down, and no vector with them is taken for one without."""
+    import youtu_st
+
+    model = youtu_st.load(tiny)
+    model.prompts = {"query": "q ", "document": "d "}
+    model.save(str(tmp_path / "asked"))
+    (tmp_path / "none.yaml").write_text("name: none\nmodels: [asked]\nsource: me\nfixed: {STS: ''}\n")
+    line = ("eval", "run", "--model", tmp_path / "asked", "--data", f"STSBenchmark={pairs}", "--json")
+    own, none = (
+        json.loads(run(*line, "--profile", name).out) for name in ("plain", str(tmp_path / "none.yaml"))
+    )
+    told = json.loads((Path(own["folder"]) / "run.json").read_text())["tasks"]["STSBenchmark"]["prompts"]
+    assert told == {"both": {"prompt": "q ", "source": "model"}}
+    assert [each["tasks"][0]["counts"]["encoded"] for each in (own, none)] == [6, 6]
+
+
+@pytest.mark.parametrize("field", ["fixed: {Sts: Rate}", "bare_documents: [Sts]"])
+def test_a_profile_of_a_type_that_mteb_has_not(run: Any, pairs: Path, tmp_path: Path, field: str) -> None:
+    (tmp_path / "own.yaml").write_text(f"name: own\nmodels: [minilm]\nsource: me\n{field}\n")
+    found = run(
+        *("eval", "run", "--model", "minilm", "--data", f"STSBenchmark={pairs}"),
+        *("--profile", tmp_path / "own.yaml"),
+    )
+    assert found.code == 2
+    assert "the profile own names 'Sts', no type of tasks in mteb. Did you mean 'STS'" in found.err
+
+
 def test_a_plan_and_a_table(run: Any, tiny: Path, pairs: Path) -> None:
     planned = run("eval", "plan", "--model", tiny, "--data", f"STSBenchmark={pairs}", "--no-speed")
     assert planned.code == 0

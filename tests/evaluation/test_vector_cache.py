@@ -167,3 +167,17 @@ def test_it_stays_as_small_as_it_may_be(tmp_path: Path) -> None:
             assert (found == 39).all()
             assert not cache.find(keys([0]))[0].any()  # the first one gave way
     assert not (tmp_path / "old-256" / "texts.sqlite").exists()
+
+
+def test_a_disk_that_takes_nothing_leaves_the_vectors_there(tmp_path: Path) -> None:
+    with VectorCache(tmp_path, "f", DIMENSION) as cache:
+        cache.add(keys([1]), rows([1]))
+    table = cache.directory / "texts.sqlite"
+    table.rename(tmp_path / "aside")
+    table.mkdir()
+    with pytest.raises(InputError, match=r"cannot be kept in .*: unable to open .*YOUTU_ST_CACHE"):
+        VectorCache(tmp_path, "f", DIMENSION)
+    table.rmdir()
+    (tmp_path / "aside").rename(table)
+    with VectorCache(tmp_path, "f", DIMENSION) as cache:
+        assert cache.find(keys([1]))[0].all()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 
 import pytest
 from results_of import write_result, write_run
@@ -225,3 +226,11 @@ def test_prompts_that_differ(tmp_path):
         PromptsDiffer("S", "query", "a", "b", "s", "s "),
         PromptsDiffer("S", "document", "a", "b", "s", "s "),
     ]
+
+
+def test_a_number_beyond_all_floats_is_none(tmp_path):
+    write_run(tmp_path, {"STSBenchmark": {"test": {"default": 10**400}}})
+    (tmp_path / "run.json").write_text(json.dumps({"tasks": {"STSBenchmark": {"seconds": 10**400}}}))
+    (run,) = find_runs([str(tmp_path)])
+    assert math.isnan(run.results["STSBenchmark"].scores["test"]["default"])
+    assert run.about.tasks["STSBenchmark"].seconds is None

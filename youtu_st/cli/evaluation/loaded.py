@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from youtu_st.cli.evaluation.chosen import Chosen
     from youtu_st.encoder import Encoder
     from youtu_st.evaluation.benchmark.encoder import Blank
+    from youtu_st.evaluation.benchmark.prompts import TaskPrompts
+    from youtu_st.protocol import Role
 
 
 def load_for(chosen: Chosen, settings: dict[str, Any]) -> Encoder:
@@ -33,6 +35,24 @@ def load_for(chosen: Chosen, settings: dict[str, Any]) -> Encoder:
         return Encoder(
             chosen.spec or chosen.name, truncation="ignore", unknown="warn", **{**wanted, **settings}
         )
+
+
+def prompts_with_own(chosen: Chosen, encoder: Encoder) -> dict[str, TaskPrompts]:
+    """The prompts of all tasks; those of a model without a spec are known now that it is loaded."""
+    from youtu_st.evaluation.benchmark.prompts import with_own
+    from youtu_st.evaluation.profiles import PLAIN
+    from youtu_st.modules.settings import prompt_for
+
+    if chosen.spec is not None:
+        return chosen.prompts
+    own: dict[Role, str] = {
+        "query": prompt_for(encoder.model, "query"),
+        "document": prompt_for(encoder.model, "document"),
+    }
+    # As for a model with a spec: sides alike are queries where documents have a prompt of their own.
+    is_query = chosen.profile.name == PLAIN and own["document"]
+    alike: Role = "query" if is_query else chosen.profile.sides_alike
+    return {name: with_own(told, own, alike) for name, told in chosen.prompts.items()}
 
 
 def attention_of(encoder: Encoder) -> str | None:

@@ -32,7 +32,7 @@ def rerank_run(
     Raises:
         YoutuError: If a name is not known, ``first`` is no run's folder, or a task has no predictions there.
     """
-    from youtu_st.evaluation.benchmark.reranking import judge_reranker, predicted, subsets_of
+    from youtu_st.evaluation.benchmark.reranking import check_data, judge_reranker, predicted, subsets_of
     from youtu_st.spec.registry import hint
     from youtu_st.spec.reranker import RERANKERS
 
@@ -59,6 +59,7 @@ def rerank_run(
             task.hf_subsets = [subset for subset in task.hf_subsets if subset in kept]
             if task.metadata.name in local:
                 local[task.metadata.name].attach(task)
+        check_data(first, chosen)
         planned = plan(chosen, local)
         check_present(planned)
         told = reranker_instructions(spec.name if spec else model, [task.metadata for task in chosen])

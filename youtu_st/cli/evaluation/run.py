@@ -23,7 +23,7 @@ from youtu_st.cli.console import (
     wide_console,
 )
 from youtu_st.cli.evaluation.chosen import Chosen, check_instructions, choose
-from youtu_st.cli.evaluation.loaded import attention_of, blank_vector, load_for
+from youtu_st.cli.evaluation.loaded import attention_of, blank_vector, load_for, prompts_with_own
 from youtu_st.cli.evaluation.options import (
     RESULTS,
     AllowMissing,
@@ -180,7 +180,7 @@ def _judged(
     told = Plan(
         model=chosen.filed,
         tasks=chosen.tasks,
-        prompts=chosen.prompts,
+        prompts=prompts_with_own(chosen, encoder),
         data=chosen.revisions,
         out=out,
         profile=chosen.profile.kind,

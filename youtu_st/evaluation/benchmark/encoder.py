@@ -111,7 +111,7 @@ class BenchmarkEncoder:
             self._task, self._warned = task_metadata.name, set()
         told = self._prompts[task_metadata.name]
         prompt, role = told.of(side), told.role(side)
-        self.counts.prompts[side or "both"] = {"prompt": prompt.prompt, "source": prompt.source}
+        self.counts.prompts[side or "both"] = _written(prompt)
         texts = [text for batch in inputs for text in batch["text"]]
         self.counts.texts += len(texts)
         unique = {text: i for i, text in enumerate(dict.fromkeys(texts))}
@@ -119,6 +119,11 @@ class BenchmarkEncoder:
         if not np.isfinite(vectors).all():
             raise NonFiniteError(f"{task_metadata.name}: a vector of the {side or 'both'} side is not finite")
         return vectors[[unique[text] for text in texts]]
+
+    def prompts_told(self, task: str) -> dict[str, dict[str, str]]:
+        """By side, what stands before the texts of a task, and where it is from."""
+        told = self._prompts[task]
+        return {side or "both": _written(told.of(side)) for side in told.sides}
 
     def similarity(self, embeddings1: Any, embeddings2: Any) -> Any:
         """Cosine of each with each: shape ``(n, m)``."""
@@ -142,8 +147,16 @@ class BenchmarkEncoder:
         if self._vectors is not None:
             there, found = self._vectors.find(keys)
             vectors[there & ~blank] = found[there & ~blank]
+        missing = [int(i) for i in np.flatnonzero(~there & ~blank)]
+        # Without a letter or a digit there may be nothing that the model reads, as of a zero width space.
+        for i in [i for i in missing if not any(map(str.isalnum, texts[i]))]:
+            try:
+                self._encoder.encode_document([texts[i]], instruction="")
+            except InputError:
+                vectors[i] = self._blank_vector(role, prompt.prompt, 1)
+                missing.remove(i)
         # Like lengths together: a block is as fast as its longest texts.
-        missing = sorted(np.flatnonzero(~there & ~blank), key=lambda i: len(texts[i]), reverse=True)
+        missing.sort(key=lambda i: len(texts[i]), reverse=True)
         for first in range(0, len(missing), BLOCK):
             block = missing[first : first + BLOCK]
             vectors[block] = self._encode([texts[i] for i in block], role, prompt.instruction)
@@ -178,6 +191,10 @@ class BenchmarkEncoder:
             )
         self.counts.blank += count
         return self._blank(role, prompt)
+
+
+def _written(prompt: TaskPrompt) -> dict[str, str]:
+    return {"prompt": prompt.prompt, "source": prompt.source}
 
 
 def totals_of(encoder: object) -> Mapping[str, int]:
@@ -245,8 +262,10 @@ class BenchmarkReranker:
             raise NonFiniteError(f"{task_metadata.name}: a score is not finite")
         self.counts.texts += len(queries)
         self.counts.encoded += len(queries)
-        self.counts.prompts["both"] = {
-            "prompt": instruction or "",
-            "source": "authors" if instruction else "model",
-        }
+        self.counts.prompts = self.prompts_told(task_metadata.name)
         return scores
+
+    def prompts_told(self, task: str) -> dict[str, dict[str, str]]:
+        """What a reranker is told of a task, and who says so."""
+        told = self._instructions[task]
+        return {"both": {"prompt": told or "", "source": "authors" if told else "model"}}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from typing import Any
 import xxhash
 
 from youtu_st.disk import open_plain
-from youtu_st.errors import InputError
+from youtu_st.errors import InputError, brief
 from youtu_st.evaluation.data import beir, squad
 from youtu_st.evaluation.data.classes import ClassData, read_classes
 from youtu_st.evaluation.data.pairs import PairData, read_pairs
@@ -54,12 +55,21 @@ class LocalData:
 
         Args:
             task: mteb's, not loaded yet. Its subsets become those that are here.
+
+        Raises:
+            InputError: If there are none.
         """
         path = str(self.path.resolve()) if self.parts is None else f"local/{self.task}"
         source = {"path": path, "revision": self.digest}
         task.metadata = task.metadata.model_copy(update={"dataset": source})
         if self.parts is not None:
-            task.hf_subsets = [subset for subset in task.hf_subsets if subset in self.parts]
+            subsets = [subset for subset in task.hf_subsets if subset in self.parts]
+            if not subsets:
+                raise InputError(
+                    f"{self.path}: holds {listed(list(self.parts))} of {self.task}, and what is to be run is "
+                    f"{listed(list(task.hf_subsets))}"
+                )
+            task.hf_subsets = subsets
 
     def load(self, task: Any) -> None:
         """Hand a task its data, in the shape that its evaluators read."""
@@ -121,11 +131,11 @@ def _named(given: str) -> list[tuple[str, Path]]:
     if equals and not Path(given).exists():
         if not name or not rest:
             raise InputError(f"{FORM}: {given!r} has no {'path' if name else 'name'}")
-        path = Path(rest).expanduser()
+        path = _expanded(rest)
         if not path.exists():
             raise InputError(f"{FORM}: {path} is not there")
         return [(name, path)]
-    path = Path(given).expanduser()
+    path = _expanded(given)
     if not path.exists():
         raise InputError(f"{FORM}: {path} is not there")
     if path.name.lower() in KNOWN:
@@ -137,6 +147,11 @@ def _named(given: str) -> list[tuple[str, Path]]:
             f"which task it is, as in --data SciFact={path}"
         )
     return inside
+
+
+def _expanded(path: str) -> Path:
+    """With the home directory for ``~``; a user who is not known leaves it as it is."""
+    return Path(os.path.expanduser(path))
 
 
 def read(name: str, path: Path, metadata: Any, *, allow_missing: bool = False) -> LocalData:
@@ -152,16 +167,18 @@ def read(name: str, path: Path, metadata: Any, *, allow_missing: bool = False) -
         InputError: If it is none of what a task of this type reads, or malformed: file and line.
     """
     if path.is_dir() and _parquet(path):
-        return LocalData(name, path, None, _files_digest(_parquet(path)))
+        return LocalData(name, path, None, _files_digest(path))
     if metadata.type in _RETRIEVAL:
         parts = _retrieval(path, metadata, allow_missing)
     elif metadata.type == "STS":
-        parts = {"default": {split: read_pairs(file) for split, file in _tables(path, metadata).items()}}
+        pairs: dict[str, Part] = {split: read_pairs(file) for split, file in _tables(path, metadata).items()}
+        parts = {_subset(path, metadata): pairs}
     elif metadata.type == "Classification":
         files = _tables(path, metadata, also=("train",))
         if "train" not in files:
             raise InputError(f"{path}: a task of type Classification needs a file train{_TABLES[1]} too")
-        parts = {"default": {split: read_classes(file) for split, file in files.items()}}
+        classes: dict[str, Part] = {split: read_classes(file) for split, file in files.items()}
+        parts = {_subset(path, metadata): classes}
     else:
         raise InputError(
             f"{path}: data of {name}, of type {metadata.type}, is given as a folder of Parquet files with "
@@ -178,11 +195,13 @@ def _retrieval(path: Path, metadata: Any, allow_missing: bool) -> dict[str, dict
         splits = metadata.eval_splits
         there = [split for split in splits if (path / beir.QRELS / f"{split}.tsv").is_file()]
         read_as = {split: split for split in there} or {splits[0]: "test"}
-        parts: dict[str, Part] = {
+        judged = {
             split: beir.read_beir(beir.Files.in_folder(path, file), allow_missing=allow_missing)
             for split, file in read_as.items()
         }
-        return {"default": parts}
+        _check_asked(path, judged)
+        parts: dict[str, Part] = {**judged}
+        return {_subset(path, metadata): parts}
     files = [path] if squad.suits(path) else sorted(path.glob("*.json")) if path.is_dir() else []
     if not files:
         raise InputError(
@@ -196,7 +215,7 @@ def _retrieval(path: Path, metadata: Any, allow_missing: bool) -> dict[str, dict
                 f"{path}: has {len(files)} JSON files, and the task one subset: name one of them"
             )
         return {"default": {split: squad.read_squad(files[0])}}
-    found = {subset: file for file in files for subset in subsets if subset in re.split(r"[._-]", file.stem)}
+    found = _by_name(path, files, subsets)
     if not found:
         raise InputError(f"{path}: no file is named after a subset of the task ({listed(subsets)})")
     return {subset: {split: squad.read_squad(found[subset])} for subset in subsets if subset in found}
@@ -208,12 +227,62 @@ def _tables(path: Path, metadata: Any, also: tuple[str, ...] = ()) -> dict[str, 
     if path.is_file():
         return {wanted[0]: path}
     files = [file for file in sorted(path.iterdir()) if file.suffix.lower() in _TABLES]
-    found = {split: file for split in wanted for file in files if split in re.split(r"[._-]", file.stem)}
+    found = _by_name(path, files, wanted)
     if missing := [split for split in metadata.eval_splits if split not in found]:
         raise InputError(
             f"{path}: there is no table ({listed(_TABLES)}) of the split {missing[0]!r}; there are: "
             f"{listed([file.name for file in files]) or 'none'}"
         )
+    return found
+
+
+def _check_asked(path: Path, parts: Mapping[str, RetrievalData]) -> None:
+    """Raise for judged queries without a text, which mteb would leave out of the mean.
+
+    Raises:
+        InputError: Naming the first of them.
+    """
+    for split, part in parts.items():
+        unknown = [query for query in part.qrels if query not in part.queries]
+        if unknown:
+            raise InputError(
+                f"{path}: {len(unknown):,} judged queries of {split} have no text, such as "
+                f"{brief(unknown[0])}: mteb would leave them out of the mean; take them out of the judgements"
+            )
+
+
+def _subset(path: Path, metadata: Any) -> str:
+    """The subset that data without subsets is of.
+
+    Raises:
+        InputError: If the task has several.
+    """
+    subsets = list(metadata.hf_subsets)
+    if len(subsets) > 1:
+        raise InputError(
+            f"{path}: {metadata.name} has {len(subsets)} subsets ({listed(subsets)}), and this is data of "
+            "one: give a folder of Parquet files with the README that names them, as the hub has it"
+        )
+    return str(subsets[0])
+
+
+def _by_name(path: Path, files: Iterable[Path], names: Iterable[str]) -> dict[str, Path]:
+    """The file of each split or subset: the one that is called so, else the one with that word in its name.
+
+    Raises:
+        InputError: If there are two.
+    """
+    found: dict[str, Path] = {}
+    for name in names:
+        named = [file for file in files if file.stem == name]
+        named = named or [file for file in files if name in re.split(r"[._-]", file.stem)]
+        if len(named) > 1:
+            raise InputError(
+                f"{path}: {listed([file.name for file in named])} are all named after {name!r}: keep one of "
+                "them there"
+            )
+        if named:
+            found[name] = named[0]
     return found
 
 
@@ -246,12 +315,18 @@ def _parquet(path: Path) -> list[Path]:
     return sorted(file for file in path.rglob("*.parquet") if file.is_file())
 
 
-def _files_digest(files: Iterable[Path]) -> str:
-    """Over the content of files, and their names."""
+def _files_digest(folder: Path) -> str:
+    """Over the names and the content of all files of a folder, hidden ones apart.
+
+    The README says which of them are data, and of which split: it counts as they do.
+    """
     whole = xxhash.xxh3_128()
-    for path in files:
-        whole.update(path.name.encode())
+    for path in sorted(file for file in folder.rglob("*") if file.is_file()):
+        name = path.relative_to(folder)
+        if any(part.startswith(".") for part in name.parts):
+            continue
         with open_plain(path) as file:
+            whole.update(os.fsencode(f"{name.as_posix()}\0{os.fstat(file.fileno()).st_size}\0"))
             while part := file.read(1 << 22):
                 whole.update(part)
     return digest(whole.digest())

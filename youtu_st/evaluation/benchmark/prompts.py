@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, get_args
 
-from youtu_st.errors import InputError
+from youtu_st.errors import InputError, brief
 from youtu_st.evaluation.profiles import Profile, profile_of_reranker, spec_for, table_of
 from youtu_st.inputs import one_of
 from youtu_st.protocol import Role
 from youtu_st.spec.instructions import TaskInstruction
 from youtu_st.spec.model import ModelSpec
 from youtu_st.spec.prompts import fill
+from youtu_st.spec.registry import hint
 
 if TYPE_CHECKING:
     from mteb import TaskMetadata
@@ -99,13 +100,15 @@ def prompts_of(profile: Profile, spec: ModelSpec | None, metadata: TaskMetadata)
 
     Args:
         profile: How the model is evaluated.
-        spec: The model. None: one without a spec, whose own prompts are not known here; it is encoded with
-            these all the same.
+        spec: The model. None: one without a spec, whose own prompts are not known before it is loaded, see
+            :func:`with_own`.
         metadata: The task's, of mteb.
 
     Raises:
-        InputError: If the profile has instructions, and the model no template to put them into.
+        InputError: If the profile has instructions, and the model no template to put them into, or names a
+            type of tasks that mteb has not.
     """
+    _check_types(profile)
     spec = spec_for(profile, spec) if spec is not None else None
     table = table_of(profile)
     told = table.of(metadata.name) if table is not None else None
@@ -121,6 +124,41 @@ def prompts_of(profile: Profile, spec: ModelSpec | None, metadata: TaskMetadata)
         sides=("query", "document") if is_asymmetric else (None,),
         alike=profile.sides_alike,
         instructed=told is not None,
+    )
+
+
+def _check_types(profile: Profile) -> None:
+    """Raise for a type of tasks that mteb has not: what a profile says of it would hold of nothing."""
+    from mteb.abstasks.task_metadata import TaskType
+
+    for name in (*profile.fixed, *profile.bare_documents):
+        if name not in get_args(TaskType):
+            near = hint(name, get_args(TaskType))
+            raise InputError(
+                f"the profile {profile.name} names {brief(name)}, no type of tasks in mteb.{near}"
+            )
+
+
+def with_own(told: TaskPrompts, own: Mapping[Role, str], alike: Role) -> TaskPrompts:
+    """What stands before the texts of a task, once a model without a spec is loaded.
+
+    Args:
+        told: From :func:`prompts_of` without a spec.
+        own: What the model itself puts before queries and documents.
+        alike: As what texts of tasks whose sides are alike are encoded.
+    """
+
+    def known(prompt: TaskPrompt, role: Role) -> TaskPrompt:
+        if prompt.instruction is not None:
+            return prompt
+        return TaskPrompt(own[role], None, "model" if own[role] else "none")
+
+    return replace(
+        told,
+        query=known(told.query, "query"),
+        document=known(told.document, "document"),
+        both=known(told.both, alike),
+        alike=alike,
     )
 
 

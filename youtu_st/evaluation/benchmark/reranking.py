@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from youtu_st.disk import read_bounded
-from youtu_st.errors import InputError
+from youtu_st.errors import InputError, brief, in_one_line
 from youtu_st.evaluation.benchmark.encoder import BenchmarkReranker
 from youtu_st.evaluation.benchmark.judging import Judgement, model_meta
+from youtu_st.evaluation.benchmark.limits import limit as cut_short
 from youtu_st.evaluation.benchmark.local import LocalData
 from youtu_st.evaluation.benchmark.record import Run, revision_of, versions
-from youtu_st.evaluation.benchmark.results import PREDICTED, PREDICTIONS, RUN
+from youtu_st.evaluation.benchmark.results import MODEL, PREDICTED, PREDICTIONS, RUN, are_predictions
 from youtu_st.evaluation.benchmark.running import Notify, Outcome, folder_of, run
 
 _MOST_BYTES = 1 << 26
@@ -29,12 +31,52 @@ def predicted(first: Path) -> list[str]:
     Raises:
         InputError: If it is none, or has no predictions.
     """
-    if not (first / RUN).is_file():
-        raise InputError(f"{first} is no folder of a run: it has no {RUN}. It is the one with the scores")
+    begun_from(first)
     names = sorted(path.name.removesuffix(PREDICTED) for path in (first / PREDICTIONS).glob(f"*{PREDICTED}"))
     if not names:
         raise InputError(f"{first} has no predictions: none of its tasks is retrieval")
     return names
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """A first run, as its ``run.json`` has it.
+
+    Attributes:
+        revision: Its revision.
+        model: Its model.
+        settings: Off the profile: two runs of one revision may differ in them.
+        limit: Queries of each split; None: all.
+    """
+
+    revision: str
+    model: str
+    settings: Mapping[str, Any]
+    limit: int | None
+
+
+def begun_from(first: Path) -> Begun:
+    """What a first run says of itself.
+
+    Args:
+        first: The run's folder.
+
+    Raises:
+        InputError: If it is none, or its ``run.json`` is damaged.
+    """
+    path = first / RUN
+    if not path.exists():
+        raise InputError(f"{first} is no folder of a run: it has no {RUN}. It is the one with the scores")
+    try:
+        told = json.loads(read_bounded(path, _MOST_BYTES))
+        settings = dict(told["settings"])
+        begun = Begun(told["revision"], told["model"], settings, settings.get("limit"))
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise InputError(in_one_line(f"{path} is no record of a run: run it again", error)) from error
+    is_limit = begun.limit is None or (type(begun.limit) is int and begun.limit > 0)
+    if not (isinstance(begun.revision, str) and isinstance(begun.model, str) and is_limit):
+        raise InputError(f"{path} is no record of a run: run it again")
+    return begun
 
 
 def subsets_of(first: Path, task: str) -> list[str]:
@@ -46,9 +88,35 @@ def subsets_of(first: Path, task: str) -> list[str]:
     path = first / PREDICTIONS / f"{task}{PREDICTED}"
     try:
         found = json.loads(read_bounded(path, _MOST_BYTES * 64))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"{path} cannot be read: run {task} again ({error})") from error
-    return [subset for subset in found if subset != "mteb_model_meta"]
+    if not are_predictions(found):
+        raise InputError(f"{path} holds no predictions: run {task} again")
+    return [subset for subset in found if subset != MODEL]
+
+
+def check_data(first: Path, tasks: Sequence[Any]) -> None:
+    """Raise where a first run looked in other data: its ids would be those of other texts.
+
+    Args:
+        first: The run's folder.
+        tasks: mteb's, with predictions there, and local data attached.
+
+    Raises:
+        InputError: Naming the first such task, or one without a result.
+    """
+    for task in tasks:
+        name, here = task.metadata.name, str(task.metadata.dataset.get("revision"))
+        path = first / f"{name}.json"
+        try:
+            there = json.loads(read_bounded(path, _MOST_BYTES * 4))["dataset_revision"]
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+            raise InputError(in_one_line(f"{path} is no result: run {name} again", error)) from error
+        if there != here:
+            raise InputError(
+                f"{first} has searched other data of {name}: {brief(there)}, not {brief(here)}; give its "
+                f"data as --data {name}=PATH"
+            )
 
 
 def judge_reranker(
@@ -87,7 +155,7 @@ def judge_reranker(
     Raises:
         InputError: If another run writes to the results, or ``first`` is none.
     """
-    begun = json.loads(read_bounded(first / RUN, _MOST_BYTES))
+    begun = begun_from(first)
     prompts = {name: {"both": told_to or ""} for name, told_to in sorted(instructions.items())}
     data = {
         task.metadata.name: str(task.metadata.dataset.get("revision"))
@@ -95,7 +163,8 @@ def judge_reranker(
         else local[task.metadata.name].digest
         for task in tasks
     }
-    revision = revision_of(identity, "published", prompts, data, first=begun["revision"], top=top)
+    further = {"first": begun.revision, "first_settings": begun.settings, "top": top}
+    revision = revision_of(identity, "published", prompts, data, **further)
     record = Run(
         model=model,
         fingerprint=revision,
@@ -104,12 +173,11 @@ def judge_reranker(
         revision=revision,
         identity=dict(identity),
         runtime=dict(runtime),
-        settings={"first": begun["revision"], "first_model": begun["model"], "top": top},
-        partial=bool(begun.get("partial")),
+        settings={**further, "first_model": begun.model},
+        partial=begun.limit is not None,
         versions=versions(),
     )
-    settings = {"top": top, "limit": begun["settings"]["limit"]} if record.partial else {"top": top}
-    meta = model_meta(model, revision, 0, settings if record.partial else {})
+    meta = model_meta(model, revision, 0, {"top": top, "limit": begun.limit} if record.partial else {})
 
     def prepare(task: Any) -> None:
         name = task.metadata.name
@@ -117,11 +185,14 @@ def judge_reranker(
             local[name].load(task)
         else:
             task.load_data()
+        if begun.limit is not None:  # the queries that were searched for: others count 0 in the mean
+            cut_short(task, begun.limit)
         task.convert_to_reranking(first / PREDICTIONS, top_k=top)
 
     for task in tasks:
         if task.metadata.name in local:
             local[task.metadata.name].attach(task)
+    check_data(first, tasks)
     judged = BenchmarkReranker(score, instructions, meta)
     outcomes = run(
         judged, tasks, out, record, prepare=prepare, notify=notify, keep=False, begin=begin, done=done

@@ -18,11 +18,13 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from youtu_st.disk import read_bounded, write_whole
-from youtu_st.errors import InputError
+from youtu_st.errors import InputError, brief
 
 RUN, PREDICTIONS = "run.json", "predictions"
 PREDICTED = "_predictions.json"
 """What the name of a task's predictions ends with."""
+MODEL = "mteb_model_meta"
+"""Of what is in them, what is no subset."""
 KEPT = 100
 """Results of a query that are kept, of the 1,000 that mteb would keep."""
 _LOCK, _HOLDER = "run.lock", "run.lock.json"
@@ -81,10 +83,19 @@ def set_damaged_aside(folder: Path, notify: Notify) -> None:
         result = folder / path.name.replace(PREDICTED, ".json")
         if path.parent.name == PREDICTIONS and result.exists():
             _set_aside(result)
-    with suppress(OSError):
-        lines = (folder / _SETTINGS).read_text(encoding="utf-8").splitlines()
-        if any(line.strip() and _json_fault(line.encode()) for line in lines):
-            (folder / _SETTINGS).unlink()
+    if _settings_damaged(folder / _SETTINGS):
+        _set_aside(folder / _SETTINGS)
+
+
+def _settings_damaged(path: Path) -> bool:
+    """Whether mteb's lines about its runs are something else; it adds to them, and no score needs them."""
+    try:
+        lines = read_bounded(path, _MOST_BYTES).splitlines()
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
+    return any(line.strip() and _json_fault(line) for line in lines)
 
 
 def _fault(path: Path) -> str:
@@ -94,15 +105,33 @@ def _fault(path: Path) -> str:
     except OSError as error:
         return (error.strerror or str(error)).lower()
     fault = _json_fault(content)
-    if fault or path.name == _META or path.parent.name == PREDICTIONS:
+    if fault or path.name == _META:
         return fault
+    if path.parent.name == PREDICTIONS:
+        return "" if are_predictions(json.loads(content)) else "it holds no predictions"
     from mteb.results import TaskResult
 
     try:
-        TaskResult.from_disk(path)
+        task = TaskResult.from_disk(path).task_name
     except Exception as error:  # whatever the host makes of what is in it
         return f"no result of a task: {type(error).__name__}"
-    return ""
+    return "" if task == path.stem else f"it is the result of {brief(task)}"
+
+
+def are_predictions(content: Any) -> bool:
+    """Whether it is what mteb writes: by subset, split and query, the score of each document."""
+    if not isinstance(content, dict) or not isinstance(content.get(MODEL), dict):
+        return False
+    subsets = [splits for subset, splits in content.items() if subset != MODEL]
+    if not all(isinstance(splits, dict) for splits in subsets):
+        return False
+    queries = [found for splits in subsets for found in splits.values()]
+    if not all(isinstance(found, dict) for found in queries):
+        return False
+    ranked = [scores for found in queries for scores in found.values()]
+    return all(isinstance(scores, dict) for scores in ranked) and all(
+        isinstance(score, int | float) for scores in ranked for score in scores.values()
+    )
 
 
 def _json_fault(content: bytes) -> str:
@@ -130,7 +159,7 @@ def keep_best(path: Path, kept: int = KEPT) -> None:
     """
     predictions: dict[str, Any] = json.loads(read_bounded(path, 64 * _MOST_BYTES))
     for subset, splits in predictions.items():
-        if subset == "mteb_model_meta":
+        if subset == MODEL:
             continue
         for split, queries in splits.items():
             splits[split] = {query: _best(scores, kept) for query, scores in queries.items()}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import time
 import traceback
 import warnings
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from youtu_st.disk import write_whole
-from youtu_st.errors import in_one_line
+from youtu_st.errors import NonFiniteError, in_one_line
 from youtu_st.evaluation.benchmark.encoder import Counts
 from youtu_st.evaluation.benchmark.record import Run, tasks_before
 from youtu_st.evaluation.benchmark.results import PREDICTIONS, claimed, keep_best, set_damaged_aside
@@ -30,6 +31,9 @@ class Judged(Protocol):
     @property
     def mteb_model_meta(self) -> Any:
         """What mteb files the results under."""
+
+    def prompts_told(self, task: str) -> dict[str, dict[str, str]]:
+        """By side, what stands before the texts of a task, and where it is from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +126,7 @@ def _outcome(
         if not there:
             prepare(task)
         result = _evaluate(model, task, cache, folder)
+        _check_scores(result)
     except Exception as error:  # a task's data may hold anything, and the host raise whatever it likes
         told = in_one_line(name, error)
         before = record.tasks.get(name, {})
@@ -135,12 +140,29 @@ def _outcome(
     if not there:
         entry = {**asdict(counts), "seconds": round(seconds, 3)}
         record.tasks[name] = _added(record.tasks.get(name), entry)
+    elif "prompts" not in record.tasks.get(name, {}) or "error" in record.tasks[name]:
+        # A run that was killed had filed the result, and not yet what stood before its texts.
+        record.tasks[name] = {"prompts": model.prompts_told(name)}
     subsets = {
         split: {each["hf_subset"]: float(each["main_score"]) for each in scores}
         for split, scores in result.scores.items()
     }
     score = float(result.get_score())
     return Outcome(name, score, task.metadata.main_score, subsets, seconds, None if there else counts)
+
+
+def _check_scores(result: Any) -> None:
+    """Raise where there is no score, or one that is no number: ratings that are all the same have none.
+
+    Raises:
+        NonFiniteError: Naming the split and subset.
+    """
+    every = [(split, each) for split, scores in result.scores.items() for each in scores]
+    if not every:
+        raise NonFiniteError("there is no score: none of its splits and subsets was run")
+    for split, each in every:
+        if each["main_score"] is None or not math.isfinite(each["main_score"]):
+            raise NonFiniteError(f"there is no finite score of {split}, {each['hf_subset']}")
 
 
 def _added(before: Mapping[str, Any] | None, now: dict[str, Any]) -> dict[str, Any]:

@@ -59,7 +59,7 @@ class VectorCache:
         notify: Is told what was damaged and is made anew.
 
     Raises:
-        InputError: If another process writes there.
+        InputError: If another process writes there, or nothing can be written.
     """
 
     def __init__(
@@ -73,12 +73,19 @@ class VectorCache:
             self._lock.acquire()
         except Timeout as error:
             raise InputError(
-                f"another run writes to {self.directory} now: wait for it, or choose another --cache"
+                f"another run writes to {self.directory} now: wait for it, or have YOUTU_ST_CACHE name "
+                "another folder"
             ) from error
         try:
             self._texts = self._connect()
             (self.directory / _USED).write_text(f"{time.time():.0f}\n")
             self._make_room()
+        except sqlite3.Error as error:
+            self._lock.release()
+            raise InputError(
+                f"vectors cannot be kept in {self.directory}: {error}: make room there, or have "
+                "YOUTU_ST_CACHE name another folder"
+            ) from error
         except BaseException:
             self._lock.release()
             raise
@@ -210,6 +217,8 @@ class VectorCache:
         path = self.directory / _TEXTS
         try:
             return _opened(path)
+        except sqlite3.OperationalError:  # of the disk, which may be full: what is there may be whole
+            raise
         except sqlite3.DatabaseError as error:
             self._notify(f"{self.directory} is damaged, and its texts are encoded again: {error}")
             for file in _files(self.directory):

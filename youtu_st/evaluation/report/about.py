@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from youtu_st.evaluation.report.files import read_object
+from youtu_st.evaluation.report.files import as_float, read_object
 
 RUN_FILE = "run.json"
 _REMEDY = "move it away: the results are read without it, and the same run writes it again"
@@ -115,7 +115,7 @@ def _task(name: str, value: Any) -> TaskAbout:
         for side, told in _mapping(task.get("prompts")).items()
         if isinstance(told, dict)
     }
-    numbers = {number: _number(task.get(number)) for number in _NUMBERS}
+    numbers = {number: as_float(task.get(number)) for number in _NUMBERS}
     return TaskAbout(prompts, **numbers, error=_error(task).removeprefix(f"{name}: "))
 
 
@@ -130,10 +130,6 @@ def _error(task: Mapping[str, Any]) -> str:
 
 def _text(value: Any) -> str:
     return value if isinstance(value, str) else ""
-
-
-def _number(value: Any) -> float | None:
-    return value if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
 def _listed(value: Any) -> list[Any]:

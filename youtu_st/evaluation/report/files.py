@@ -13,6 +13,16 @@ MOST_BYTES = 1 << 28
 """Of a result file; those of a task with 40,000 subsets have some 20 MB."""
 
 
+def as_float(value: Any) -> float | None:
+    """The float that a number of JSON is; None: it is no number, or an int beyond all floats."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    try:
+        return float(value)
+    except OverflowError:
+        return None
+
+
 def read_object(path: Path, remedy: str) -> dict[str, Any]:
     """The object in a JSON file.
 

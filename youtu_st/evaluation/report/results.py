@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from youtu_st.errors import InputError, brief
-from youtu_st.evaluation.report.files import read_object
+from youtu_st.evaluation.report.files import as_float, read_object
 
 _AGAIN = "move it away, and run that task again"
 _OLD = "mteb before 1.11 wrote it: load it with mteb's TaskResult.from_disk, and save it again"
@@ -61,7 +61,6 @@ def _subsets(path: Path, split: str, listed: Any) -> dict[str, float]:
             raise InputError(f"{path}: damaged: a score of {brief(split)} has no hf_subset: {_AGAIN}")
         if subset in found:
             raise InputError(f"{path}: {brief(split)} has two scores of {brief(subset)}: {_AGAIN}")
-        score = entry.get("main_score")
-        is_number = isinstance(score, int | float) and not isinstance(score, bool)
-        found[subset] = float(score) if is_number else float("nan")
+        score = as_float(entry.get("main_score"))
+        found[subset] = float("nan") if score is None else score
     return found
