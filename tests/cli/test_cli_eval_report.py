@@ -78,7 +78,8 @@ def test_nothing_of_a_name_reaches_the_terminal(run: Run, results: Path, tmp_pat
     (results / "model_meta.json").write_text(
         json.dumps({"name": "\x1b[31mred\u202e[bold]", "revision": "1\x1b"})
     )
-    (results / "run.json").write_text(json.dumps({"tasks": {"ATEC": {"error": "\x1b]0;title\x07"}}}))
+    (results / "run").mkdir()
+    (results / "run" / "run.json").write_text(json.dumps({"tasks": {"ATEC": {"error": "\x1b]0;title\x07"}}}))
     done = run("eval", "report", results)
     assert done.code == 0
     assert "\\x1b[31mred\\u202e[bold]" in done.out

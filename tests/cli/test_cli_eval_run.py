@@ -35,7 +35,7 @@ def test_a_run_and_the_same_again(run: Any, tiny: Path, pairs: Path) -> None:
     (before,), (after,) = (json.loads(found.out)["tasks"] for found in (first, again))
     assert (before["counts"]["encoded"], after["counts"]) == (6, None)
     assert before["score"] == after["score"]
-    told = json.loads((Path(json.loads(first.out)["folder"]) / "run.json").read_text())
+    told = json.loads((Path(json.loads(first.out)["folder"]) / "run" / "run.json").read_text())
     assert told["tasks"]["STSBenchmark"]["prompts"]["both"]["prompt"] == ""
     assert "STSBenchmark (1 of 1, 768 characters) ..." in first.err
     assert "was there already" in again.err
@@ -53,7 +53,9 @@ def test_prompts_of_a_model_without_a_spec(run: Any, tiny: Path, pairs: Path, tm
     own, none = (
         json.loads(run(*line, "--profile", name).out) for name in ("plain", str(tmp_path / "none.yaml"))
     )
-    told = json.loads((Path(own["folder"]) / "run.json").read_text())["tasks"]["STSBenchmark"]["prompts"]
+    told = json.loads((Path(own["folder"]) / "run" / "run.json").read_text())["tasks"]["STSBenchmark"][
+        "prompts"
+    ]
     assert told == {"both": {"prompt": "q ", "source": "model"}}
     assert [each["tasks"][0]["counts"]["encoded"] for each in (own, none)] == [6, 6]
 
@@ -131,7 +133,7 @@ def test_parquet_as_the_hub_has_it(run: Any, tiny: Path, pairs: Path, tmp_path: 
             r"the data of 2 of 2 tasks .*: give it as --data SciFact=PATH --data STSBenchmark=PATH",
         ),
         (("--rerank", "qwen3-reranker-0.6b"), r"--rerank and --first go together"),
-        (("--rerank", "qwen3-reranker-0.6b", "--first", "."), r"is no folder of a run: it has no run\.json"),
+        (("--rerank", "qwen3-reranker-0.6b", "--first", "."), r"is no folder of a run: it has no run/run\.json"),
     ],
 )
 def test_what_is_refused(run: Any, arguments: tuple[str, ...], message: str) -> None:

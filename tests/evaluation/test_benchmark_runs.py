@@ -128,7 +128,7 @@ def test_a_second_run_encodes_nothing_and_says_what_it_is(tmp_path: Path) -> Non
     data = {"STSBenchmark": write_pairs(tmp_path / "sts"), "SciFact": write_beir(tmp_path / "beir")}
     first, second = WordEncoder(), WordEncoder()
     before = run(first, plan(tmp_path / "out", data, "P"))
-    record = (before.folder / "run.json").read_text()
+    record = (before.folder / "run" / "run.json").read_text()
     after = run(second, plan(tmp_path / "out", data, "P"))
     assert scores(after) == scores(before)
     assert (second.encoded, [outcome.counts for outcome in after.outcomes]) == ([], [None, None])
@@ -136,7 +136,7 @@ def test_a_second_run_encodes_nothing_and_says_what_it_is(tmp_path: Path) -> Non
     assert told["STSBenchmark"]["prompts"] == {"both": {"prompt": "P", "source": "authors"}}
     assert told["SciFact"]["prompts"]["document"] == {"prompt": "", "source": "none"}
     assert sum(each["encoded"] for each in told.values()) == len(first.encoded) == len({*first.encoded})
-    assert json.loads((after.folder / "run.json").read_text())["tasks"] == told
+    assert json.loads((after.folder / "run" / "run.json").read_text())["tasks"] == told
 
 
 def test_two_tasks_with_one_corpus_encode_it_once(tmp_path: Path) -> None:
@@ -193,7 +193,7 @@ def test_a_task_that_fails_does_not_stop_the_others(tmp_path: Path) -> None:
     assert [outcome.task for outcome in judged.failed] == ["SciFact"]
     assert "not finite" in str(judged.failed[0].error)
     assert scores(judged)[1] is not None
-    told = json.loads((judged.folder / "run.json").read_text())["tasks"]["SciFact"]
+    told = json.loads((judged.folder / "run" / "run.json").read_text())["tasks"]["SciFact"]
     assert "Traceback" in told["traceback"]
     assert not (judged.folder / "SciFact.json").exists()
 
@@ -214,7 +214,7 @@ def test_a_look_at_a_task_is_filed_apart(tmp_path: Path) -> None:
     encoder = WordEncoder()
     judged = run(encoder, plan(tmp_path / "out", data, limit=5))
     assert judged.folder.parts[-2:] == ("experiments", "limit_5")
-    assert json.loads((judged.folder / "run.json").read_text())["partial"] is True
+    assert json.loads((judged.folder / "run" / "run.json").read_text())["partial"] is True
     pairs, retrieved = (outcome.counts for outcome in judged.outcomes)
     assert pairs is not None
     assert retrieved is not None
@@ -297,3 +297,14 @@ def test_the_best_of_each_query_stay(tmp_path: Path) -> None:
     kept = json.loads(path.read_text())
     assert kept["en"]["test"] == {"q": {"d13": 6.0, "d20": 6.0, "d27": 6.0, "d6": 6.0}, "r": {"d": 1.0}}
     assert kept["mteb_model_meta"] == {"model_name": "m"}
+
+
+def test_mtebs_tools_read_what_a_run_writes(tmp_path: Path) -> None:
+    import mteb
+
+    data = {"STSBenchmark": write_pairs(tmp_path / "sts"), "SciFact": write_beir(tmp_path / "beir")}
+    judged = run(WordEncoder(), plan(tmp_path / "out", data))
+    (model,) = mteb.ResultCache(tmp_path / "out").load_results().model_results
+    assert (model.model_name, model.model_revision) == ("local/words", judged.revision)
+    found = {result.task_name: result.get_score() for result in model.task_results}
+    assert found == {outcome.task: outcome.score for outcome in judged.outcomes}

@@ -95,7 +95,7 @@ def test_a_model_whose_prompts_matter(
         for query, row in zip(data.queries, ranked, strict=True)
     ]
     assert scores(told)["XQuADRetrieval", subset] == pytest.approx(np.mean(gains), abs=0.0005)
-    record = json.loads((Path(told["folder"]) / "run.json").read_text())
+    record = json.loads((Path(told["folder"]) / "run" / "run.json").read_text())
     prompts = record["tasks"]["XQuADRetrieval"]["prompts"]
     assert [prompts[side]["prompt"] for side in ("query", "document")] == ["query: ", "passage: "]
 

@@ -66,7 +66,7 @@ def test_what_no_predictions_are(tmp_path: Path, content: Any) -> None:
 def test_a_result_without_its_record_gets_one(tmp_path: Path, left: dict[str, str] | None) -> None:
     """A kill between the two files leaves such a one."""
     data = {"STSBenchmark": write_pairs(tmp_path / "sts")}
-    record = run(WordEncoder(), plan(tmp_path / "out", data, "P")).folder / "run.json"
+    record = run(WordEncoder(), plan(tmp_path / "out", data, "P")).folder / "run" / "run.json"
     told = json.loads(record.read_text())
     told["tasks"] = {} if left is None else {"STSBenchmark": left}
     record.write_text(json.dumps(told))
@@ -84,7 +84,7 @@ def test_ratings_that_are_all_the_same_have_no_score(tmp_path: Path) -> None:
         assert [outcome.error for outcome in judged.failed] == [
             "STSBenchmark: there is no finite score of test, default"
         ]
-    assert "error" in json.loads((judged.folder / "run.json").read_text())["tasks"]["STSBenchmark"]
+    assert "error" in json.loads((judged.folder / "run" / "run.json").read_text())["tasks"]["STSBenchmark"]
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,8 @@ def test_ratings_that_are_all_the_same_have_no_score(tmp_path: Path) -> None:
     ],
 )
 def test_a_first_run_that_is_none(tmp_path: Path, content: str, message: str) -> None:
-    (tmp_path / "run.json").write_text(content)
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "run.json").write_text(content)
     if not message:
         assert begun_from(tmp_path).limit is None
         return
@@ -169,7 +170,7 @@ def test_a_reranker_over_a_look_at_a_task(tmp_path: Path) -> None:
         notify=lambda message: None,
     )
     assert scores(again) == scores(first)
-    assert json.loads((again.folder / "run.json").read_text())["partial"] is True
+    assert json.loads((again.folder / "run" / "run.json").read_text())["partial"] is True
 
 
 def test_a_text_of_which_the_model_reads_nothing_is_blank(tmp_path: Path) -> None:

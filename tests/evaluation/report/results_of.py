@@ -50,7 +50,8 @@ def write_run(
     if model:
         (folder / "model_meta.json").write_text(json.dumps({"name": model, "revision": revision}))
     if run is not None:
-        (folder / "run.json").write_text(json.dumps(run), encoding="utf-8")
+        (folder / "run").mkdir(exist_ok=True)
+        (folder / "run" / "run.json").write_text(json.dumps(run), encoding="utf-8")
     return folder
 
 

@@ -63,19 +63,23 @@ def test_two_revisions_of_which_one_says_less(tmp_path):
     """A run that failed whole has no model_meta.json; one that has just begun is no run yet."""
     write_run(tmp_path / "a__b" / "old", ONE, model="a/b", revision="old", run={"model": "b"})
     (tmp_path / "a__b" / "new").mkdir()
-    (tmp_path / "a__b" / "new" / "run.json").write_text('{"model": "b", "tasks": {}}')
-    (tmp_path / "a__b" / "new" / "run.lock.json").write_text("{}")
+    (tmp_path / "a__b" / "new" / "run").mkdir(exist_ok=True)
+    (tmp_path / "a__b" / "new" / "run" / "run.json").write_text('{"model": "b", "tasks": {}}')
+    (tmp_path / "a__b" / "new" / "run" / "holder.json").write_text("{}")
     assert [run.revision for run in find_runs([str(tmp_path)])] == ["old"]
     with pytest.raises(InputError, match="there are no results in it"):
         find_runs([str(tmp_path / "a__b" / "new")])
-    (tmp_path / "a__b" / "new" / "run.json").write_text('{"model": "b", "tasks": {"ATEC": {"error": "no"}}}')
+    (tmp_path / "a__b" / "new" / "run").mkdir(exist_ok=True)
+    (tmp_path / "a__b" / "new" / "run" / "run.json").write_text(
+        '{"model": "b", "tasks": {"ATEC": {"error": "no"}}}'
+    )
     with pytest.raises(InputError, match="2 revisions of b"):
         find_runs([str(tmp_path)])
 
 
 def test_two_revisions_in_one_folder(tmp_path):
     write_run(tmp_path, ONE, model="a/b", revision="one", run={"revision": "two"})
-    with pytest.raises(InputError, match=r"model_meta.json says 'one', run.json 'two'"):
+    with pytest.raises(InputError, match=r"model_meta.json says 'one', run/run.json 'two'"):
         find_runs([str(tmp_path)])
 
 
@@ -191,17 +195,20 @@ def test_what_a_run_wrote_of_itself(tmp_path):
 )
 def test_what_is_absent_or_odd_is_fine(tmp_path, content):
     write_run(tmp_path, ONE)
-    (tmp_path / "run.json").write_text(content)
+    (tmp_path / "run").mkdir(exist_ok=True)
+    (tmp_path / "run" / "run.json").write_text(content)
     about = read_about(tmp_path)
     assert (about.model, about.runtime, about.partial) == ("", {}, "")
     assert read_about(tmp_path / "nowhere") == About()
-    (tmp_path / "run.json").write_text(content[:-1])
+    (tmp_path / "run").mkdir(exist_ok=True)
+    (tmp_path / "run" / "run.json").write_text(content[:-1])
     with pytest.raises(InputError, match=r"run.json: damaged.*move it away"):
         read_about(tmp_path)
 
 
 def test_a_run_that_has_failed_whole_is_a_run(tmp_path):
-    tmp_path.joinpath("run.json").write_text(json.dumps({"tasks": {"ATEC": {"error": "no"}}}))
+    tmp_path.joinpath("run").mkdir()
+    tmp_path.joinpath("run/run.json").write_text(json.dumps({"tasks": {"ATEC": {"error": "no"}}}))
     (run,) = find_runs([str(tmp_path)])
     assert run.results == {}
 
@@ -230,7 +237,8 @@ def test_prompts_that_differ(tmp_path):
 
 def test_a_number_beyond_all_floats_is_none(tmp_path):
     write_run(tmp_path, {"STSBenchmark": {"test": {"default": 10**400}}})
-    (tmp_path / "run.json").write_text(json.dumps({"tasks": {"STSBenchmark": {"seconds": 10**400}}}))
+    (tmp_path / "run").mkdir(exist_ok=True)
+    (tmp_path / "run" / "run.json").write_text(json.dumps({"tasks": {"STSBenchmark": {"seconds": 10**400}}}))
     (run,) = find_runs([str(tmp_path)])
     assert math.isnan(run.results["STSBenchmark"].scores["test"]["default"])
     assert run.about.tasks["STSBenchmark"].seconds is None

@@ -247,8 +247,10 @@ def _print_outcomes(judged: Judgement, model: str) -> None:
     for row in rows:
         table.add_row(*(cell(value) for value, is_shown in zip(row, shown, strict=True) if is_shown))
     wide_console().print(table)
+    from youtu_st.evaluation.benchmark.results import RUN
+
     encoded = sum(outcome.counts.encoded for outcome in judged.outcomes if outcome.counts)
     echo()
     echo(f"{count(encoded, 'text')} encoded. {judged.folder}")
     for outcome in judged.failed:
-        echo(f"failed: {outcome.error}; the traceback is in {judged.folder / 'run.json'}")
+        echo(f"failed: {outcome.error}; the traceback is in {judged.folder / RUN}")

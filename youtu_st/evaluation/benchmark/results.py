@@ -1,7 +1,8 @@
 """The folder of a run: mteb's own files, so that its tools read them, and what holds them together.
 
 ``OUT/results/<model>/<revision>/TASK.json``; settings off the profile in ``experiments/`` below it. Beside
-the scores are ``run.json`` and, of retrieval, ``predictions/``.
+the scores are ``run/run.json`` and, of retrieval, ``predictions/``: in folders, as mteb takes every other
+JSON file for a result.
 """
 
 from __future__ import annotations
@@ -20,14 +21,14 @@ from filelock import FileLock, Timeout
 from youtu_st.disk import read_bounded, write_whole
 from youtu_st.errors import InputError, brief
 
-RUN, PREDICTIONS = "run.json", "predictions"
+RUN, PREDICTIONS = "run/run.json", "predictions"
 PREDICTED = "_predictions.json"
 """What the name of a task's predictions ends with."""
 MODEL = "mteb_model_meta"
 """Of what is in them, what is no subset."""
 KEPT = 100
 """Results of a query that are kept, of the 1,000 that mteb would keep."""
-_LOCK, _HOLDER = "run.lock", "run.lock.json"
+_LOCK, _HOLDER = "run/lock", "run/holder.json"
 _META, _SETTINGS = "model_meta.json", "run_settings.jsonl"
 _MOST_BYTES = 1 << 30
 
@@ -41,7 +42,7 @@ def claimed(folder: Path) -> Iterator[None]:
     Raises:
         InputError: If another process holds it: which, and since when.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    (folder / _LOCK).parent.mkdir(parents=True, exist_ok=True)
     lock = FileLock(folder / _LOCK, timeout=0)
     try:
         lock.acquire()
@@ -76,7 +77,7 @@ def set_damaged_aside(folder: Path, notify: Notify) -> None:
         notify: Is told of each.
     """
     for path in sorted([*folder.glob("*.json"), *(folder / PREDICTIONS).glob("*.json")]):
-        if path.name in {RUN, _HOLDER} or not (fault := _fault(path)):
+        if not (fault := _fault(path)):
             continue
         aside = _set_aside(path)
         notify(f"{path} is damaged ({fault}), and is {aside.name} now: its task runs again")

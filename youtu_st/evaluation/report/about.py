@@ -9,7 +9,7 @@ from typing import Any
 
 from youtu_st.evaluation.report.files import as_float, read_object
 
-RUN_FILE = "run.json"
+RUN_FILE = "run/run.json"
 _REMEDY = "move it away: the results are read without it, and the same run writes it again"
 
 

@@ -15,7 +15,6 @@ from youtu_st.evaluation.report.results import Result, read_result
 
 META_FILE = "model_meta.json"
 EXPERIMENTS = "experiments"
-_OF_A_RUN = (META_FILE, RUN_FILE, "run.lock.json")
 _LEVELS = 4
 """Folders below the one that is named: a cache of mteb has ``results/MODEL/REVISION``."""
 
@@ -97,7 +96,7 @@ def _read(folder: Path) -> Run | None:
     results: dict[str, Result] = {}
     others: list[str] = []
     for path in sorted(folder.glob("*.json")):
-        if path.name in _OF_A_RUN or path.name.startswith("."):
+        if path.name == META_FILE or path.name.startswith("."):
             continue
         result = read_result(path)
         if result is None:
