@@ -190,6 +190,8 @@ def _write(file: Path, choice: FastChoice, encoder: TextEncoder) -> None:
     content |= {name: value for name, value in asdict(choice).items() if name != "remembered"}
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
+        if not file.is_file():  # the cache is this package's own: a pipe there is nobody's
+            file.unlink(missing_ok=True)
         disk.write_whole(file, disk.sealed(content))
     except OSError as error:
         log.warning("the fastest way to run %s cannot be remembered: %s", encoder.model_name, error)
