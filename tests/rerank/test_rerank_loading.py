@@ -242,7 +242,7 @@ def test_wrong_ways_in(raw, reranker, tmp_path, checkpoint):
         Reranker(NAME, checkpoint=raw, hub={"tokens": "x"})
     with pytest.raises(InputError, match="batch_tokens must be an int of at least 1, not 0"):
         Reranker(NAME, checkpoint=raw, batch_tokens=0)
-    with pytest.raises(InputError, match="a YAML file or a CrossEncoder, not int"):
+    with pytest.raises(InputError, match="a YAML file, or a CrossEncoder, not int"):
         Reranker(3)
     with pytest.raises(InputError, match="checkpoint, max_length: for a model to be loaded, and this one is"):
         Reranker(reranker.model, checkpoint=raw, max_length=20)
