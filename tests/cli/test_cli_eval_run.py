@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import re
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -132,6 +135,9 @@ def test_parquet_as_the_hub_has_it(run: Any, tiny: Path, pairs: Path, tmp_path: 
             ("--tasks", "SciFact,STSBenchmark"),
             r"the data of 2 of 2 tasks .*: give it as --data SciFact=PATH --data STSBenchmark=PATH",
         ),
+        (("--tasks", "STSBenchmark", "--out", "file"), r"file is a file: --out is the folder to write"),
+        (("--tasks", "STSBenchmark", "--out", "pipe"), r"pipe is a file: --out is the folder to write"),
+        (("--data", "STSBenchmark=pipe"), r"pipe must be a file or a folder, and is a pipe or a device"),
         (("--rerank", "qwen3-reranker-0.6b"), r"--rerank and --first go together"),
         (
             ("--rerank", "qwen3-reranker-0.6b", "--first", "."),
@@ -140,8 +146,8 @@ def test_parquet_as_the_hub_has_it(run: Any, tiny: Path, pairs: Path, tmp_path: 
     ],
 )
 def test_what_is_refused(run: Any, arguments: tuple[str, ...], message: str) -> None:
-    import re
-
+    Path("file").write_text("")
+    os.mkfifo("pipe")
     found = run("eval", "run", "--model", "minilm", *arguments)
     assert found.code == 2
     assert found.err.count("\n") == 1
@@ -175,3 +181,12 @@ def test_a_task_that_fails(run: Any, tiny: Path, pairs: Path, tmp_path: Path) ->
     failed, done = json.loads(found.out)["tasks"]
     assert "Banking77Classification" in failed["error"]
     assert done["score"] is not None
+
+
+def test_without_mteb(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The extra is named, whichever command asks first."""
+    monkeypatch.setitem(sys.modules, "mteb", None)
+    for command in ("run", "plan"):
+        found = run("eval", command, "--tasks", "STSBenchmark")
+        assert found.code == 2
+        assert "the package 'mteb' must be installed: pip install" in found.err

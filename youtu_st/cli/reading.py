@@ -82,8 +82,12 @@ def some(names: Sequence[str], number: int) -> str:
     return f"{shown} and {more:,} more" if more > 0 else shown
 
 
-def check_out(out: Path) -> None:
+def check_out(out: Path, option: str = "--out") -> None:
     """Raise unless a file can be written there, without replacing what is none.
+
+    Args:
+        out: The file.
+        option: What it was given by.
 
     Raises:
         UsageError: If it is a directory or a device, or its directory is not there. A link is followed.
@@ -92,15 +96,29 @@ def check_out(out: Path) -> None:
     for _ in range(_MOST_LINKS):
         # /dev/stdout is a link to whatever it is today: a file that the shell has open, which must stay.
         if str(place).startswith(_DEVICES):
-            raise UsageError(f"{out} is a device: --out is the file to write")
+            raise UsageError(f"{out} is a device: {option} is the file to write")
         if not place.is_symlink():
             break
         place = place.parent / os.readlink(place)
     else:
-        raise UsageError(f"{out} is a link in a circle: --out is the file to write")
+        raise UsageError(f"{out} is a link in a circle: {option} is the file to write")
     if not place.parent.is_dir():
         raise UsageError(f"{out}: there is no directory {place.parent}")
     if place.is_dir():
-        raise UsageError(f"{out} is a directory: --out is the file to write")
+        raise UsageError(f"{out} is a directory: {option} is the file to write")
     if place.exists() and not stat.S_ISREG(place.stat().st_mode):
-        raise UsageError(f"{out} is a device or a pipe: --out is the file to write")
+        raise UsageError(f"{out} is a device or a pipe: {option} is the file to write")
+
+
+def check_folder(out: Path, what: str = "") -> None:
+    """Raise where no folder can be made, or is.
+
+    Args:
+        out: What ``--out`` is.
+        what: What is written there, for the message: ``" report.md to"``.
+
+    Raises:
+        UsageError: If it is something else.
+    """
+    if (out.exists() or out.is_symlink()) and not out.is_dir():
+        raise UsageError(f"{out} is a file: --out is the folder to write{what}")

@@ -61,7 +61,7 @@ def _check_plot(plot: Path) -> None:
 
     if plot.suffix.lower() not in SUFFIXES:
         raise UsageError(f"--plot must end in {', '.join(SUFFIXES)}, not {brief(plot.suffix or plot.name)}")
-    check_out(plot)
+    check_out(plot, "--plot")
     require("matplotlib", "eval")
 
 

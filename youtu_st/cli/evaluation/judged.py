@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from youtu_st.cli.console import WIDE, UsageError, cell, count, echo, one_line, plain_table, say, wide_console
+from youtu_st.cli.reading import check_folder
 
 if TYPE_CHECKING:
     from youtu_st.evaluation.data.retrieval import RetrievalData
@@ -28,8 +29,7 @@ def check_out(out: Path) -> None:
     Raises:
         UsageError: If it is something else.
     """
-    if out.exists() and not out.is_dir():
-        raise UsageError(f"{out} is a file: --out is the folder to write")
+    check_folder(out)
     if not out.absolute().parent.is_dir():
         raise UsageError(f"{out}: there is no directory {out.absolute().parent}")
     if out.is_dir() and any(out.iterdir()):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from youtu_st.cli.console import UsageError, cell, count, echo, plain_table, print_json, say, wide_console
-from youtu_st.cli.reading import some
+from youtu_st.cli.reading import check_folder, some
 from youtu_st.errors import brief
 
 if TYPE_CHECKING:
@@ -43,8 +43,8 @@ def report(
     """Put results into the leaderboard's averages, beside each other and beside what was published."""
     from youtu_st.evaluation.report import make_report
 
-    if out is not None and out.exists() and not out.is_dir():
-        raise UsageError(f"{out} is a file: --out is the folder to write {', '.join(FILES)} to")
+    if out is not None:
+        check_folder(out, f" {', '.join(FILES)} to")
     made = make_report(folders, benchmark=benchmark, splits=_splits(splits or []), with_published=published)
     if out is not None:
         _write(made, out)

@@ -40,6 +40,7 @@ from youtu_st.cli.evaluation.options import (
     listed,
 )
 from youtu_st.cli.evaluation.progress import Progress
+from youtu_st.cli.reading import check_folder
 
 VECTORS = "evaluation"
 """The folder of the cache that vectors are kept in."""
@@ -96,6 +97,7 @@ def run(
     What is done stays done: a run that was killed goes on, and a second one encodes nothing.
     """
     size = bytes_of("--cache-size", cache_size)
+    check_folder(out)
     if (rerank is None) != (first is None):
         raise UsageError("--rerank and --first go together: a reranker orders what a first run has found")
     if rerank is not None and first is not None:

@@ -30,6 +30,8 @@ def read_parts(path: Path, metadata: Any, *, allow_missing: bool) -> dict[str, d
     Raises:
         InputError: If it is none of what a task of this type reads, or malformed: file and line.
     """
+    if not (path.is_file() or path.is_dir()):
+        raise InputError(f"{path} must be a file or a folder, and is a pipe or a device")
     if metadata.type in RETRIEVAL:
         return _retrieval(path, metadata, allow_missing)
     if metadata.type == "STS":

@@ -152,7 +152,7 @@ def _found(
     here: list[Span] = []
     characters = tokens = 0
     # The lengths are looked at one by one: mostly a few passages are read, of many thousands.
-    for i, read in zip(order, reach.taken(len(passages[i][1].ends) for i in order)):  # noqa: B905
+    for i, read in zip(order, reach.taken(len(passages[i][1].ends) for i in order), strict=False):
         name, chunk = passages[i]
         end = chunk.ends[read - 1]
         characters += end - chunk.start
