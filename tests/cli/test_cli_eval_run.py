@@ -190,3 +190,19 @@ def test_without_mteb(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
         found = run("eval", command, "--tasks", "STSBenchmark")
         assert found.code == 2
         assert "the package 'mteb' must be installed: pip install" in found.err
+
+
+def test_other_data_is_not_beside_what_was_published(run: Any, pairs: Path) -> None:
+    """The model and the task are known, and their data is the hub's or another."""
+    from youtu_st.evaluation.report.published import is_published_data
+
+    found = run("eval", "run", "--data", f"STSBenchmark={pairs}")
+    assert found.code == 0
+    assert "published" not in found.out
+    (folder,) = Path("eval-results/results").glob("*/*")
+    told = run("eval", "report", folder, "--published")
+    assert "not the data that published scores are of, and not compared: STSBenchmark" in told.err
+    assert "beside the published" not in told.out
+    assert is_published_data("STSBenchmark", "b0fddb56ed78048fa8b90373c8a3cfc37b684831")
+    assert is_published_data("STSBenchmark", "451861903b63118e")
+    assert not is_published_data("SciFact", "451861903b63118e")

@@ -159,6 +159,26 @@ def test_another_setting_is_another_revision(tmp_path: Path, change: str) -> Non
     assert after.outcomes[0].counts is not None
 
 
+@pytest.mark.parametrize(
+    ("runtime", "is_another"),
+    [
+        ({"dtype": "bfloat16"}, True),
+        ({"backend": "openvino", "weights": "int8"}, True),
+        ({"device": "cuda"}, False),
+    ],
+)
+def test_rounded_vectors_are_not_taken_for_whole_ones(
+    tmp_path: Path, runtime: dict[str, str], is_another: bool
+) -> None:
+    """The fingerprint is the same: it says what a vector means, and not how far it was rounded."""
+    data = {"STSBenchmark": write_pairs(tmp_path / "sts")}
+    before = run(WordEncoder(), plan(tmp_path / "out", data))
+    encoder = WordEncoder(runtime=runtime)
+    after = run(encoder, plan(tmp_path / "out", data))
+    assert bool(encoder.encoded) is is_another
+    assert (after.revision != before.revision) is is_another
+
+
 def test_a_part_of_a_benchmark_is_filed_with_the_whole(tmp_path: Path) -> None:
     data = {"STSBenchmark": write_pairs(tmp_path / "sts"), "SciFact": write_beir(tmp_path / "beir")}
     whole = plan(tmp_path / "out", data)

@@ -15,6 +15,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from youtu_st.evaluation.report.published import is_published_data
+
 PUBLISHED = {
     ("STSBenchmark", "default"): (0.820325, 0.0001),
     ("SciFact", "default"): (0.64508, 0.0005),
@@ -66,6 +68,11 @@ def test_published_figures(tmp_path: Path, shared_data: Path) -> None:
     for name, (published, tolerance) in PUBLISHED.items():
         assert found[name] == pytest.approx(published, abs=tolerance), name
     assert encoded(first) > 15_000
+    told = Path(first["folder"])
+    revisions = {
+        task: json.loads((told / f"{task}.json").read_text())["dataset_revision"] for task, _ in PUBLISHED
+    }
+    assert all(is_published_data(task, revision) for task, revision in revisions.items())
     again = run(tmp_path / "cache", *line)
     assert (scores(again), encoded(again)) == (found, 0)
     # Without the results, and with the vectors: all is computed again, and nothing is encoded.

@@ -20,13 +20,25 @@ class WordEncoder:
         name: Part of its identity.
         broken: A text that holds this word gets a vector that is not finite.
         stop_after: Raise ``KeyboardInterrupt`` at the call after so many.
+        runtime: How it is said to run.
     """
 
     model_name = "words"
     dimension = DIMENSION
-    runtime: Mapping[str, str] = {"backend": "none", "dtype": "float32", "device": "cpu"}
 
-    def __init__(self, name: str = "words", broken: str | None = None, stop_after: int | None = None) -> None:
+    def __init__(
+        self,
+        name: str = "words",
+        broken: str | None = None,
+        stop_after: int | None = None,
+        runtime: Mapping[str, str] | None = None,
+    ) -> None:
+        self.runtime: Mapping[str, str] = {
+            "backend": "none",
+            "dtype": "float32",
+            "device": "cpu",
+            **(runtime or {}),
+        }
         self.identity = {"weights": name, "dimension": str(DIMENSION)}
         self.fingerprint = fingerprint(self.identity)
         self.broken, self.stop_after = broken, stop_after

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -152,7 +153,7 @@ def run(
         cache_size=size,
     )
     as_published = limit is None and dimensions is None and weights is None
-    _finish(judged, as_json, chosen.filed if as_published else "")
+    _finish(judged, as_json, chosen.filed if as_published else "", chosen.revisions)
 
 
 def _device(given: str | None) -> str | list[str] | None:
@@ -206,7 +207,7 @@ def _judged(
     )
 
 
-def _finish(judged: Judgement, as_json: bool, model: str = "") -> None:
+def _finish(judged: Judgement, as_json: bool, model: str = "", data: Mapping[str, str] | None = None) -> None:
     if as_json:
         told = [
             {**asdict(each), "counts": asdict(each.counts) if each.counts else None}
@@ -214,24 +215,26 @@ def _finish(judged: Judgement, as_json: bool, model: str = "") -> None:
         ]
         print_json({"folder": str(judged.folder), "revision": judged.revision, "tasks": told})
     else:
-        _print_outcomes(judged, model)
+        _print_outcomes(judged, model, data or {})
     if judged.failed:
         raise typer.Exit(1)
 
 
-def _print_outcomes(judged: Judgement, model: str) -> None:
+def _print_outcomes(judged: Judgement, model: str, data: Mapping[str, str]) -> None:
     """The table of scores; beside them what was published of the model, where something was.
 
     Args:
         judged: What came of the run.
         model: The name or hub id that published scores go by; ``""``: scores of other settings, or partial.
+        data: By task, the revision or digest of its data: another is not compared.
     """
-    from youtu_st.evaluation.report.published import name_of, score_of
+    from youtu_st.evaluation.report.published import is_published_data, name_of, score_of
 
-    known = name_of(model)
+    named = name_of(model)
     rows = []
     for outcome in judged.outcomes:
         counts = outcome.counts
+        known = named if is_published_data(outcome.task, data.get(outcome.task, "")) else ""
         work = [f"{counts.encoded:,}", f"{outcome.seconds:,.0f}"] if counts else ["0", "0"]
         scores = [(split, *each) for split, subsets in outcome.subsets.items() for each in subsets.items()]
         if outcome.error is not None:

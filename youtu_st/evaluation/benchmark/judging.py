@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 from youtu_st.evaluation.benchmark.encoder import BenchmarkEncoder, Blank
 from youtu_st.evaluation.benchmark.limits import limit as cut_short
 from youtu_st.evaluation.benchmark.local import LocalData
-from youtu_st.evaluation.benchmark.record import Run, revision_of, versions
+from youtu_st.evaluation.benchmark.record import Run, precision, revision_of, versions
 from youtu_st.evaluation.benchmark.running import Notify, Outcome, folder_of, run
 from youtu_st.evaluation.benchmark.vectors import GIB, VectorCache
-from youtu_st.protocol import TextEncoder
+from youtu_st.protocol import TextEncoder, fingerprint
 
 if TYPE_CHECKING:
     from youtu_st.evaluation.benchmark.prompts import TaskPrompts
@@ -119,7 +119,9 @@ def judge(
         InputError: If another run writes to the results or to the vectors.
         OSError: If a folder cannot be written.
     """
-    revision = revision_of(encoder.identity, plan.profile, whole_prompts(plan.prompts), plan.data)
+    rounded = precision(encoder.runtime)
+    told = whole_prompts(plan.prompts)
+    revision = revision_of(encoder.identity, plan.profile, told, plan.data, precision=rounded)
     meta = model_meta(plan.model, revision, encoder.dimension, plan.settings)
     record = Run(
         model=encoder.model_name,
@@ -140,7 +142,8 @@ def judge(
     with ExitStack() as stack:
         vectors = None
         if cache is not None:
-            kept = VectorCache(cache, encoder.fingerprint, encoder.dimension, size=cache_size, notify=notify)
+            name = fingerprint({**encoder.identity, **rounded})
+            kept = VectorCache(cache, name, encoder.dimension, size=cache_size, notify=notify)
             vectors = stack.enter_context(kept)
         model = BenchmarkEncoder(
             encoder, plan.prompts, meta, vectors=vectors, blank=blank, show_progress=show_progress

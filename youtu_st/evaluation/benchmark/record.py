@@ -95,6 +95,14 @@ def revision_of(
     return digest(canonical(whole).encode())
 
 
+def precision(runtime: Mapping[str, str]) -> dict[str, str]:
+    """What rounds vectors that mean the same: backend, dtype and weights; not the device.
+
+    A fingerprint does not tell them apart, and a score may not stand for another precision's.
+    """
+    return {name: runtime[name] for name in ("backend", "dtype", "weights") if name in runtime}
+
+
 def versions() -> dict[str, str]:
     """Versions of the packages that have a say in a score, where they are installed."""
     found = {}

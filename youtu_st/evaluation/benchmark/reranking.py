@@ -14,7 +14,7 @@ from youtu_st.evaluation.benchmark.encoder import BenchmarkReranker
 from youtu_st.evaluation.benchmark.judging import Judgement, model_meta
 from youtu_st.evaluation.benchmark.limits import limit as cut_short
 from youtu_st.evaluation.benchmark.local import LocalData
-from youtu_st.evaluation.benchmark.record import Run, revision_of, versions
+from youtu_st.evaluation.benchmark.record import Run, precision, revision_of, versions
 from youtu_st.evaluation.benchmark.results import MODEL, PREDICTED, PREDICTIONS, RUN, are_predictions
 from youtu_st.evaluation.benchmark.running import Notify, Outcome, folder_of, run
 
@@ -164,6 +164,7 @@ def judge_reranker(
         for task in tasks
     }
     further = {"first": begun.revision, "first_settings": begun.settings, "top": top}
+    further["precision"] = precision(runtime)
     revision = revision_of(identity, "published", prompts, data, **further)
     record = Run(
         model=model,

@@ -1,4 +1,4 @@
-"""Vectors on disk, by fingerprint, role, whole prompt and text: no text goes through a network twice."""
+"""Vectors on disk, by encoder, role, whole prompt and text: no text goes through a network twice."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class VectorCache:
 
     Args:
         root: The cache's directory, with a folder for each encoder.
-        fingerprint: The encoder's.
+        fingerprint: The encoder's, and that of how it rounds.
         dimension: Length of its vectors.
         size: Bytes that the whole cache may take: encoders that were used least recently give way, then this
             one's own oldest vectors.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -44,9 +45,16 @@ class Model(Declared):
 
 
 class Scores(Declared):
-    """The file of scores: where they are from, and the models by the names of their specs."""
+    """The file of scores.
+
+    Attributes:
+        source: Where they are from.
+        local: By task, digests of data that is the hub's, as ``eval run --data`` writes them down.
+        models: The models by the names of their specs.
+    """
 
     source: str
+    local: dict[str, tuple[str, ...]] = {}
     models: dict[str, Model]
 
 
@@ -113,6 +121,17 @@ def name_of(model: str) -> str:
     wanted = model.lower()
     found = (name for name, one in models().items() if wanted and wanted in (name, one.hub.lower()))
     return next(found, "")
+
+
+def is_published_data(task: str, revision: str) -> bool:
+    """Whether a result's data is what published scores are of: the hub's, by its commit or by its digest.
+
+    Args:
+        task: Of mteb.
+        revision: The data's; 16 digits where it lay here.
+    """
+    lay_here = re.fullmatch(r"[0-9a-f]{16}", revision) is not None
+    return not lay_here or revision in _read(SCORES, Scores).local.get(task, ())
 
 
 def score_of(name: str, task: str, split: str, subset: str, *, alone: bool) -> float | None:

@@ -157,6 +157,8 @@ def _beside(entries: Sequence[Entry]) -> list[Beside]:
         of_model = published.summary_of(entry.model, benchmark) if benchmark.name else None
         whole = of_model.scores if of_model else {}
         for task, result in sorted(entry.run.results.items()):
+            if not published.is_published_data(task, result.data):
+                continue
             if task in whole and task in entry.summary.scores:
                 rows.append(Beside(entry.name, task, "", entry.summary.scores[task], whole[task]))
                 continue
@@ -183,6 +185,13 @@ def _notes(runs: Sequence[Run], benchmark: Benchmark, *, guessed: bool) -> list[
     elif guessed:
         notes.append(f"the tasks are those of {benchmark.name}: --benchmark takes another")
     for run in runs:
+        other = sorted(
+            name for name, one in run.results.items() if not published.is_published_data(name, one.data)
+        )
+        if other:
+            notes.append(
+                f"{run.name}: not the data that published scores are of, and not compared: {', '.join(other)}"
+            )
         if further := sorted(run.results.keys() - benchmark.tasks.keys()):
             notes.append(f"{run.name}: not of the benchmark, and in no mean: {_some(further)}")
         if run.experiments:

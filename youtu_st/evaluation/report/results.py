@@ -22,11 +22,13 @@ class Result:
         task: Its name in mteb.
         path: The file.
         scores: By split, then by subset: the main score, from 0 to 1 for most tasks; NaN where there is none.
+        data: The revision of its data.
     """
 
     task: str
     path: Path
     scores: Mapping[str, Mapping[str, float]]
+    data: str = ""
 
 
 def read_result(path: Path) -> Result | None:
@@ -48,7 +50,8 @@ def read_result(path: Path) -> Result | None:
         raise InputError(f"{path}: damaged: task_name must be a name, not {brief(task)}: {_AGAIN}")
     if not isinstance(scores, dict):
         raise InputError(f"{path}: damaged: scores must be an object, not {brief(scores)}: {_AGAIN}")
-    return Result(task, path, {split: _subsets(path, split, listed) for split, listed in scores.items()})
+    subsets = {split: _subsets(path, split, listed) for split, listed in scores.items()}
+    return Result(task, path, subsets, str(content.get("dataset_revision", "")))
 
 
 def _subsets(path: Path, split: str, listed: Any) -> dict[str, float]:
