@@ -1,0 +1,1 @@
+"""HTTP: one server with the right vector, for clients that speak OpenAI's or Cohere's shape."""
