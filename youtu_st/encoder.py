@@ -173,7 +173,7 @@ class Encoder(LoadedModel):
         backend = f"{how['backend']} with {how['weights']} weights" if "weights" in how else how["backend"]
         return (
             f"Encoder({self.model_name!r}, {self.dimension} dimensions, {self.max_length} tokens, "
-            f"{how['dtype']} on {self._pipeline.pool}, {backend}, fingerprint {self.fingerprint})"
+            f"{how['dtype']} on {self._runner.pool}, {backend}, fingerprint {self.fingerprint})"
         )
 
     def encode_query(

@@ -14,6 +14,7 @@ from youtu_st.inference.devices import DevicePool
 from youtu_st.inference.pipeline import Pipeline
 from youtu_st.inference.preprocess import Preprocessor
 from youtu_st.inference.report import Report
+from youtu_st.inference.runner import Runner
 from youtu_st.inference.truncation import Truncation
 from youtu_st.inference.unread import Unknown
 from youtu_st.inputs import check_count, one_of
@@ -78,7 +79,8 @@ class LoadedModel(OnePerProcess, ABC):
             self._settings = {"model": given_as, **to_load, **runs}
         self.truncation, self.unknown = runs["truncation"], runs["unknown"]
         budget = runs["batch_tokens"] or batch_tokens(self.model.device, self.model[0])
-        self._pipeline = Pipeline(self._preprocessor(), DevicePool(self.model, others), budget)
+        self._runner = Runner(self._preprocessor(), DevicePool(self.model, others), budget)
+        self._pipeline = Pipeline(self._runner)
 
     @abstractmethod
     def _load(self, name: Any, settings: Mapping[str, Any]) -> Any:
@@ -135,17 +137,17 @@ class LoadedModel(OnePerProcess, ABC):
 
         Changes the last digits of a result only.
         """
-        return self._pipeline.pool.networks[0].runtime
+        return self._runner.pool.networks[0].runtime
 
     @property
     def batch_tokens(self) -> int:
         """Padded tokens that go through the network at once."""
-        return self._pipeline.batch_tokens
+        return self._runner.batch_tokens
 
     @property
     def totals(self) -> Totals:
         """What was done so far: texts (or pairs), tokens, batches, and how much of it was padding."""
-        return self._pipeline.counter.totals
+        return self._runner.counter.totals
 
     def _report(self, **named: Any) -> Report:
         return Report(self.truncation, self.unknown, self.max_length, **named)

@@ -144,7 +144,7 @@ class Reranker(LoadedModel):
         }
 
     def __repr__(self) -> str:
-        pool = self._pipeline.pool
+        pool = self._runner.pool
         return f"Reranker({self.model_name!r}, {self.max_length} tokens, {self.runtime['dtype']} on {pool})"
 
     def rank(
