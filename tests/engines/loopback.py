@@ -37,12 +37,13 @@ class Loopback:
     Args:
         first: Replies to the first requests, whatever they ask; later ones are answered.
         delay: Seconds that every answer takes.
+        port: Where it listens; 0: anywhere.
 
     Attributes:
         asked: The paths of GET requests, which are not among ``requests``.
     """
 
-    def __init__(self, *, first: list[Reply] | None = None, delay: float = 0.0) -> None:
+    def __init__(self, *, first: list[Reply] | None = None, delay: float = 0.0, port: int = 0) -> None:
         self.asked: list[str] = []
         self.first = list(first or [])
         self.delay = delay
@@ -50,7 +51,7 @@ class Loopback:
         self.in_flight = 0
         self.most_in_flight = 0
         self.lock = threading.Lock()
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self.server = ThreadingHTTPServer(("127.0.0.1", port), self._handler())
         self.server.daemon_threads = True
         self.thread = threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.01})
 

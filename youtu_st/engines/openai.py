@@ -195,6 +195,9 @@ class OpenAICompatibleEncoder(RemoteEncoder):
         found = self._server_is()
         if isinstance(found, Ours):
             return found.facts
+        return self._by(check_can(self._spec, self._named, masks=self._server_masks))
+
+    def _by(self, spec: ModelSpec) -> Facts:
         more = {
             "engine": self.backend,
             "model": self._model,
@@ -202,7 +205,7 @@ class OpenAICompatibleEncoder(RemoteEncoder):
             "server_masks": canonical(self._server_masks),
             "extra_body": canonical(self._extra_body),
         }
-        return facts_of(check_can(self._spec, self._named, masks=self._server_masks), more)
+        return facts_of(spec, more)
 
     def _check_prompts(self, role: Role, prompts: Sequence[str]) -> None:
         """Any prompt can be put before a text."""
@@ -215,7 +218,7 @@ class OpenAICompatibleEncoder(RemoteEncoder):
         found = self._server_is()
         if not isinstance(found, Ours):
             spec = check_can(self._spec, self._named, masks=self._server_masks)
-            return self._prefixed(spec, role, instruction, n, dimensions, raw=raw)
+            return self._prefixed(self._by(spec), spec, role, instruction, n, dimensions, raw=raw)
         facts, each = found.facts, each_instruction(instruction, n)
         found.check_instructions(each)
         size = facts.dimension if raw else self._size(facts, dimensions)
@@ -262,7 +265,8 @@ class OpenAICompatibleEncoder(RemoteEncoder):
             refused = text_refused(sent)
             if refused is not None:
                 raise refused
-            raise (Refused if sent.status == 413 else EngineError)(sent.line(times))
+            kind = {400: InputError, 413: Refused}.get(sent.status or 0, EngineError)
+            raise kind(sent.line(times))
         ours.check_answer(sent.fingerprint, self._server)
         if sent.cut:
             cut.append(sent.cut)

@@ -18,6 +18,7 @@ from youtu_st.errors import EngineError, brief, printable
 from youtu_st.protocol import Role
 from youtu_st.spec.model import ModelSpec
 from youtu_st.spec.prompts import fill, prompts_for
+from youtu_st.spec.registry import with_tuples
 
 SERVER = "youtu-st"
 MOST_TOLD = 1 << 16
@@ -102,14 +103,12 @@ def fields(role: Role, each: Sequence[str | None], *, truncate: bool, size: int 
     Args:
         role: Of all texts.
         each: Their instructions.
-        truncate: Whether texts over the model's length are cut.
+        truncate: Whether texts over the model's length are cut; said in any case, as servers differ.
         size: Length of the vectors; None: as the server has it.
     """
-    told: dict[str, Any] = {"input_type": role}
+    told: dict[str, Any] = {"input_type": role, "truncate": truncate}
     if any(one is not None for one in each):
         told["instruction"] = each[0] if len(set(each)) == 1 else list(each)
-    if truncate:
-        told["truncate"] = True
     return told if size is None else {**told, "dimensions": size}
 
 
@@ -139,7 +138,7 @@ def ask(client: Client, server: str, patience: Patience) -> Ours | Other | Failu
     Raises:
         EngineError: If it is a server of this package, and says of itself what cannot be.
     """
-    found, times = patience.answer(client.info, is_starting)
+    found, times = patience.answer(client.info, is_starting, lambda failure: failure.refused)
     if isinstance(found, Sent):
         told = found.content
         if not isinstance(told, dict) or told.get("server") != SERVER:
@@ -167,14 +166,14 @@ def _read(told: Mapping[str, Any], server: str, client: Client) -> Ours:
     Raises:
         EngineError: Naming the part that cannot.
     """
-    whole = json.dumps(told)
     try:
+        whole = json.dumps(told)
         if len(whole) > MOST_TOLD:
             raise ValueError(f"it tells more than {MOST_TOLD:,} characters")
         if client.redact.finds(whole):
             raise ValueError("it repeats the key")
         return _ours(_part(told, "model"), _part(told, "limits"))
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
         reason = f"{error} is missing" if isinstance(error, KeyError) else client.redact(error)
         raise EngineError(
             f"{server} says that it is a {SERVER} server, and of itself what cannot be: {reason}"
@@ -245,6 +244,6 @@ def _lengths(value: list[Any]) -> Sequence[int]:
 def _spec(told: Any) -> ModelSpec | None:
     """The spec, where it is one that this release can read."""
     try:
-        return ModelSpec.model_validate_json(json.dumps(told)) if isinstance(told, dict) else None
+        return ModelSpec.model_validate(with_tuples(told)) if isinstance(told, dict) else None
     except ValidationError:
         return None

@@ -23,6 +23,12 @@ TEMPORARY = (408, 409, 429)
 """Statuses, beside 5xx, after which a request may pass another time."""
 
 
+def is_temporary(failure: Failure) -> bool:
+    """Whether the same request may pass another time."""
+    status = failure.status
+    return failure.broken or failure.late or (status is not None and (status in TEMPORARY or status >= 500))
+
+
 @dataclass(frozen=True, slots=True)
 class Patience:
     """Attempts at a request, and a time for which its server may be away between them.
@@ -39,13 +45,17 @@ class Patience:
     seconds: float
 
     def answer(
-        self, send: Callable[[], Sent | Failure], is_away: Callable[[Failure], bool]
+        self,
+        send: Callable[[], Sent | Failure],
+        is_away: Callable[[Failure], bool],
+        may_pass: Callable[[Failure], bool] = is_temporary,
     ) -> tuple[Sent | Failure, int]:
         """What ``send()`` gives in the end, and how often it was called.
 
         Args:
             send: Sends the request once.
             is_away: Whether a failure means that the server is not there yet.
+            may_pass: Whether another failure may be none the next time.
         """
         failed, times, away_since, tries = 0, 0, None, 0
         while True:
@@ -63,14 +73,9 @@ class Patience:
             else:
                 failed, away_since = failed + 1, None
                 pause = _pause(found, failed - 1, LONGEST_PAUSE)
-                if failed >= self.attempts or not _may_pass(found) or pause > LONGEST_TOLD:
+                if failed >= self.attempts or not may_pass(found) or pause > LONGEST_TOLD:
                     return found, times
             time.sleep(max(pause, 0.0))
-
-
-def _may_pass(failure: Failure) -> bool:
-    status = failure.status
-    return failure.broken or failure.late or (status is not None and (status in TEMPORARY or status >= 500))
 
 
 def _pause(failure: Failure, before: int, longest: float) -> float:

@@ -256,6 +256,7 @@ class RemoteEncoder(ABC):
 
     def _prefixed(
         self,
+        facts: Facts,
         spec: ModelSpec,
         role: Role,
         instruction: Instruction,
@@ -266,7 +267,7 @@ class RemoteEncoder(ABC):
     ) -> Plan:
         """After the spec's prompts; vectors come whole, and are cut here."""
         prompts = self._prompts(spec, role, instruction, n)
-        size = None if raw else self._size(self._facts(), dimensions)
+        size = None if raw else self._size(facts, dimensions)
         ask = partial(self._ask, role)
         return Plan(prompts, prompts, ask, spec.name, spec.dimension, size, self.batch_size)
 

@@ -145,7 +145,7 @@ class TencentCloudEncoder(RemoteEncoder):
     def _plan(
         self, role: Role, instruction: Instruction, n: int, dimensions: int | None, *, raw: bool
     ) -> Plan:
-        return self._prefixed(self._known, role, instruction, n, dimensions, raw=raw)
+        return self._prefixed(self._facts(), self._known, role, instruction, n, dimensions, raw=raw)
 
     def _check_prompts(self, role: Role, prompts: Sequence[str]) -> None:
         if role == "document" and any(prompts):
