@@ -462,10 +462,19 @@ def test_a_masked_model_elsewhere_is_refused_at_once_where_that_is_known(masked)
     ) as server:
         engine = OpenAICompatibleEncoder(f"http://{server.address}/v1", "served", spec=masked[0])
         with pytest.raises(
-            EngineError, match=r"answered GET /info with 502, and without that there is no telling"
+            EngineError, match=r"no telling what to send: http://\S+ answered GET /info with 502"
         ):
             engine.encode_query(["a"])
         assert server.requests == []
+
+
+def test_without_its_key_there_is_no_telling(local):
+    refused = Reply(401, {"error": {"message": "a key is needed"}})
+    with YoutuServer(local, info=[refused] * 2) as server:
+        engine = OpenAICompatibleEncoder(server.url, "tiny")
+        with pytest.raises(EngineError, match=r"GET /info with 401; pass api_key=, or set OPENAI_API_KEY"):
+            engine.encode_query(["a"])
+        assert engine.fingerprint == local.fingerprint
 
 
 def test_what_the_server_alone_can_tell_is_an_error_of_input_too(server):

@@ -156,8 +156,13 @@ class Client:
                 return Failure(f"{self._server} {answer.extensions[UNFIT]}")
             if answer.status_code == 200:
                 return Sent(parsed(answer.content, MOST_OBJECTS))
-            what = f"{self._server} answered GET /info with {answer.status_code}"
-            return Failure(what, status=answer.status_code, pause=_pause(answer.headers))
+            status = answer.status_code
+            return Failure(
+                f"{self._server} answered GET /info with {status}",
+                remedy=_REMEDIES[401] if status == 401 else "",
+                status=status,
+                pause=_pause(answer.headers),
+            )
         except httpx.TimeoutException:
             return Failure(f"{self._server} did not answer GET /info within {seconds:g} seconds", late=True)
         except httpx.TransportError as error:
@@ -171,10 +176,6 @@ class Client:
 
     def _refusal(self, error: Any, model: str) -> Failure:
         """The status and the reason, and what to do; servers like to repeat the key: it goes."""
-        remedy = {
-            401: "; pass api_key=, or set OPENAI_API_KEY",
-            404: "; base_url usually ends with /v1, and GET {base_url}/models lists what there is",
-        }.get(error.status_code, "")
         # Releases of the client tell more or less of this; the message has all of it with each of them.
         fields = error.body if isinstance(error.body, dict) else {}
         told, param = fields.get("message"), fields.get("param")
@@ -183,12 +184,18 @@ class Client:
         return Failure(
             f"{self._server} refused {model!r}",
             f"{status} - {said}" if said else status,
-            remedy,
+            _REMEDIES.get(error.status_code, ""),
             status=error.status_code,
             pause=_pause(error.response.headers),
             told=said if told else "",
             param=self.redact(param) if isinstance(param, str) else "",
         )
+
+
+_REMEDIES = {
+    401: "; pass api_key=, or set OPENAI_API_KEY",
+    404: "; base_url usually ends with /v1, and GET {base_url}/models lists what there is",
+}
 
 
 def _pause(headers: Any) -> float | None:

@@ -175,7 +175,7 @@ class OpenAICompatibleEncoder(RemoteEncoder):
         if isinstance(found, Failure):
             raise EngineError(found.line(1))
         if isinstance(found, Other) and why_not(self._spec, self._named, masks=self._server_masks):
-            raise EngineError(f"{found.unsure}, and without that there is no telling what to send it")
+            raise EngineError(f"without knowing what it is there is no telling what to send: {found.unsure}")
         return found
 
     def _look(self, patience: Patience) -> Ours | Other | Failure:

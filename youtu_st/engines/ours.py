@@ -25,8 +25,8 @@ MOST_TOLD = 1 << 16
 """Characters that it tells of itself at most."""
 MOST_DIMENSIONS = 1 << 16
 
-TEMPORARY = (408, 429, 502, 503, 504)
-"""Statuses of somebody in between, which say nothing of the server behind."""
+UNSAID = (401, 403, 408, 429, 502, 503, 504)
+"""Statuses that say nothing of what the server is: there is no key, or somebody is in between."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +146,7 @@ def ask(client: Client, server: str, patience: Patience) -> Ours | Other | Failu
         return _read(told, server, client)
     if found.refused or is_starting(found):
         return Failure(found.line(times))
-    sure = found.status not in TEMPORARY and not found.late and not found.broken
+    sure = found.status not in UNSAID and not found.late and not found.broken
     return Other() if sure else Other(found.line(times))
 
 
