@@ -48,7 +48,11 @@ class ServedProcess:
     def __enter__(self) -> ServedProcess:
         with self.log.open("ab") as out:
             self._process = subprocess.Popen(
-                self._command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, env=dict(os.environ)
+                self._command,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=out,
+                env={"OMP_NUM_THREADS": "1", **os.environ},
             )
         if self._wait:
             self.wait_until_ready()

@@ -115,23 +115,24 @@ def test_other_weights_behind_the_same_address(youtu, checkpoint, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_server_that_is_killed_and_started_anew(youtu, tmp_path):
+@pytest.mark.parametrize("seconds", [0, 9])
+def test_a_server_that_is_killed_and_started_anew(youtu, tmp_path, seconds):
+    """At once; and after longer than five attempts with the usual pauses take."""
     file, raw, local = youtu
     texts = [f"{TEXTS[i % len(TEXTS)]} {'on and on ' * (i % 9)}{i}" for i in range(2000)]
     call = (tmp_path / "log", file, "--checkpoint", raw)
     with ServedProcess(*call) as server, ThreadPoolExecutor(1) as threads:
         engine = OpenAICompatibleEncoder(server.url, "tiny", batch_size=8)
-        for kill in range(2):
-            before = server.requests()
-            got = threads.submit(engine.encode_document, texts)
-            while server.requests() < before + 20:
-                assert not got.done()
-                time.sleep(0.01)
-            server.end(signal.SIGKILL)
-            answered = server.requests() - before
-            assert answered < 250
-            time.sleep(5 * kill)  # nobody at all, for longer than five attempts within a second
-            with ServedProcess(*call, port=server.port):
-                np.testing.assert_allclose(got.result(), local.encode_document(texts), atol=1e-6)
-                assert engine.fingerprint == local.fingerprint
-            server.__enter__()
+        got = threads.submit(engine.encode_document, texts)
+        while server.requests() < 20:
+            assert not got.done()
+            time.sleep(0.01)
+        server.end(signal.SIGKILL)
+        answered = server.requests()
+        assert answered < 250
+        time.sleep(seconds)
+        assert not got.done()
+        with ServedProcess(*call, port=server.port):
+            np.testing.assert_allclose(got.result(), local.encode_document(texts), atol=1e-6)
+        assert 250 <= server.requests() <= 250 + engine.concurrency
+        assert engine.fingerprint == local.fingerprint
