@@ -100,7 +100,7 @@ def _keys_of(where: str, noun: str, parts: Iterable[str]) -> list[str]:
             continue
         if not _KEY.fullmatch(key):
             raise InputError(
-                f"{where}, {noun} {number}: a key stands in a header, which takes printable ASCII without spaces"
+                f"{where}, {noun} {number}: a key is printable ASCII without spaces: it stands in a header"
             )
         keys.append(key)
         if len(key) < SHORT:

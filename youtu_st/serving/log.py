@@ -16,22 +16,22 @@ import orjson
 from youtu_st.errors import printable
 
 if TYPE_CHECKING:
-    from youtu_st.inference.scheduler import Request
+    from youtu_st.inference.requests import Request
 
 Form = Literal["text", "json"]
 LOGGER = "youtu_st.serving"
 _log = logging.getLogger(LOGGER)
 
 
-def event(name: str, level: int = logging.INFO, **fields: object) -> None:
+def event(what: str, level: int = logging.INFO, /, **fields: object) -> None:
     """Write a line on what has happened.
 
     Args:
-        name: What has happened.
+        what: What has happened.
         level: How grave it is.
         **fields: Of which nothing is a text, an instruction or a key.
     """
-    _log.log(level, name, extra={"fields": fields})
+    _log.log(level, what, extra={"fields": fields})
 
 
 def request_line(route: str, status: int, request: Request | None, seconds: float) -> None:

@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 if TYPE_CHECKING:
-    from youtu_st.inference.scheduler import Request
+    from youtu_st.inference.requests import Request
 
 ROUTES = frozenset(
     (

@@ -7,6 +7,7 @@ import gc
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import youtu_st
@@ -176,9 +177,7 @@ def called(registry: Registry[Any], model: str) -> str:
     if spec is not None:
         return spec.name
     if is_directory(model):
-        return (
-            str(registry.canonical_name(model)).rstrip("/\\").replace("\\", "/").rpartition("/")[2] or "model"
-        )
+        return Path(registry.canonical_name(model)).name or "model"
     return model
 
 
@@ -196,7 +195,7 @@ def _about(name: str, model: Served, registry: Registry[Any], given: str | None)
 
 
 async def _warm_up(scheduler: Scheduler, model: ServedModel, reranker: ServedReranker | None) -> None:
-    """Run a batch of the longest length through each model: what is slow, or fails, at first, does so here."""
+    """Run a batch of the longest length through each model: what is slow at first, or fails, shows here."""
     most = scheduler.queue_tokens
     await scheduler.run(await scheduler.read(model.request("document", longest(model, most))))
     if reranker is not None:
@@ -211,9 +210,7 @@ def longest(model: Served, most: int | None = None) -> list[str]:
         most: Tokens of all of them, if fewer.
     """
     length = model.max_length or model.batch_tokens
-    if most is not None and most < length:
-        return [WORD * (most // 4)]  # with a prompt beside it
-    return [
-        f"{i}{WORD * length}"
-        for i in range(max(min(model.batch_tokens, most or model.batch_tokens) // length, 1))
-    ]
+    most = model.batch_tokens if most is None else min(most, max(model.batch_tokens, length))
+    if most < length:
+        return [WORD * max(most // 4, 1)]  # beside a prompt
+    return [f"{i}{WORD * length}" for i in range(most // length)]
