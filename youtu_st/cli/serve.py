@@ -37,7 +37,7 @@ def serve(
     model: Annotated[
         str | None,
         typer.Argument(
-            metavar="[MODEL]", help="A name, directory, hub id or .yaml file.", autocompletion=model_names
+            metavar="MODEL", help="A name, directory, hub id or .yaml file.", autocompletion=model_names
         ),
     ] = None,
     checkpoint: Checkpoint = None,
