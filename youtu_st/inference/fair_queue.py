@@ -6,6 +6,7 @@ from bisect import bisect_left, insort
 from dataclasses import dataclass
 from heapq import heappop, heappush
 from itertools import chain
+from math import inf
 from typing import NamedTuple
 
 from youtu_st.errors import QueueFullError, RequestTooLargeError
@@ -158,20 +159,21 @@ class FairQueue:
         for request, i in taken:
             got[request] = got.get(request, 0) + request.left.pop(i)
         self.tokens -= sum(got.values())
-        self._clock += sum(got.values()) / len(self._order)
+        share = sum(got.values()) / len(self._order)
         for request, tokens in got.items():
             place = self._pull(request)
             if request.left:
-                self._put(request, place.number, place.had + tokens)
+                self._put(request, place.number, place.had + tokens, place.due + 2 * tokens)
+        self._clock += share
 
-    def _put(self, request: Request, number: int, had: float) -> None:
+    def _put(self, request: Request, number: int, had: float, latest: float = inf) -> None:
         following = 0  # what it gets next: a batch's worth, or all that is left
         for tokens in request.left.values():
             if following and following + tokens > request.lane.batch_tokens:
                 break
             following += tokens
         ahead = 2 * following
-        place = _Place(had + ahead, number, request, had, self._clock + ahead)
+        place = _Place(had + ahead, number, request, had, min(self._clock + ahead, latest))
         self._places[request] = place
         insort(self._order, place)
         heappush(self._due, (place.due, number, place))
