@@ -80,8 +80,7 @@ def _model(server: Server, asked: Request) -> dict[str, Any]:
 
 def _post(made: FastAPI, path: str, answer: Answer, kind: type[Fields]) -> None:
     async def endpoint(request: Request) -> Response:
-        call: Call = request.scope[_CALL]
-        return PiecesResponse(await answer(call), patience=call.server.settings.idle_timeout)
+        return PiecesResponse(await answer(request.scope[_CALL]))
 
     body = {"required": True, "content": {"application/json": {"schema": kind.model_json_schema()}}}
     made.add_api_route(
@@ -134,7 +133,7 @@ class Edge:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 await call.body.discard()
-                if not call.body.finished:  # the rest of it would be taken for the next request's beginning
+                if not call.body.finished:  # nobody will read the rest of it
                     message["headers"] = [*message["headers"], (b"connection", b"close")]
             await send(message)
 

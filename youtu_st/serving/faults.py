@@ -192,8 +192,12 @@ def _of_input(error: InputError, where: Where) -> Fault:
     """
     message, place = str(error), _place(error, where)
     if place is not None:
-        if "none of its tokens is content" in message:
-            return wrong(place, "is nothing to this model: none of its tokens is content", code="empty_text")
+        if "is nothing to this model" in message:
+            return wrong(place, "is nothing to this model, which has no tokens for it", code="empty_text")
+        if "has no room" in message:
+            return wrong(
+                "query", f"and the instruction leave no room for {place}: shorten them", code="too_long"
+            )
         if "vocabulary can read" in message:
             return wrong(place, "is in a script that the model's vocabulary cannot read")
         return wrong(place, "cannot be read by this model")

@@ -96,7 +96,7 @@ class RerankFields(Fields):
     return_documents: bool | None = None
     """Whether each result has its document."""
     instruction: str | None = None
-    """A task description: `""` is none, null is the model's own."""
+    """A task description; null is the model's own."""
 
 
 F = TypeVar("F", bound=Fields)

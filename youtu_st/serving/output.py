@@ -16,7 +16,6 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from youtu_st.inference.network import Rows
-from youtu_st.serving.faults import ClientGone
 
 Format = Literal["float", "base64"]
 
@@ -97,14 +96,13 @@ class PiecesResponse(Response):
 
     Args:
         pieces: What is sent.
-        patience: Seconds in which a client must take a piece.
     """
 
     media_type = "application/json"
 
-    def __init__(self, pieces: Pieces, *, patience: float) -> None:
+    def __init__(self, pieces: Pieces) -> None:
         super().__init__(pieces.whole() if pieces.is_small else b"")
-        self._pieces, self._patience = pieces, patience
+        self._pieces = pieces
         if not pieces.is_small:
             del self.headers["content-length"]  # nobody knows it yet
 
@@ -113,13 +111,9 @@ class PiecesResponse(Response):
             await super().__call__(scope, receive, send)
             return
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
-        try:
-            async for piece in self._pieces:
-                message = {"type": "http.response.body", "body": piece, "more_body": True}
-                await asyncio.wait_for(send(message), self._patience)
-            await asyncio.wait_for(send({"type": "http.response.body", "body": b""}), self._patience)
-        except asyncio.TimeoutError as error:
-            raise ClientGone from error
+        async for piece in self._pieces:
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
 
 
 def _steps(part: Part) -> Iterator[Step]:

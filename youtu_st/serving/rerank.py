@@ -10,6 +10,7 @@ import numpy as np
 from youtu_st.inference.network import Rows
 from youtu_st.serving.cohere import meta_of
 from youtu_st.serving.embeddings import place_in, usage
+from youtu_st.serving.faults import wrong
 from youtu_st.serving.fields import RerankFields, check_instruction, check_text, documents_of
 from youtu_st.serving.names import check_reranker
 from youtu_st.serving.output import Pieces, dumps
@@ -35,6 +36,8 @@ async def rerank(call: Call) -> Pieces:
     texts = documents_of(fields.documents, "documents", server.settings.max_documents)
     taken = reranker.takes_instructions
     check_instruction(fields.instruction, 1, taken=taken)
+    if taken and fields.instruction is not None and not fields.instruction.strip():
+        raise wrong("instruction", "is blank, which this model takes for nothing: null is its own")
     request, scores = await call.rows(
         reranker.request(query, texts, instruction=fields.instruction if taken else None),
         texts=len(texts),
