@@ -23,7 +23,7 @@ def encoder(tiny: Path) -> Encoder:
 def reranker(tmp_path_factory: pytest.TempPathFactory) -> Reranker:
     """A tiny Qwen3 reranker."""
     raw = reranker_checkpoint(tmp_path_factory.mktemp("reranker"))
-    settings = {"truncation": "ignore", "unknown": "ignore", "max_length": 256, "batch_tokens": 1024}
+    settings = {"truncation": "ignore", "unknown": "ignore", "max_length": 384, "batch_tokens": 1024}
     return Reranker("qwen3-reranker-0.6b", checkpoint=raw, **settings)
 
 

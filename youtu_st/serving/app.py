@@ -60,7 +60,7 @@ def app(server: Server) -> FastAPI:
     _get(made, "/ready", lambda _: about.ready(server), "Requests are taken: 200, else 503.")
     _get(made, "/info", lambda _: about.info(server), "What is served, and the limits.")
     _get(made, "/v1/models", lambda _: about.models(server), "The names that there are.")
-    _get(made, "/v1/models/{name:path}", lambda asked: _model(server, asked), "One of them.")
+    _get(made, "/v1/models/{name:path}", lambda asked: _model(server, asked), "One of them.", "name")
 
     async def metrics(request: Request) -> Response:
         content, media = await asyncio.to_thread(server.metrics.page)
@@ -88,11 +88,16 @@ def _post(made: FastAPI, path: str, answer: Answer, kind: type[Fields]) -> None:
     )
 
 
-def _get(made: FastAPI, path: str, tell: Callable[[Request], dict[str, Any]], summary: str) -> None:
+def _get(
+    made: FastAPI, path: str, tell: Callable[[Request], dict[str, Any]], summary: str, *parts: str
+) -> None:
     async def endpoint(request: Request) -> Response:
         return Response(dumps(tell(request)), media_type="application/json")
 
-    made.add_api_route(path, endpoint, methods=["GET"], summary=summary, name=path)
+    schema = {"type": "string"}
+    named = [{"name": part, "in": "path", "required": True, "schema": schema} for part in parts]
+    extra = {"parameters": named} if named else None
+    made.add_api_route(path, endpoint, methods=["GET"], summary=summary, name=path, openapi_extra=extra)
     made.add_api_route(path, endpoint, methods=["HEAD"], include_in_schema=False)
 
 

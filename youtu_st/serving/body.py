@@ -78,7 +78,7 @@ class Body:
 
     async def _into(self, parts: bytearray | None, most: int) -> None:
         seen = 0
-        while not self.finished or not seen:
+        while True:
             message = await self._receive()
             if message["type"] == "http.disconnect":
                 self.finished = True
@@ -100,7 +100,7 @@ def parse(raw: bytes | bytearray) -> Any:
     """A body's JSON, every name in it once.
 
     Raises:
-        Fault: 400 if it is none, or holds a number that JSON has not.
+        Fault: 400 if it is none, holds a number that JSON has not, or says a name twice in an object.
     """
     try:
         value = orjson.loads(raw)
@@ -129,7 +129,7 @@ def _load(raw: bytes | bytearray) -> Any:
     """What Python's own parser makes of a body: slower, and it says what it meets.
 
     Raises:
-        Fault: 400 for a name that stands twice in an object.
+        Fault: 400 for a name that stands twice in an object, or for lists in lists in lists.
     """
 
     def pairs(items: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -141,7 +141,10 @@ def _load(raw: bytes | bytearray) -> Any:
             raise Fault(400, message, param=name, code="repeated_field")
         return fields
 
-    return json.loads(raw, object_pairs_hook=pairs)
+    try:
+        return json.loads(raw, object_pairs_hook=pairs)
+    except RecursionError:
+        raise Fault(400, "the body is nested too deeply", code="invalid_json") from None
 
 
 def _explain(raw: bytes | bytearray) -> None:
@@ -154,7 +157,7 @@ def _explain(raw: bytes | bytearray) -> None:
         return
     try:
         fields = _load(raw)
-    except (ValueError, RecursionError):
+    except ValueError:
         return
     for name, value in fields.items() if isinstance(fields, dict) else ():
         if any(map(_is_no_number, value if isinstance(value, list) else [value])):

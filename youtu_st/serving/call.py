@@ -59,8 +59,8 @@ class Call:
             Fault: 401, which is the same for no key and for a wrong one.
         """
         key = self._header("X-API-Key")
-        given = self._header("Authorization") or (None if key is None else f"Bearer {key}")
-        if not self.server.keys.allows(given):
+        allows = self.server.keys.allows
+        if not allows(self._header("Authorization")) and (key is None or not allows(f"Bearer {key}")):
             self.server.metrics.refused("key")
             raise Fault(401, "a key is needed, and none that is known came: Authorization: Bearer KEY")
 

@@ -195,9 +195,7 @@ def _of_input(error: InputError, where: Where) -> Fault:
         if "is nothing to this model" in message:
             return wrong(place, "is nothing to this model, which has no tokens for it", code="empty_text")
         if "has no room" in message:
-            return wrong(
-                "query", f"and the instruction leave no room for {place}: shorten them", code="too_long"
-            )
+            return wrong("query", f"leaves no room for {place} beside it: shorten it", code="too_long")
         if "vocabulary can read" in message:
             return wrong(place, "is in a script that the model's vocabulary cannot read")
         return wrong(place, "cannot be read by this model")
