@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 
 import pytest
 from serving.in_process import client, ready
@@ -103,3 +105,9 @@ async def test_the_description_has_the_bodies(server: Server, path: str, kind: t
     assert all(re.search(r"\w", field["description"]) for field in body["properties"].values())
     operations = [one["operationId"] for methods in description["paths"].values() for one in methods.values()]
     assert len(operations) == len(set(operations))
+
+
+def test_the_routes_load_no_torch() -> None:
+    """So that a process answers that it lives long before its model's libraries are there."""
+    code = "import sys, youtu_st.serving.app; sys.exit(bool({'torch', 'transformers'} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", code], timeout=120).returncode == 0

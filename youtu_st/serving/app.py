@@ -67,10 +67,11 @@ def app(server: Server) -> FastAPI:
         return Response(content, media_type=media)
 
     async def docs(request: Request) -> Response:
-        return HTMLResponse(page(made.openapi()))
+        return HTMLResponse(described)
 
     made.add_api_route("/metrics", metrics, summary="For Prometheus.")
     made.add_api_route("/docs", docs, include_in_schema=False)
+    described = page(made.openapi())  # now, and not while others wait
     return made
 
 

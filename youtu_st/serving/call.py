@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING, TypeVar
 from starlette.types import Receive, Scope
 
 from youtu_st.errors import counted
-from youtu_st.inference.network import Rows
 from youtu_st.serving.body import Body, parse
 from youtu_st.serving.faults import ClientGone, Fault, Where, of_error, wrong
 from youtu_st.serving.fields import Fields, fields_of
 from youtu_st.serving.waiting import answer
 
 if TYPE_CHECKING:
-    from youtu_st.inference.requests import Request, Steps
+    from youtu_st.inference.requests import Request, Rows, Steps
     from youtu_st.serving.server import Server
 
 F = TypeVar("F", bound=Fields)

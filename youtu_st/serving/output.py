@@ -15,8 +15,8 @@ import orjson
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from youtu_st.inference.network import Rows
 
+Rows = npt.NDArray[np.float32]
 Format = Literal["float", "base64"]
 
 PIECE = 1 << 14

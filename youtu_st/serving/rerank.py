@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from youtu_st.inference.network import Rows
 from youtu_st.serving.cohere import meta_of
 from youtu_st.serving.embeddings import place_in, usage
 from youtu_st.serving.faults import wrong
 from youtu_st.serving.fields import RerankFields, check_instruction, check_text, documents_of
 from youtu_st.serving.names import check_reranker
-from youtu_st.serving.output import Pieces, dumps
+from youtu_st.serving.output import Pieces, Rows, dumps
 
 if TYPE_CHECKING:
     from youtu_st.serving.call import Call
