@@ -1,0 +1,239 @@
+"""Clients in a closed loop: each connection sends its next request when the last one's answer has arrived.
+
+In a process of its own, and with as little work for each answer as can be, so that a request costs the client
+a tenth of a millisecond: what is measured is the server.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+HOST = "127.0.0.1"
+GIVE_UP = 120.0
+"""Seconds after the end of a load in which what was sent must have been answered."""
+
+
+@dataclass(frozen=True)
+class Stream:
+    """Connections that send requests of one kind.
+
+    Attributes:
+        requests: Whole requests, headers and all; the connections take them in turn, again and again.
+        connections: How many at once.
+        background: Whether its last answers do not matter: where all others have theirs, it hangs up.
+    """
+
+    requests: Sequence[bytes]
+    connections: int
+    background: bool = False
+
+
+@dataclass(frozen=True)
+class Load:
+    """What is sent to a server.
+
+    Attributes:
+        port: On the loopback address.
+        streams: By name.
+        seconds: For how long requests are sent; what is on its way then is waited for.
+        lead: Seconds before them, of which nothing counts.
+        count: Instead of seconds: so many requests of each stream.
+    """
+
+    port: int
+    streams: Mapping[str, Stream]
+    seconds: float = 0.0
+    lead: float = 0.0
+    count: int | None = None
+
+
+@dataclass
+class Answers:
+    """What came back to a stream.
+
+    Attributes:
+        taken: Seconds of each answer whose request was sent after the lead.
+        in_time: How many answers came between the lead and the end.
+        all: How many came at all.
+        statuses: How often each.
+        first_failure: The body of the first answer that is not 200.
+    """
+
+    taken: list[float] = field(default_factory=list)
+    in_time: int = 0
+    all: int = 0
+    statuses: Counter[int] = field(default_factory=Counter)
+    first_failure: str | None = None
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a load came to.
+
+    Attributes:
+        answers: By the stream's name.
+        seconds: From the first request to the last answer.
+        client_cpu: The client's own CPU seconds.
+    """
+
+    answers: Mapping[str, Answers]
+    seconds: float
+    client_cpu: float
+
+
+def post(path: str, body: Mapping[str, Any]) -> bytes:
+    """A whole request."""
+    content = json.dumps(body).encode()
+    head = f"POST {path} HTTP/1.1\r\nhost: {HOST}\r\ncontent-type: application/json\r\n"
+    return f"{head}content-length: {len(content)}\r\n\r\n".encode() + content
+
+
+def get(path: str) -> bytes:
+    """A whole request without a body."""
+    return f"GET {path} HTTP/1.1\r\nhost: {HOST}\r\n\r\n".encode()
+
+
+class Connection(asyncio.Protocol):
+    """One connection that is kept open, and one request on it at a time.
+
+    Args:
+        next_request: The next one, or None at the end.
+        on_answer: Is told when it was sent, when its answer was whole, its status, and its body.
+    """
+
+    def __init__(
+        self,
+        next_request: Callable[[], bytes | None],
+        on_answer: Callable[[float, float, int, bytes], None],
+    ) -> None:
+        self._next, self._on_answer = next_request, on_answer
+        self._arrived = bytearray()
+        self._length: int | None = None  # of the whole answer, once its head is there
+        self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self.transport = transport
+        self._send()
+
+    def _send(self) -> None:
+        request = self._next()
+        if request is None:
+            self.hang_up()
+            return
+        self._sent = time.perf_counter()
+        self.transport.write(request)
+
+    def data_received(self, data: bytes) -> None:
+        self._arrived += data
+        if self._length is None:
+            end = self._arrived.find(b"\r\n\r\n")
+            if end < 0:
+                return
+            self._body, self._length = end + 4, end + 4 + content_length(self._arrived[:end])
+        if len(self._arrived) < self._length:
+            return
+        status, body = int(self._arrived[9:12]), bytes(self._arrived[self._body :])
+        self._arrived.clear()
+        self._length = None
+        self._on_answer(self._sent, time.perf_counter(), status, body)
+        self._send()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        if not self.done.done():
+            self.done.set_exception(error or ConnectionError("the server hung up"))
+
+    def hang_up(self) -> None:
+        if not self.done.done():
+            self.done.set_result(None)
+        self.transport.abort()
+
+
+def content_length(head: bytearray) -> int:
+    """Of an answer, by its head."""
+    for line in bytes(head).lower().split(b"\r\n"):
+        if line.startswith(b"content-length:"):
+            return int(line[15:])
+    raise ConnectionError("an answer without content-length: only such are read here")
+
+
+def run(load: Load) -> Result:
+    """Send a load, and gather what comes back.
+
+    Raises:
+        ConnectionError: The server hung up, or did not answer in time.
+    """
+    return asyncio.run(_run(load))
+
+
+async def _run(load: Load) -> Result:
+    loop, cpu, start = asyncio.get_running_loop(), time.process_time(), time.perf_counter()
+    begin = start + load.lead
+    end = begin + load.seconds
+    answers = {name: Answers() for name in load.streams}
+    connections: dict[bool, list[Connection]] = {True: [], False: []}
+    for name, stream in load.streams.items():
+        requests = itertools.cycle(stream.requests)
+        if load.count is not None:
+            requests = itertools.islice(requests, load.count)
+        for _ in range(stream.connections):
+
+            def next_request(requests: Iterator[bytes] = requests) -> bytes | None:
+                open_ended = load.count is None
+                return None if open_ended and time.perf_counter() >= end else next(requests, None)
+
+            def on_answer(
+                sent: float, answered: float, status: int, body: bytes, into: Answers = answers[name]
+            ) -> None:
+                into.all += 1
+                into.statuses[status] += 1
+                if status != 200 and into.first_failure is None:
+                    into.first_failure = body[:300].decode(errors="replace")
+                if sent >= begin:
+                    into.taken.append(answered - sent)
+                if load.count is not None or begin <= answered < end:
+                    into.in_time += 1
+
+            made = Connection(next_request, on_answer)
+            await loop.create_connection(lambda made=made: made, HOST, load.port)
+            connections[stream.background].append(made)
+    waiting = None if load.count is not None else load.lead + load.seconds + GIVE_UP
+    ahead = [each.done for each in connections[False]]
+    _, late = await asyncio.wait(ahead, timeout=waiting, return_when=asyncio.FIRST_EXCEPTION)
+    seconds = time.perf_counter() - start
+    for each in connections[True]:
+        each.hang_up()
+    for done in ahead:
+        if done.done():
+            done.result()
+    if late:
+        raise ConnectionError(f"no answer in {GIVE_UP:.0f} s after the end of the load")
+    return Result(answers, seconds, time.process_time() - cpu)
+
+
+def bodies(port: int, requests: Sequence[bytes]) -> list[Any]:
+    """The answers to some requests, one after the other, read as JSON."""
+    found: list[Any] = []
+
+    async def ask() -> None:
+        loop, left = asyncio.get_running_loop(), iter(requests)
+        made = Connection(
+            lambda: next(left, None), lambda sent, answered, status, body: found.append(json.loads(body))
+        )
+        await loop.create_connection(lambda: made, HOST, port)
+        await made.done
+
+    asyncio.run(ask())
+    return found
+
+
+def functions() -> Mapping[str, Callable[..., Any]]:
+    """What the client's process can be asked to do."""
+    return {"run": run, "bodies": bodies}
