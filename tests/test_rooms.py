@@ -38,7 +38,7 @@ LIGHT = [
     "youtu_st.inference.unique",
     "youtu_st.inference.progress",
     "youtu_st.inference.truncation",
-    "youtu_st.inference.dynamic_batching",
+    "youtu_st.inference.scheduler",
     "youtu_st.index",
     "youtu_st.retriever",
     "youtu_st.engines",

@@ -16,13 +16,14 @@ from youtu_st.errors import InputError
 from youtu_st.inference.loaded import LoadedModel
 from youtu_st.inference.network import VectorOutput
 from youtu_st.inference.preprocess import Preprocessor, preprocessor_for
+from youtu_st.inference.requests import Steps
 from youtu_st.inference.truncation import Truncation
 from youtu_st.inference.unique import Unique
 from youtu_st.inference.unread import Unknown
 from youtu_st.inputs import check_count, check_dimensions, check_texts, one_of
 from youtu_st.loading.load import load
 from youtu_st.modules import fingerprint
-from youtu_st.modules.settings import check_prompts, lengths_of, prompts_for, reader_of
+from youtu_st.modules.settings import check_prompts, lengths_of, ours, prompt_for, prompts_for, reader_of
 from youtu_st.protocol import Role, Vectors
 from youtu_st.protocol import TextEncoder as TextEncoder
 from youtu_st.spec.model import MODELS, ModelSpec
@@ -154,6 +155,22 @@ class Encoder(LoadedModel):
         return self._dimension
 
     @property
+    def dimensions(self) -> Sequence[int]:
+        """Lengths that a vector may be cut to, ascending."""
+        return self._allowed
+
+    @property
+    def takes_instructions(self) -> bool:
+        """Whether the model knows what to make of a task description."""
+        mine = ours(self.model)
+        return mine is not None and mine.settings.template is not None
+
+    @property
+    def prompts(self) -> dict[str, str]:
+        """What the model itself puts before a ``query`` and before a ``document``."""
+        return {role: prompt_for(self.model, role) for role in get_args(Role)}
+
+    @property
     def tokenizer(self) -> Any:
         """The model's tokenizer."""
         return self.model.tokenizer
@@ -173,7 +190,7 @@ class Encoder(LoadedModel):
         backend = f"{how['backend']} with {how['weights']} weights" if "weights" in how else how["backend"]
         return (
             f"Encoder({self.model_name!r}, {self.dimension} dimensions, {self.max_length} tokens, "
-            f"{how['dtype']} on {self._pipeline.pool}, {backend}, fingerprint {self.fingerprint})"
+            f"{how['dtype']} on {self._runner.pool}, {backend}, fingerprint {self.fingerprint})"
         )
 
     def encode_query(
@@ -263,6 +280,57 @@ class Encoder(LoadedModel):
             texts, "query", instruction=instruction, size=size, block_size=block_size, shown=shown
         )
 
+    async def aencode_query(
+        self,
+        texts: Sequence[str],
+        *,
+        instruction: str | Sequence[str | None] | None = None,
+        dimensions: int | None = None,
+    ) -> Vectors:
+        """As :meth:`encode_query`, without blocking the event loop; concurrent calls share batches.
+
+        A call that is cancelled costs nothing more: what has not entered a batch is dropped.
+        """
+        return await self._scheduled("query", texts, instruction, dimensions)
+
+    async def aencode_document(
+        self,
+        texts: Sequence[str],
+        *,
+        instruction: str | Sequence[str | None] | None = None,
+        dimensions: int | None = None,
+    ) -> Vectors:
+        """As :meth:`encode_document`, without blocking the event loop; concurrent calls share batches."""
+        return await self._scheduled("document", texts, instruction, dimensions)
+
+    def request(
+        self,
+        role: Role,
+        texts: Sequence[str],
+        *,
+        instruction: str | Sequence[str | None] | None = None,
+        dimensions: int | None = None,
+    ) -> Steps:
+        """A call for a :class:`~youtu_st.inference.scheduler.Scheduler`, read when that asks for it.
+
+        Args:
+            role: ``query`` or ``document``.
+            texts: As for :meth:`encode_query`.
+            instruction: As for :meth:`encode_query`.
+            dimensions: As for :meth:`encode_query`.
+
+        Yields:
+            Tokens so far, after each step but the last; then the request.
+
+        Raises:
+            InputError: As for :meth:`encode_query`.
+        """
+        one_of("role", role, get_args(Role))
+        output = VectorOutput(role, (self._size(dimensions),))
+        checked = check_texts(texts)
+        unique = Unique.of(checked, prompts_for(self.model, role, instruction, len(checked)))
+        yield from self.lane.read(unique, output, self._report(model=self.model_name))
+
     def similarity(self, queries: Vectors, documents: Vectors) -> Vectors:
         """Cosine of each query with each document.
 
@@ -274,6 +342,19 @@ class Encoder(LoadedModel):
             Shape ``(n, m)``, float32.
         """
         return np.asarray(queries, dtype=np.float32) @ np.asarray(documents, dtype=np.float32).T
+
+    async def _scheduled(
+        self,
+        role: Role,
+        texts: Sequence[str],
+        instruction: str | Sequence[str | None] | None,
+        dimensions: int | None,
+    ) -> Vectors:
+        steps = self.request(role, texts, instruction=instruction, dimensions=dimensions)
+        request = await self.scheduler.read(steps)
+        vectors = await self.scheduler.run(request)
+        request.noticed.warn(stacklevel=3)
+        return vectors
 
     def _all(
         self, texts: Sequence[str], role: Role, *, instruction: Any, size: int, show_progress: bool

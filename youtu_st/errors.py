@@ -59,6 +59,39 @@ class OutOfMemoryError(YoutuError, MemoryError):
     """One text alone is more than the device's memory holds: the message names it."""
 
 
+class QueueFullError(YoutuError, RuntimeError):
+    """So many tokens wait for the network that a request has no room beside them: it may be sent again.
+
+    Args:
+        tokens: Of the request.
+        waiting: Tokens that wait.
+        limit: Tokens that may wait.
+
+    Attributes:
+        retry_after: Seconds after which what waits now should be done.
+    """
+
+    retry_after = 1.0
+
+    def __init__(self, tokens: int, waiting: int, limit: int) -> None:
+        super().__init__(
+            f"{tokens:,} tokens do not fit into the queue: {waiting:,} of at most {limit:,} wait already"
+        )
+
+
+class RequestTooLargeError(YoutuError, ValueError):
+    """A request has more tokens than may ever wait: it must be sent in parts.
+
+    Attributes:
+        tokens: Of the request; where it was not read to its end, of what was read.
+        limit: Tokens that may wait.
+    """
+
+    def __init__(self, tokens: int, limit: int) -> None:
+        super().__init__(f"a request of {tokens:,} tokens is more than the {limit:,} that may wait")
+        self.tokens, self.limit = tokens, limit
+
+
 class EngineError(YoutuError, RuntimeError):
     """A server that encodes elsewhere cannot be reached, refuses, or answers what no such model gives."""
 

@@ -9,14 +9,11 @@ import threading
 import numpy as np
 import pytest
 from checkpoints import TEXTS, save_spec
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 import youtu_st
 from youtu_st import Encoder
 from youtu_st.errors import InputError, ModelLoadError
 from youtu_st.frameworks.embedder import Embedder
-from youtu_st.inference.dynamic_batching import DynamicBatcher
 
 
 @pytest.fixture(scope="module")
@@ -24,114 +21,100 @@ def encoder(tiny):
     return Encoder(tiny)
 
 
-def numbers(texts):
-    """An encode function whose rows say which text they are of."""
-    return np.array([[float(text)] for text in texts], dtype=np.float32)
+class Numbers:
+    """An encoder of the user's own, whose rows say which text they are of."""
+
+    dimension = 1
+    model_name = fingerprint = "numbers"
+
+    def __init__(self):
+        self.calls, self.runs, self.go_on = [], threading.Event(), threading.Event()
+        self.go_on.set()
+
+    def _encode(self, role, texts, instruction):
+        self.calls.append((role, instruction, list(texts)))
+        self.runs.set()
+        assert self.go_on.wait(10)
+        if "bad" in texts:
+            raise InputError(f"text {texts.index('bad')} is bad")
+        return np.array([[float(text)] for text in texts], dtype=np.float32)
+
+    def encode_query(self, texts, *, instruction=None):
+        return self._encode("query", texts, instruction)
+
+    def encode_document(self, texts, *, instruction=None):
+        return self._encode("document", texts, instruction)
 
 
-async def test_calls_that_wait_together_share_a_batch():
-    batches, first_runs, go_on = [], threading.Event(), threading.Event()
-
-    def encode(key, texts):
-        batches.append((key, list(texts)))
-        first_runs.set()
-        go_on.wait(10)
-        return numbers(texts)
-
-    batcher = DynamicBatcher(encode, most=4)
-    calls = [asyncio.create_task(batcher("a", ["0"]))]
-    await asyncio.to_thread(first_runs.wait, 10)
-    calls += [asyncio.create_task(batcher("a", [str(i)])) for i in range(1, 7)]
-    calls.append(asyncio.create_task(batcher("b", ["7"])))
+async def test_calls_of_an_encoder_of_ones_own_that_wait_together_share_a_call():
+    encoder = Numbers()
+    encoder.go_on.clear()
+    embedder = Embedder(encoder)
+    calls = [asyncio.create_task(embedder.aembed("query", ["0"]))]
+    await asyncio.to_thread(encoder.runs.wait, 10)
+    calls += [asyncio.create_task(embedder.aembed("query", [str(i)])) for i in range(1, 4)]
+    calls.append(asyncio.create_task(embedder.aembed("query", ["4"], instruction="told")))
+    calls.append(asyncio.create_task(embedder.aembed("document", ["5"])))
     await asyncio.sleep(0)  # let every task hand its texts over
-    go_on.set()
-    rows = await asyncio.gather(*calls)
-    assert [row.tolist() for row in rows] == [[[float(i)]] for i in range(8)]
-    assert batches == [
-        ("a", ["0"]),
-        ("a", ["1", "2", "3", "4"]),
-        ("a", ["5", "6"]),
-        ("b", ["7"]),
+    encoder.go_on.set()
+    assert await asyncio.gather(*calls) == [[[float(i)]] for i in range(6)]
+    assert encoder.calls == [
+        ("query", None, ["0"]),
+        ("query", None, ["1", "2", "3"]),
+        ("query", "told", ["4"]),
+        ("document", None, ["5"]),
     ]
 
 
-async def test_a_question_does_not_wait_for_a_corpus():
-    corpus_runs, go_on = threading.Event(), threading.Event()
-
-    def encode(key, texts):
-        if len(texts) > 4:
-            corpus_runs.set()
-            assert go_on.wait(10)
-        return numbers(texts)
-
-    batcher = DynamicBatcher(encode, most=4)
-    corpus = asyncio.create_task(batcher("k", [str(i) for i in range(5)]))
-    await asyncio.to_thread(corpus_runs.wait, 10)
-    assert (await asyncio.wait_for(batcher("k", ["7"]), 5)).tolist() == [[7.0]]
-    assert not corpus.done()
-    go_on.set()
-    assert (await corpus).tolist() == [[0.0], [1.0], [2.0], [3.0], [4.0]]
+async def test_a_question_waits_for_a_part_of_a_corpus_only():
+    encoder = Numbers()
+    encoder.go_on.clear()
+    embedder = Embedder(encoder)
+    corpus = asyncio.create_task(embedder.aembed("document", [str(i) for i in range(1000)]))
+    await asyncio.to_thread(encoder.runs.wait, 10)
+    question = asyncio.create_task(embedder.aembed("query", ["7"]))
+    await asyncio.sleep(0)
+    encoder.go_on.set()
+    assert await question == [[7.0]]
+    assert await corpus == [[float(i)] for i in range(1000)]
+    assert [(role, len(texts)) for role, _, texts in encoder.calls] == [
+        ("document", 256),
+        ("query", 1),
+        ("document", 256),
+        ("document", 256),
+        ("document", 232),
+    ]
 
 
 async def test_a_mistake_reaches_its_own_caller_only():
-    def encode(key, texts):
-        if "bad" in texts:
-            raise InputError(f"text {texts.index('bad')} is bad")
-        return numbers(texts)
-
-    batcher = DynamicBatcher(encode)
+    encoder = Numbers()
+    encoder.go_on.clear()
+    embedder = Embedder(encoder)
     texts = ["1", "bad", "2", "3"]
-    found = await asyncio.gather(*(batcher("k", [text]) for text in texts), return_exceptions=True)
-    assert isinstance(found[1], InputError)
-    assert str(found[1]) == "text 0 is bad"  # counted within the caller's own texts
-    assert [found[i].tolist() for i in (0, 2, 3)] == [[[1.0]], [[2.0]], [[3.0]]]
+    calls = [asyncio.create_task(embedder.aembed("query", [text])) for text in ["0", *texts]]
+    await asyncio.to_thread(encoder.runs.wait, 10)
+    await asyncio.sleep(0)
+    encoder.go_on.set()
+    found = await asyncio.gather(*calls, return_exceptions=True)
+    assert isinstance(found[2], InputError)
+    assert str(found[2]) == "text 0 is bad"  # counted within the caller's own texts
+    assert [found[i] for i in (0, 1, 3, 4)] == [[[0.0]], [[1.0]], [[2.0]], [[3.0]]]
 
 
 async def test_a_cancelled_call_is_not_encoded_and_others_are():
-    seen, runs, go_on = [], threading.Event(), threading.Event()
-
-    def encode(key, texts):
-        seen.extend(texts)
-        runs.set()
-        go_on.wait(10)
-        return numbers(texts)
-
-    batcher = DynamicBatcher(encode)
-    first = asyncio.create_task(batcher("k", ["1"]))
-    await asyncio.to_thread(runs.wait, 10)
-    second, third = (asyncio.create_task(batcher("k", [text])) for text in "23")
+    encoder = Numbers()
+    encoder.go_on.clear()
+    embedder = Embedder(encoder)
+    first = asyncio.create_task(embedder.aembed("query", ["1"]))
+    await asyncio.to_thread(encoder.runs.wait, 10)
+    second, third = (asyncio.create_task(embedder.aembed("query", [text])) for text in "23")
     await asyncio.sleep(0)
     second.cancel()
     await asyncio.sleep(0)
-    go_on.set()
-    assert [(await first).tolist(), (await third).tolist()] == [[[1.0]], [[3.0]]]
+    encoder.go_on.set()
+    assert [await first, await third] == [[[1.0]], [[3.0]]]
     assert second.cancelled()
-    assert seen == ["1", "3"]
-
-
-@settings(max_examples=30, deadline=None)
-@given(st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 5)), max_size=40), st.integers(1, 9))
-def test_every_call_gets_its_own_rows(calls, most):
-    async def run():
-        batcher = DynamicBatcher(lambda key, texts: numbers([t.split()[1] for t in texts]), most=most)
-        made = [(key, [f"{key} {100 * n + i}" for i in range(size)]) for n, (key, size) in enumerate(calls)]
-        return await asyncio.gather(*(batcher(key, texts) for key, texts in made if texts))
-
-    rows = asyncio.run(run())
-    expected = [[100.0 * n + i for i in range(size)] for n, (_, size) in enumerate(calls) if size]
-    assert [row[:, 0].tolist() for row in rows] == expected
-
-
-def test_one_thread_that_ends_with_the_batcher():
-    seen = []
-    batcher = DynamicBatcher(lambda key, texts: seen.append(threading.current_thread()) or numbers(texts))
-    for key in "abc":
-        asyncio.run(batcher(key, ["1"]))
-    assert len(set(seen)) == 1
-    assert seen[0].is_alive()
-    del batcher
-    seen[0].join(10)
-    assert not seen[0].is_alive()
+    assert [text for _, _, texts in encoder.calls for text in texts] == ["1", "3"]
 
 
 async def test_rows_are_the_encoders_as_floats(encoder):

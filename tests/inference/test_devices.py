@@ -109,7 +109,7 @@ def test_several_devices_give_the_same_vectors(tiny):
     assert two.totals == one.totals
     assert two.totals.batches > 8
     np.testing.assert_allclose(two.encode_query(["one"]), one.encode_query(["one"]), atol=1e-6)
-    first, second = two._pipeline.pool.networks
+    first, second = two._runner.pool.networks
     assert first.model is two.model
     assert first.model is not second.model
     assert "float32 on cpu, cpu" in repr(two)
@@ -118,7 +118,7 @@ def test_several_devices_give_the_same_vectors(tiny):
 
 def test_an_error_on_one_of_several_devices_ends_the_call(tiny):
     encoder = Encoder(tiny, device=["cpu", "cpu"], batch_tokens=16)
-    encoder._pipeline.pool.networks[1].model.insert(1, torch.nn.Linear(3, 3))
+    encoder._runner.pool.networks[1].model.insert(1, torch.nn.Linear(3, 3))
     with pytest.raises(Exception, match="linear"):
         encoder.encode_document([f"{i} {text}" for i in range(8) for text in TEXTS])
 

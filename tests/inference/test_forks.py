@@ -25,8 +25,9 @@ from sentence_transformers.sentence_transformer.modules import Pooling, Transfor
 
 from langchain_youtu import YoutuEmbeddings
 from youtu_st import Encoder
-from youtu_st.inference.dynamic_batching import DynamicBatcher
+from youtu_st.frameworks.calls import CallLane
 from youtu_st.inference.prefetch import prefetch
+from youtu_st.inference.scheduler import Scheduler
 from youtu_st.rerank import Reranker
 
 pytestmark = [
@@ -181,19 +182,22 @@ def test_requests_that_wait_are_the_parents():
     """The one that runs, and those behind it, are answered once: there."""
     encoded, go = [], threading.Event()
 
-    def encode(key, texts):
+    def encode(role, texts, instruction):
         assert go.wait(SECONDS)
         encoded.extend(texts)
         return np.array([[float(text)] for text in texts])
 
-    batcher = DynamicBatcher(encode)
+    lane, scheduler = CallLane(encode, 1), Scheduler()
+
+    def run(text):
+        return scheduler.run(lane.request("query", [text], None))
 
     def child():
         go.set()
-        return asyncio.run(batcher("", ["3"])).tolist(), encoded
+        return asyncio.run(run("3")).tolist(), encoded
 
     async def parent():
-        waiting = [asyncio.ensure_future(batcher("", [text])) for text in "12"]
+        waiting = [asyncio.ensure_future(run(text)) for text in "12"]
         await asyncio.sleep(0.05)
         answer = in_child(child)
         go.set()

@@ -47,7 +47,7 @@ def test_devices_that_are_none(raw, device):
 
 def test_an_error_on_one_of_several_devices_ends_the_call(raw):
     reranker = Reranker(NAME, checkpoint=raw, device=["cpu", "cpu"], batch_tokens=60)
-    reranker._pipeline.pool.networks[1].model.insert(0, torch.nn.Linear(3, 3))
+    reranker._runner.pool.networks[1].model.insert(0, torch.nn.Linear(3, 3))
     with pytest.raises(Exception, match="linear"):
         reranker.rank(QUERY, DOCUMENTS)
 

@@ -10,7 +10,8 @@ from sentence_transformers import SentenceTransformer
 from youtu_st.encoder import Encoder
 from youtu_st.errors import InputError
 from youtu_st.frameworks.arguments import check_encode_arguments, refuse_settings
-from youtu_st.inference.dynamic_batching import DynamicBatcher
+from youtu_st.frameworks.calls import CallLane
+from youtu_st.inference.scheduler import Scheduler
 from youtu_st.inputs import check_texts
 from youtu_st.modules.settings import prompts_for
 from youtu_st.protocol import Role as Role
@@ -38,7 +39,8 @@ class Embedder:
                 "for a SentenceTransformer pass Encoder(model)"
             )
         self.encoder = encoder
-        self._batcher: DynamicBatcher[tuple[Role, str | None]] = DynamicBatcher(self._encode)
+        self._calls = CallLane(self._encode, encoder.dimension)
+        self._scheduler = Scheduler(workers=getattr(encoder, "concurrency", 1))
 
     @classmethod
     def of(cls, model: str, *, encoder: TextEncoder | None, settings: Mapping[str, Any]) -> Embedder:
@@ -74,20 +76,23 @@ class Embedder:
         self, role: Role, texts: Sequence[str], *, instruction: str | None = None, show_progress: bool = False
     ) -> Rows:
         """One list of floats per text, of unit length, in order; raises as the encoder does."""
-        rows: Rows = self._encode(
-            (role, instruction), check_texts(texts), show_progress=show_progress
-        ).tolist()
+        rows: Rows = self._encode(role, check_texts(texts), instruction, show_progress=show_progress).tolist()
         return rows
 
     async def aembed(self, role: Role, texts: Sequence[str], *, instruction: str | None = None) -> Rows:
         """As :meth:`embed`, without blocking the event loop; concurrent calls share batches."""
-        rows: Rows = (await self._batcher((role, instruction), check_texts(texts))).tolist()
+        if isinstance(self.encoder, Encoder):
+            encode = self.encoder.aencode_query if role == "query" else self.encoder.aencode_document
+            vectors = await encode(texts, instruction=instruction)
+        else:
+            request = self._calls.request(role, check_texts(texts), instruction)
+            vectors = await self._scheduler.run(request)
+        rows: Rows = vectors.tolist()
         return rows
 
     def _encode(
-        self, key: tuple[Role, str | None], texts: Sequence[str], *, show_progress: bool = False
+        self, role: Role, texts: Sequence[str], instruction: str | None, *, show_progress: bool = False
     ) -> Vectors:
-        role, instruction = key
         encode = self.encoder.encode_query if role == "query" else self.encoder.encode_document
         # Only what was asked for, so that an encoder of the user's own may leave an argument out.
         options: dict[str, Any] = {} if instruction is None else {"instruction": instruction}

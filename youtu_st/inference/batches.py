@@ -30,6 +30,22 @@ class Plan:
         return padding_waste(self.tokens, self.padded_tokens)
 
 
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Rows that may share a batch.
+
+    Attributes:
+        positions: Which rows.
+        shared: Tokens that all of them begin with and that are computed once, so that only the others count.
+        padded: Whether the network computes padding between them: not where they share a prompt that is
+            computed once, as their own tokens then go in one line.
+    """
+
+    positions: list[int]
+    shared: int = 0
+    padded: bool = True
+
+
 def plan(lengths: Sequence[int], max_tokens: int, max_padding: int | None = None) -> Plan:
     """Group texts of similar length into batches of at most ``max_tokens`` padded tokens.
 

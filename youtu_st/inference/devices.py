@@ -39,6 +39,11 @@ class DevicePool:
         if self._free.qsize() > 1:
             self._threads = ThreadPoolExecutor(self._free.qsize(), thread_name_prefix="youtu-st-device")
 
+    @property
+    def at_once(self) -> int:
+        """Batches that may be under way at once."""
+        return len(self.networks) * self._at_once
+
     def __str__(self) -> str:
         return ", ".join(str(network.device) for network in self.networks)
 

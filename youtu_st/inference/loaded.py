@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar, get_args
 
@@ -11,9 +12,12 @@ from youtu_st.backends.device import Dtype, batch_tokens, split_devices
 from youtu_st.errors import InputError
 from youtu_st.inference.batches import Totals
 from youtu_st.inference.devices import DevicePool
+from youtu_st.inference.lanes import ModelLane
 from youtu_st.inference.pipeline import Pipeline
 from youtu_st.inference.preprocess import Preprocessor
 from youtu_st.inference.report import Report
+from youtu_st.inference.runner import Runner
+from youtu_st.inference.scheduler import Scheduler
 from youtu_st.inference.truncation import Truncation
 from youtu_st.inference.unread import Unknown
 from youtu_st.inputs import check_count, one_of
@@ -78,7 +82,8 @@ class LoadedModel(OnePerProcess, ABC):
             self._settings = {"model": given_as, **to_load, **runs}
         self.truncation, self.unknown = runs["truncation"], runs["unknown"]
         budget = runs["batch_tokens"] or batch_tokens(self.model.device, self.model[0])
-        self._pipeline = Pipeline(self._preprocessor(), DevicePool(self.model, others), budget)
+        self._runner = Runner(self._preprocessor(), DevicePool(self.model, others), budget)
+        self._pipeline = Pipeline(self._runner)
 
     @abstractmethod
     def _load(self, name: Any, settings: Mapping[str, Any]) -> Any:
@@ -135,17 +140,27 @@ class LoadedModel(OnePerProcess, ABC):
 
         Changes the last digits of a result only.
         """
-        return self._pipeline.pool.networks[0].runtime
+        return self._runner.pool.networks[0].runtime
 
     @property
     def batch_tokens(self) -> int:
         """Padded tokens that go through the network at once."""
-        return self._pipeline.batch_tokens
+        return self._runner.batch_tokens
 
     @property
     def totals(self) -> Totals:
         """What was done so far: texts (or pairs), tokens, batches, and how much of it was padding."""
-        return self._pipeline.counter.totals
+        return self._runner.counter.totals
+
+    @cached_property
+    def lane(self) -> ModelLane:
+        """This model for a :class:`~youtu_st.inference.scheduler.Scheduler` that others share."""
+        return ModelLane(self._runner, self.model_name)
+
+    @cached_property
+    def scheduler(self) -> Scheduler:
+        """What asynchronous callers of this object share: their texts go in common batches."""
+        return Scheduler(workers=self._runner.pool.at_once)
 
     def _report(self, **named: Any) -> Report:
         return Report(self.truncation, self.unknown, self.max_length, **named)

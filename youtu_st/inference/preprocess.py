@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from sentence_transformers import SentenceTransformer
+from sentence_transformers.base.modules import Router
 from transformers import PreTrainedTokenizerBase
 
 from youtu_st.errors import InputError
+from youtu_st.inference.batches import Group
 from youtu_st.inference.tokenizer_lock import TokenizerLock
 from youtu_st.modules import tokenization
 from youtu_st.modules.settings import ours
@@ -42,24 +44,14 @@ class Row(Protocol):
     def __len__(self) -> int: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Group:
-    """Rows that may share a batch.
+class Preprocessor(Protocol):
+    """What stands between texts and the network; safe to call from many threads.
 
     Attributes:
-        positions: Which rows.
-        shared: Tokens that all of them begin with and that are computed once, so that only the others count.
-        padded: Whether the network computes padding between them: not where they share a prompt that is
-            computed once, as their own tokens then go in one line.
+        by_role: Whether queries and documents never share a batch.
     """
 
-    positions: list[int]
-    shared: int = 0
-    padded: bool = True
-
-
-class Preprocessor(Protocol):
-    """What stands between texts and the network; safe to call from many threads."""
+    by_role: bool
 
     def tokenize(self, texts: Sequence[str], prompts: Sequence[str]) -> Sequence[Any]:
         """Tokenise each text after its prompt; one :class:`Row` per text, in order."""
@@ -85,14 +77,18 @@ class Preprocessor(Protocol):
 def preprocessor_for(model: SentenceTransformer) -> Preprocessor:
     """The preprocessor that fits a model's first module."""
     mine = ours(model)
-    return InstructionPreprocessor(mine) if mine else StockPreprocessor(model)
+    if mine is None:
+        return StockPreprocessor(model)
+    routes = any(isinstance(module, Router) for module in model)
+    return InstructionPreprocessor(mine, by_role=routes)
 
 
 class InstructionPreprocessor:
     """For :class:`~youtu_st.InstructionTransformer`: tokenises once, and mixes prompts in a batch."""
 
-    def __init__(self, transformer: InstructionTransformer) -> None:
+    def __init__(self, transformer: InstructionTransformer, *, by_role: bool = False) -> None:
         self.transformer = transformer
+        self.by_role = by_role
 
     def tokenize(self, texts: Sequence[str], prompts: Sequence[str]) -> Sequence[TokenizedText]:
         """Tokenise each text after its prompt; one row per text, in order."""
@@ -137,6 +133,8 @@ class StockRow:
 
 class StockPreprocessor:
     """For any other first module: counts tokens, and lets the model make its own batches, a prompt each."""
+
+    by_role = True
 
     def __init__(self, model: SentenceTransformer) -> None:
         self._model = model

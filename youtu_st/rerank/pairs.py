@@ -8,8 +8,8 @@ from typing import Any, Protocol
 from sentence_transformers import CrossEncoder
 
 from youtu_st.errors import InputError
+from youtu_st.inference.batches import Group
 from youtu_st.inference.preprocess import (
-    Group,
     InstructionPreprocessor,
     Preprocessor,
     StockRow,
@@ -71,6 +71,8 @@ class TemplatePairs(InstructionPreprocessor):
 
 class StockPairs:
     """For any other first module: counts tokens, and lets the model make its own batches."""
+
+    by_role = False  # a pair has none
 
     def __init__(self, model: CrossEncoder) -> None:
         self._model = model

@@ -14,6 +14,7 @@ from youtu_st.errors import InputError
 from youtu_st.inference.loaded import LoadedModel
 from youtu_st.inference.network import ScoreOutput
 from youtu_st.inference.preprocess import Preprocessor
+from youtu_st.inference.requests import Steps
 from youtu_st.inference.truncation import Truncation
 from youtu_st.inference.unique import Unique
 from youtu_st.inference.unread import Unknown
@@ -144,7 +145,7 @@ class Reranker(LoadedModel):
         }
 
     def __repr__(self) -> str:
-        pool = self._pipeline.pool
+        pool = self._runner.pool
         return f"Reranker({self.model_name!r}, {self.max_length} tokens, {self.runtime['dtype']} on {pool})"
 
     def rank(
@@ -240,6 +241,34 @@ class Reranker(LoadedModel):
         told = each_instruction(instruction, len(pairs), "pairs")
         name = "document of pair {}".format
         return self._scores(queries, documents, told, name=name, show_progress=show_progress, stacklevel=3)
+
+    def request(self, query: str, documents: Sequence[str], *, instruction: str | None = None) -> Steps:
+        """A call for a :class:`~youtu_st.inference.scheduler.Scheduler`, read when that asks for it.
+
+        Args:
+            query: As for :meth:`rank`.
+            documents: As for :meth:`rank`.
+            instruction: As for :meth:`rank`.
+
+        Yields:
+            Tokens so far, after each step but the last; then the request, whose rows are the documents'
+            scores.
+
+        Raises:
+            InputError: As for :meth:`rank`.
+        """
+        asked, texts = check_texts([query], noun="query"), check_texts(documents, noun="document")
+        told = each_instruction(instruction, 1, "queries")
+        heads = self._pairs.heads(asked * len(texts), told * len(texts))
+        yield from self.lane.read(
+            Unique.of(texts, heads), ScoreOutput(), self._report(name="document {}".format)
+        )
+
+    @property
+    def takes_instructions(self) -> bool:
+        """Whether the model's template has a place for a task description."""
+        first = self.model[0]
+        return isinstance(first, RerankTransformer) and first.whole_template.instruction is not None
 
     def _rank(
         self,
