@@ -16,6 +16,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import statistics
 import sys
 import tempfile
 import time
@@ -109,15 +110,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print(f"{processor()}, {os.cpu_count()} cores, medians of {options.turns}\n")
     for name, rows in found.items():
         print(report.table(name, rows))
+    openmp = os.environ.get("OMP_WAIT_POLICY", "as it comes")
+    others = statistics.median(stage.others) if stage.others else None
     for kind, reasons in (("skipped", skipped), ("FAILED", failed)):
         for name, reason in reasons.items():
             print(f"{kind}: {name}: {reason}")
     print(report.target_table(promised))
+    if others is not None:
+        print(f"\nOMP_WAIT_POLICY: {openmp}; meanwhile other processes used {others:.0%} of the cores")
     seconds = round(time.perf_counter() - began)
     progress(f"took {seconds} s")
     if options.json:
         settings = {"turns": options.turns, "seconds_of_a_load": options.seconds, "seconds": seconds}
-        machine = {"processor": processor(), "cores": os.cpu_count()}
+        machine = {"processor": processor(), "cores": os.cpu_count(), "others": others, "openmp": openmp}
         result = {
             "machine": machine,
             "settings": settings,

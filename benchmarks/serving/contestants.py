@@ -64,13 +64,13 @@ def ours(*arguments: str, name: str = OURS, model: str = MODEL) -> Contestant:
     return Contestant(name, command, "/ready", {"input_type": "query"}, abstracts)
 
 
-def module(name: str, *arguments: str, shown: str) -> Contestant:
+def module(name: str, *arguments: str, shown: str, ready: str = "/health") -> Contestant:
     """A server of this folder."""
 
     def command(port: int) -> list[str]:
         return [sys.executable, "-m", f"serving.{name}", str(port), *arguments]
 
-    return Contestant(shown, command, environment=on_path())
+    return Contestant(shown, command, ready, environment=on_path())
 
 
 def on_path() -> dict[str, str]:
@@ -110,7 +110,7 @@ def text_embeddings_router() -> Contestant:
 def contestants(infinity_python: str | None) -> tuple[list[Contestant], dict[str, str]]:
     """Those that can run here; and of the others, why not."""
     there = [
-        ours("--queue-tokens", str(QUEUE_TOKENS)),
+        ours("--queue-tokens", str(QUEUE_TOKENS), "--timeout", "600"),
         module("plain", "sentence-transformers", shown=PLAIN),
         module("plain", "encoder", shown=ENCODER),
         module("first_come", shown=FIRST_COME),

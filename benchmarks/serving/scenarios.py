@@ -5,12 +5,13 @@ from __future__ import annotations
 import statistics
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 
 from serving import contestants, library, texts
 from serving.client import Load, Result, Stream, post
@@ -39,6 +40,7 @@ class Stage:
         abstracts: What is sent at once.
         running: Contestants and their servers.
         failed: Why one is out, by its name.
+        others: During each load, the share of the processor that was neither the server's nor the client's.
     """
 
     client: Worker
@@ -50,6 +52,7 @@ class Stage:
     abstracts: Sequence[str]
     running: dict[str, tuple[Contestant, Server]]
     failed: dict[str, str]
+    others: list[float] = field(default_factory=list)
 
     def start(self, contestant: Contestant, *, ready: str | None = None) -> Server:
         """Its server on a free port, ready."""
@@ -61,12 +64,15 @@ class Stage:
         """What comes back, after a question that finds the server idle; and the server's CPU seconds."""
         first = next(iter(streams.values()))
         self.client.ask("run", Load(server.port, {"settle": Stream(first.requests, 1)}, count=1))
-        cpu = server.cpu()
+        cpu, busy = server.cpu(), busy_seconds()
         result = self.client.ask("run", Load(server.port, streams, self.seconds, lead=self.seconds / 10))
+        cpu, busy = server.cpu() - cpu, busy_seconds() - busy
+        cores = psutil.cpu_count() or 1
+        self.others.append(max(busy - cpu - result.client_cpu, 0.0) / (result.seconds * cores))
         for name, answers in result.answers.items():
             if bad := {status: many for status, many in answers.statuses.items() if status != 200}:
                 raise Failed(f"{name}: {bad}, the first: {answers.first_failure}")
-        return result, server.cpu() - cpu
+        return result, cpu
 
     def take_turns(self, players: dict[str, Callable[[], Figures]]) -> dict[str, list[Figures]]:
         """Each player's figures of each turn; one that fails is out, and the report says why."""
@@ -80,6 +86,12 @@ class Stage:
                         self.failed[name] = str(error)
             progress(f"turn {number + 1} of {self.turns}")
         return {name: figures for name, figures in taken.items() if name not in self.failed}
+
+
+def busy_seconds() -> float:
+    """Of all cores, in all processes, so far."""
+    times = psutil.cpu_times()
+    return float(times.user + times.nice + times.system)
 
 
 def progress(line: str) -> None:
@@ -164,13 +176,11 @@ def mixed(stage: Stage) -> dict[str, list[Figures]]:
 def instructions(stage: Stage) -> dict[str, list[Figures]]:
     """32 connections with an instruction each, beside all with the same one."""
     spec = texts.write_instruction_spec(stage.folder / "instructed.yaml")
-    contestant = contestants.ours(
-        "--checkpoint", texts.stock_directory(), "--name", contestants.MODEL, model=str(spec)
-    )
+    contestant = contestants.ours("--checkpoint", texts.stock_directory(), model=str(spec))
 
     def play(server: Server, several: Sequence[str]) -> Figures:
         asked = [
-            contestant.ask(text, instruction=several[i % len(several)])
+            contestant.ask(text, model=texts.INSTRUCTED, instruction=several[i % len(several)])
             for i, text in enumerate(stage.questions)
         ]
         return speed(*stage.load(server, questions=Stream(asked, 32)), stage.seconds)
@@ -183,7 +193,7 @@ def instructions(stage: Stage) -> dict[str, list[Figures]]:
 def stub(stage: Stage) -> dict[str, list[Figures]]:
     """What a request costs without the network: one row as base64, and an empty route beside it."""
     asked = [post(PATH, {"input": text, **contestants.USUAL}) for text in stage.questions]
-    served = contestants.module("stub", shown=STUB)
+    served = contestants.module("stub", shown=STUB, ready="/ready")
     empty = contestants.module("plain", "nothing", shown=EMPTY)
     with stage.start(served) as own, stage.start(empty) as other:
 

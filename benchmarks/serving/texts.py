@@ -7,10 +7,12 @@ from pathlib import Path
 
 from encoding.texts import DATA, abstracts, queries
 
+INSTRUCTED = "minilm-instructed"
 QUESTIONS, ABSTRACTS = 1000, 2048
 MISSING = "../shared/data/scifact is not there, whose questions and abstracts are sent"
 TOPICS = """animals art blood books bones brain cancer cells children cities climate cooking energy fish food
-health heart history language law light market medicine money music plants school sleep sport trade water women"""
+health heart history language law light market medicine money music plants school sleep sport trade water
+women"""
 INSTRUCTIONS = [f"find papers about {topic}" for topic in TOPICS.split()]
 """32 of the same length."""
 
@@ -45,7 +47,7 @@ def write_instruction_spec(path: Path) -> Path:
     from youtu_st.spec.model import load_spec
 
     changed = load_spec("minilm").model_dump(mode="json", exclude_none=True)
-    changed |= {"name": "minilm-instructed", "template": "Instruct: {instruction}\nQuery: "}
+    changed |= {"name": INSTRUCTED, "template": "Instruct: {instruction}\nQuery: "}
     for only_of_minilm in ("package", "sha256", "figures"):
         changed.pop(only_of_minilm, None)
     path.write_text(yaml.safe_dump(changed, allow_unicode=True), "utf-8")
