@@ -4,8 +4,12 @@ Each contestant is a process on a loopback port, started as its users start it; 
 requests in a closed loop. The model is MiniLM in all of them, the texts are SciFact's questions and
 abstracts, and before anything is timed, all are seen to give the library's vectors. Turns are interleaved,
 figures are medians of five turns; "CPU ms" is the server's processor time for each request, "client's" the
-client's own. OpenMP's threads wait for each other in a loop, so where other processes take the cores away,
-all these figures get worse by large factors: the last line says how busy others were.
+client's own.
+
+OpenMP's threads wait for each other in a loop for some milliseconds, and where another process has a core
+meanwhile (the client, say), all that computes with PyTorch gets slower by any factor up to thirty, now and
+then. So all contestants run with OMP_WAIT_POLICY=passive, or with what the environment says of it; ``--spin``
+leaves it out. The last line says how busy others were.
 
     python benchmarks/serve.py --infinity ../infinity/bin/python --json PATH
     python benchmarks/serve.py --only questions one --seconds 2 --turns 1
@@ -45,6 +49,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--turns", type=int, default=TURNS, metavar="N", help=f"turns ({TURNS})")
     parser.add_argument("--seconds", type=float, default=SECONDS, help=f"of each load ({SECONDS:.0f})")
+    parser.add_argument("--spin", action="store_true", help="OpenMP's threads wait in a loop, as by default")
     parser.add_argument("--infinity", metavar="PYTHON", help="an interpreter that has infinity-emb")
     return parser.parse_args(arguments)
 
@@ -84,6 +89,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     began = time.perf_counter()
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    if not options.spin:
+        os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     questions, abstracts = texts.questions(), texts.documents()
     sending = Worker(client.functions)
     encoding = Worker(library, questions, abstracts)
@@ -110,7 +117,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print(f"{processor()}, {os.cpu_count()} cores, medians of {options.turns}\n")
     for name, rows in found.items():
         print(report.table(name, rows))
-    openmp = os.environ.get("OMP_WAIT_POLICY", "as it comes")
+    openmp = os.environ.get("OMP_WAIT_POLICY", "spin")
     others = statistics.median(stage.others) if stage.others else None
     for kind, reasons in (("skipped", skipped), ("FAILED", failed)):
         for name, reason in reasons.items():

@@ -129,10 +129,15 @@ def test_what_is_not_200_is_kept_and_a_server_that_hangs_up_is_an_error():
         client.run(Load(port, {"q": Stream([client.get("/")], 1)}, count=5))
 
 
-def test_an_answer_without_its_length_is_an_error():
+def test_an_answer_may_come_in_chunks_but_must_say_where_it_ends():
+    head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+    body = b'{"data": [1, 20]}'
+    chunks = [b"%x\r\n%s\r\n" % (len(part), part) for part in (body[:3], body[3:])]
+    with slow_server(lambda *_: [head, chunks[0][:4], chunks[0][4:], chunks[1], b"0\r\n\r\n"]) as (port, _):
+        assert client.bodies(port, [client.get("/")] * 2) == [{"data": [1, 20]}] * 2
     with (
-        slow_server(lambda *_: [b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"]) as (port, _),
-        pytest.raises(ConnectionError),
+        slow_server(lambda *_: [b"HTTP/1.1 200 OK\r\n\r\n"]) as (port, _),
+        pytest.raises(ConnectionError, match="where it ends"),
     ):
         client.run(Load(port, {"q": Stream([client.get("/")], 1)}, count=1))
 
@@ -141,7 +146,11 @@ def test_a_worker_tells_what_went_wrong_in_its_process():
     worker = workers.Worker(client.functions)
     with pytest.raises(workers.Failed, match="KeyError"):
         worker.ask("no such function")
+    with slow_server(lambda *_: [whole(b"[1]")]) as (port, _):
+        assert worker.ask("bodies", port, [client.get("/")]) == [[1]]  # it goes on
     worker.end()
+    with pytest.raises(workers.Failed, match="TypeError"):
+        workers.Worker(client.functions, "too much")
 
 
 def test_a_batch_of_the_first_come_is_what_fits_when_padded():

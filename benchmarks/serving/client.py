@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 HOST = "127.0.0.1"
+LAST_CHUNK = b"\r\n0\r\n\r\n"  # of a JSON body, in which no line ends
 GIVE_UP = 120.0
 """Seconds after the end of a load in which what was sent must have been answered."""
 
@@ -115,7 +116,7 @@ class Connection(asyncio.Protocol):
     ) -> None:
         self._next, self._on_answer = next_request, on_answer
         self._arrived = bytearray()
-        self._length: int | None = None  # of the whole answer, once its head is there
+        self._head: tuple[int, int | None] | None = None  # where it ends, and how long the body is
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -133,17 +134,19 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self._arrived += data
-        if self._length is None:
+        if self._head is None:
             end = self._arrived.find(b"\r\n\r\n")
             if end < 0:
                 return
-            self._body, self._length = end + 4, end + 4 + content_length(self._arrived[:end])
-        if len(self._arrived) < self._length:
+            self._head = end + 4, body_length(self._arrived[: end + 2])
+        start, length = self._head
+        whole = self._arrived.endswith(LAST_CHUNK) if length is None else len(self._arrived) >= start + length
+        if not whole:
             return
-        status, body = int(self._arrived[9:12]), bytes(self._arrived[self._body :])
+        answered, status, body = time.perf_counter(), int(self._arrived[9:12]), bytes(self._arrived[start:])
         self._arrived.clear()
-        self._length = None
-        self._on_answer(self._sent, time.perf_counter(), status, body)
+        self._head = None
+        self._on_answer(self._sent, answered, status, body if length is not None else joined(body))
         self._send()
 
     def connection_lost(self, error: Exception | None) -> None:
@@ -156,12 +159,23 @@ class Connection(asyncio.Protocol):
         self.transport.abort()
 
 
-def content_length(head: bytearray) -> int:
-    """Of an answer, by its head."""
+def body_length(head: bytearray) -> int | None:
+    """Bytes of a body, by its answer's head; None: it comes in chunks."""
     for line in bytes(head).lower().split(b"\r\n"):
         if line.startswith(b"content-length:"):
             return int(line[15:])
-    raise ConnectionError("an answer without content-length: only such are read here")
+        if line.startswith(b"transfer-encoding:") and b"chunked" in line:
+            return None
+    raise ConnectionError("an answer that does not say where it ends")
+
+
+def joined(chunks: bytes) -> bytes:
+    """A body that came in chunks."""
+    body, start = bytearray(), 0
+    while size := int(chunks[start : (end := chunks.index(b"\r\n", start))], 16):
+        body += chunks[end + 2 : end + 2 + size]
+        start = end + 2 + size + 2
+    return bytes(body)
 
 
 def run(load: Load) -> Result:

@@ -62,8 +62,8 @@ class Stage:
 
     def load(self, server: Server, **streams: Stream) -> tuple[Result, float]:
         """What comes back, after a question that finds the server idle; and the server's CPU seconds."""
-        first = next(iter(streams.values()))
-        self.client.ask("run", Load(server.port, {"settle": Stream(first.requests, 1)}, count=1))
+        (one, *_), *_ = (stream.requests for stream in streams.values() if not stream.background)
+        self.client.ask("run", Load(server.port, {"settle": Stream([one], 1)}, count=1))
         cpu, busy = server.cpu(), busy_seconds()
         result = self.client.ask("run", Load(server.port, streams, self.seconds, lead=self.seconds / 10))
         cpu, busy = server.cpu() - cpu, busy_seconds() - busy

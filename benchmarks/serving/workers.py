@@ -66,17 +66,24 @@ class Worker:
 
 
 def _serve(pipe: Connection, build: Callable[..., Mapping[str, Answer]], arguments: tuple[Any, ...]) -> None:
-    try:
-        functions = build(*arguments)
-        pipe.send((True, None))
-        while True:
-            name, given = pipe.recv()
-            pipe.send((True, functions[name](*given)))
-    except EOFError:
-        return
-    except Exception as error:  # whatever it is, the report says so
-        traceback.print_exc()
-        pipe.send((False, f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"))
+    functions: Mapping[str, Answer] | None = None
+    said: Any = None
+    while True:
+        try:
+            if functions is None:
+                functions = build(*arguments)
+            else:
+                name, given = pipe.recv()
+                said = functions[name](*given)
+        except EOFError:
+            return
+        except Exception as error:  # whatever it is, the others go on, and the report says so
+            traceback.print_exc()
+            pipe.send((False, f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"))
+            if functions is None:
+                return
+        else:
+            pipe.send((True, said))
 
 
 class Server:
