@@ -11,8 +11,9 @@ import itertools
 import json
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 HOST = "127.0.0.1"
@@ -44,7 +45,7 @@ class Load:
         port: On the loopback address.
         streams: By name.
         seconds: For how long requests are sent; what is on its way then is waited for.
-        lead: Seconds before them, of which nothing counts.
+        lead: Seconds before them, of which nothing counts; where there is a background, it is alone in them.
         count: Instead of seconds: so many requests of each stream.
     """
 
@@ -188,48 +189,64 @@ def run(load: Load) -> Result:
 
 
 async def _run(load: Load) -> Result:
-    loop, cpu, start = asyncio.get_running_loop(), time.process_time(), time.perf_counter()
+    cpu, start = time.process_time(), time.perf_counter()
     begin = start + load.lead
-    end = begin + load.seconds
     answers = {name: Answers() for name in load.streams}
-    connections: dict[bool, list[Connection]] = {True: [], False: []}
-    for name, stream in load.streams.items():
-        requests = itertools.cycle(stream.requests)
-        if load.count is not None:
-            requests = itertools.islice(requests, load.count)
-        for _ in range(stream.connections):
-
-            def next_request(requests: Iterator[bytes] = requests) -> bytes | None:
-                open_ended = load.count is None
-                return None if open_ended and time.perf_counter() >= end else next(requests, None)
-
-            def on_answer(
-                sent: float, answered: float, status: int, body: bytes, into: Answers = answers[name]
-            ) -> None:
-                into.all += 1
-                into.statuses[status] += 1
-                if status != 200 and into.first_failure is None:
-                    into.first_failure = body[:300].decode(errors="replace")
-                if sent >= begin:
-                    into.taken.append(answered - sent)
-                if load.count is not None or begin <= answered < end:
-                    into.in_time += 1
-
-            made = Connection(next_request, on_answer)
-            await loop.create_connection(lambda made=made: made, HOST, load.port)
-            connections[stream.background].append(made)
+    behind = [
+        each
+        for name, stream in load.streams.items()
+        if stream.background
+        for each in await _connect(load, stream, answers[name], begin)
+    ]
+    if behind:
+        await asyncio.sleep(begin - time.perf_counter())
+    ahead = [
+        each.done
+        for name, stream in load.streams.items()
+        if not stream.background
+        for each in await _connect(load, stream, answers[name], begin)
+    ]
     waiting = None if load.count is not None else load.lead + load.seconds + GIVE_UP
-    ahead = [each.done for each in connections[False]]
     _, late = await asyncio.wait(ahead, timeout=waiting, return_when=asyncio.FIRST_EXCEPTION)
     seconds = time.perf_counter() - start
-    for each in connections[True]:
+    for each in behind:
         each.hang_up()
-    for done in ahead:
+    for done in (*ahead, *(each.done for each in behind)):
         if done.done():
             done.result()
     if late:
         raise ConnectionError(f"no answer in {GIVE_UP:.0f} s after the end of the load")
     return Result(answers, seconds, time.process_time() - cpu)
+
+
+async def _connect(load: Load, stream: Stream, answers: Answers, begin: float) -> list[Connection]:
+    """A stream's connections, each of which has sent its first request."""
+    end, requests = begin + load.seconds, iter(itertools.cycle(stream.requests))
+    if load.count is not None:
+        requests = itertools.islice(requests, load.count)
+
+    def next_request() -> bytes | None:
+        by_seconds = load.count is None
+        return None if by_seconds and time.perf_counter() >= end else next(requests, None)
+
+    def on_answer(sent: float, answered: float, status: int, body: bytes) -> None:
+        answers.all += 1
+        answers.statuses[status] += 1
+        if status != 200 and answers.first_failure is None:
+            answers.first_failure = body[:300].decode(errors="replace")
+        if sent >= begin:
+            answers.taken.append(answered - sent)
+        if load.count is not None or begin <= answered < end:
+            answers.in_time += 1
+
+    made = [Connection(next_request, on_answer) for _ in range(stream.connections)]
+    for each in made:
+        await asyncio.get_running_loop().create_connection(partial(_itself, each), HOST, load.port)
+    return made
+
+
+def _itself(connection: Connection) -> Connection:
+    return connection
 
 
 def bodies(port: int, requests: Sequence[bytes]) -> list[Any]:
