@@ -29,6 +29,8 @@ OPEN = ("/health", "/ready")
 """What is answered without a key."""
 COHERE = ("/v2/embed", "/v2/rerank", "/v1/rerank", "/rerank")
 """Routes of Cohere's shape, in their errors too."""
+REFUSED = (401, 408, 413, 429, 503)
+"""What is counted as a refusal, by its code: nothing of the request was computed."""
 LEFT = 499
 """What is counted for a client that has left: nothing is sent to it."""
 _CALL = "youtu_st.call"
@@ -150,13 +152,18 @@ class Edge:
         except ClientGone:
             status = LEFT
         except Exception as error:
-            fault = error if isinstance(error, Fault) else internal(error)
-            if status != LEFT:  # half an answer is out already, and the server closes the connection
-                return
-            await _response(fault, scope["path"])(scope, receive, reply)
+            response = self._told(error, scope["path"])
+            if status == LEFT:  # else half an answer is out already, and the server closes the connection
+                await response(scope, receive, reply)
         finally:
             seconds = asyncio.get_running_loop().time() - call.began
             self._server.metrics.request(_route(scope["path"]), status, call.request, seconds)
+
+    def _told(self, error: Exception, path: str) -> Response:
+        fault = error if isinstance(error, Fault) else internal(error)
+        if fault.status in REFUSED and path not in OPEN:
+            self._server.metrics.refused(fault.code)
+        return _response(fault, path)
 
 
 def _route(path: str) -> str:
