@@ -15,7 +15,6 @@ import orjson
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-
 Rows = npt.NDArray[np.float32]
 Format = Literal["float", "base64"]
 
