@@ -11,16 +11,16 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from youtu_st.serving.app import app
-from youtu_st.serving.run import open_socket, run
-from youtu_st.serving.server import Server
-from youtu_st.serving.settings import ServerSettings
 
 from youtu_st.inference.batches import Group, Totals
 from youtu_st.inference.network import VectorOutput
 from youtu_st.inference.requests import Found, Piece, Request, Steps
 from youtu_st.inference.unique import Unique
 from youtu_st.protocol import Role
+from youtu_st.serving.app import app
+from youtu_st.serving.run import open_socket, run
+from youtu_st.serving.server import Server
+from youtu_st.serving.settings import ServerSettings
 
 DIMENSION, TOKENS = 384, 24
 
