@@ -57,6 +57,7 @@ class StubModel:
 
     model_name, max_length, batch_tokens, takes_instructions = "minilm", 256, 2048, False
     dimension, dimensions, fingerprint = DIMENSION, (DIMENSION,), "stub"
+    batches_at_once = 1
     identity: Mapping[str, str] = {"weights": "none"}
     runtime: Mapping[str, str] = {"backend": "none", "dtype": "float32", "device": "none"}
     prompts: Mapping[str, str] = {"query": "", "document": ""}
