@@ -15,7 +15,7 @@ from typing import Annotated, Any
 import typer
 
 import youtu_st
-from youtu_st.cli import data, encode, evaluation, fuse, index, models, rerank, tokens, train, verify
+from youtu_st.cli import data, encode, evaluation, fuse, index, models, rerank, serve, tokens, train, verify
 from youtu_st.cli.console import UsageError, echo, one_line, say
 from youtu_st.errors import TrainingError, YoutuError, brief, printable
 
@@ -35,6 +35,7 @@ app.command("convert", epilog=models.CONVERT_EXAMPLE)(models.convert)
 app.command("encode", epilog=encode.EXAMPLE)(encode.encode)
 app.command("rerank", epilog=rerank.EXAMPLE)(rerank.rerank)
 app.command("tokens", epilog=tokens.EXAMPLE)(tokens.tokens)
+app.command("serve", epilog=serve.EXAMPLE)(serve.serve)
 app.command("train", epilog=train.EXAMPLE)(train.train)
 app.command("verify", epilog=verify.EXAMPLE)(verify.verify)
 app.command("fuse", epilog=fuse.EXAMPLE)(fuse.fuse)

@@ -158,30 +158,35 @@ def status(message: str) -> Iterator[Spinner]:
 
 @contextmanager
 def loading(message: str) -> Iterator[Spinner]:
-    """A spinner over importing the libraries, quietly, and over what is then done with them.
+    """A spinner over :func:`import_libraries`, and over what is then done with them."""
+    with status(message) as spinner:
+        import_libraries()
+        yield spinner
+
+
+def import_libraries() -> None:
+    """Import the libraries, and keep them quiet.
 
     The garbage collector rests during the import, which takes longer than all that most commands do with the
     libraries, and never looks at what was imported: it would walk over a million objects again and again, and
     once more when the process ends, and find nothing.
     """
-    with status(message) as spinner:
-        fresh = "torch" not in sys.modules and gc.isenabled()
+    fresh = "torch" not in sys.modules and gc.isenabled()
+    if fresh:
+        gc.disable()
+    try:
+        from transformers.utils import logging as host
+
+        import youtu_st.encoder  # noqa: F401 - with it come all of them
+
+        # Their own messages and bars stay off the terminal; downloads keep theirs.
+        host.set_verbosity_error()  # type: ignore[no-untyped-call]  # untyped in the host
+        host.disable_progress_bar()  # type: ignore[no-untyped-call]  # untyped in the host
+        logging.getLogger("sentence_transformers").setLevel(logging.ERROR)
+    finally:
         if fresh:
-            gc.disable()
-        try:
-            from transformers.utils import logging as host
-
-            import youtu_st.encoder  # noqa: F401 - with it come all of them
-
-            # Their own messages and bars stay off the terminal; downloads keep theirs.
-            host.set_verbosity_error()  # type: ignore[no-untyped-call]  # untyped in the host
-            host.disable_progress_bar()  # type: ignore[no-untyped-call]  # untyped in the host
-            logging.getLogger("sentence_transformers").setLevel(logging.ERROR)
-        finally:
-            if fresh:
-                gc.freeze()
-                gc.enable()
-        yield spinner
+            gc.freeze()
+            gc.enable()
 
 
 def check_question(what: str, question: str, *, k: int | None, reranker: str | None) -> None:

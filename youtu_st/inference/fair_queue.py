@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from bisect import bisect_left, insort
 from dataclasses import dataclass
+from heapq import heappop, heappush
+from itertools import chain
+from math import inf
 from typing import NamedTuple
 
 from youtu_st.errors import QueueFullError, RequestTooLargeError
@@ -30,23 +33,32 @@ class Batch:
 
 
 class _Place(NamedTuple):
-    """Where a request stands in the order."""
+    """Where a request stands in the order.
 
-    start: float
-    served: int
+    Attributes:
+        rank: Tokens that it has had, counted from the one that was first when it came, and twice what it
+            gets next. As those of two that wait differ by a batch or so, a short one is before all long ones.
+        number: In the order in which they came.
+        request: The request.
+        had: Tokens that it has had, counted as for ``rank``.
+        due: What the clock says when it goes first whatever its rank.
+    """
+
+    rank: float
     number: int
     request: Request
+    had: float
+    due: float
 
 
 class FairQueue:
     """Requests of any size and of several models, fair by tokens, bounded by tokens.
 
-    Of ``n`` requests that wait, each gets every n-th token: the queue has a clock that goes on by the tokens
-    of a batch over ``n``; a request comes in at what the clock says, and moves on by the tokens that it gets.
-    The next batch is that of the request which is furthest behind, with whatever else of the same model is
-    of similar length. So a question goes before the rest of a corpus that came earlier, and that rest comes
-    to its turn however many questions follow (Parekh and Gallager's generalized processor sharing, by start
-    times as in Goyal, Vin and Cheng, 1996).
+    The next batch is that of the request which has had the fewest tokens, with whatever else of the same
+    model is of similar length. One that comes stands level with the first. So those that wait side by side
+    get equal shares, and a question goes before the rest of all corpora that came earlier. But where so many
+    questions come that each batch has some, one who has got nothing while two batches' worth of his share
+    went by goes first: nobody gets less than half of it.
 
     Args:
         limit: Tokens that may wait; None: any number.
@@ -60,7 +72,8 @@ class FairQueue:
         self.tokens = 0
         self._order: list[_Place] = []
         self._places: dict[Request, _Place] = {}
-        self._clock = 0.0
+        self._due: list[tuple[float, int, _Place]] = []
+        self._clock = 0.0  # tokens that each would have had, if all of them had always had the same
         self._number = 0
 
     def __len__(self) -> int:
@@ -94,7 +107,7 @@ class FairQueue:
         self.check_room(request.tokens)
         self.tokens += request.tokens
         self._number += 1
-        self._put(_Place(self._clock, 0, self._number, request))
+        self._put(request, self._number, self._order[0].had if self._order else 0.0)
 
     def discard(self, request: Request) -> int:
         """Forget what is left of a request.
@@ -102,10 +115,9 @@ class FairQueue:
         Returns:
             How many of its texts were in no batch yet.
         """
-        place = self._places.pop(request, None)
-        if place is None:
+        if request not in self._places:
             return 0
-        self._drop(place)
+        self._pull(request)
         self.tokens -= sum(request.left.values())
         left = len(request.left)
         request.left.clear()
@@ -115,41 +127,58 @@ class FairQueue:
         """The next batch; None: nothing waits."""
         if not self._order:
             return None
-        lane = self._order[0].request.lane
-        pieces = self._candidates(lane)
-        group = next(group for group in lane.plan(pieces) if 0 in group.positions)
+        first = self._first()
+        pieces = self._candidates(first)
+        group = next(group for group in first.lane.plan(pieces) if 0 in group.positions)
         taken = [pieces[i] for i in group.positions]
         self._charge(taken)
-        return Batch(lane, taken, Group(list(range(len(taken))), group.shared, group.padded))
+        return Batch(first.lane, taken, Group(list(range(len(taken))), group.shared, group.padded))
 
-    def _candidates(self, lane: Lane) -> list[Piece]:
-        """What is next in the order: some batches' worth of one model."""
-        pieces, budget = [], LOOK_AHEAD * lane.batch_tokens
-        for place in self._order:
-            if place.request.lane is lane:
-                for i, tokens in place.request.left.items():
-                    pieces.append(Piece(place.request, i))
+    def _first(self) -> Request:
+        """Whose turn it is."""
+        while self._due and self._places.get(self._due[0][2].request) is not self._due[0][2]:
+            heappop(self._due)  # has had a batch since, or is gone
+        due, _, place = self._due[0]
+        return place.request if due <= self._clock else self._order[0].request
+
+    def _candidates(self, first: Request) -> list[Piece]:
+        """Some batches' worth of one model: what is left of a request, and what is next in the order."""
+        pieces, budget = [], LOOK_AHEAD * first.lane.batch_tokens
+        others = (place.request for place in self._order if place.request is not first)
+        for request in chain([first], others):
+            if request.lane is first.lane:
+                for i, tokens in request.left.items():
+                    pieces.append(Piece(request, i))
                     budget -= tokens
                     if budget <= 0:
                         return pieces
         return pieces
 
     def _charge(self, taken: list[Piece]) -> None:
-        waiting, had = len(self._order), dict[Request, int]()
+        got = dict[Request, int]()
         for request, i in taken:
-            had[request] = had.get(request, 0) + request.left.pop(i)
-        for request, tokens in had.items():
-            place = self._places.pop(request)
-            self._drop(place)
+            got[request] = got.get(request, 0) + request.left.pop(i)
+        self.tokens -= sum(got.values())
+        share = sum(got.values()) / len(self._order)
+        for request, tokens in got.items():
+            place = self._pull(request)
             if request.left:
-                self._put(_Place(place.start + tokens, place.served + tokens, place.number, request))
-        total = sum(had.values())
-        self.tokens -= total
-        self._clock += total / waiting
+                self._put(request, place.number, place.had + tokens, place.due + 2 * tokens)
+        self._clock += share
 
-    def _drop(self, place: _Place) -> None:
-        del self._order[bisect_left(self._order, place)]
-
-    def _put(self, place: _Place) -> None:
-        self._places[place.request] = place
+    def _put(self, request: Request, number: int, had: float, latest: float = inf) -> None:
+        following = 0  # what it gets next: a batch's worth, or all that is left
+        for tokens in request.left.values():
+            if following and following + tokens > request.lane.batch_tokens:
+                break
+            following += tokens
+        ahead = 2 * following
+        place = _Place(had + ahead, number, request, had, min(self._clock + ahead, latest))
+        self._places[request] = place
         insort(self._order, place)
+        heappush(self._due, (place.due, number, place))
+
+    def _pull(self, request: Request) -> _Place:
+        place = self._places.pop(request)
+        del self._order[bisect_left(self._order, place)]
+        return place

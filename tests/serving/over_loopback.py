@@ -1,0 +1,29 @@
+"""The application under a real uvicorn, on a port of the loopback address."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import uvicorn
+
+from youtu_st.serving.app import app
+from youtu_st.serving.server import Server
+
+
+@contextmanager
+def served(server: Server) -> Iterator[str]:
+    """Its address, while it is served."""
+    opened = socket.create_server(("127.0.0.1", 0))
+    config = uvicorn.Config(app(server), http="httptools", lifespan="off", log_config=None, access_log=False)
+    process = uvicorn.Server(config)
+    thread = threading.Thread(target=process.run, args=([opened],), daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{opened.getsockname()[1]}"
+    finally:
+        process.should_exit = True
+        thread.join(timeout=30)
+        opened.close()

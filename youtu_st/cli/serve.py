@@ -1,0 +1,175 @@
+"""``youtu-st serve``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from youtu_st.cli.console import (
+    Checkpoint,
+    UsageError,
+    absolute_model,
+    import_libraries,
+    model_names,
+    reranker_names,
+)
+
+if TYPE_CHECKING:
+    from youtu_st.encoder import Encoder
+    from youtu_st.rerank import Reranker
+    from youtu_st.serving.settings import ServerSettings
+
+EXAMPLE = "Example: youtu-st serve minilm --port 8000"
+NEEDED = ("fastapi", "uvicorn", "httptools", "orjson", "prometheus_client")
+
+
+def _refuse_keys(given: list[str] | None) -> None:
+    if given:
+        raise UsageError(
+            "keys are not given on the command line, where every user of the machine can read them: put them "
+            "into a file, one a line (--keys-file FILE), or into YOUTU_ST_KEYS"
+        )
+
+
+def serve(
+    model: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="MODEL", help="A name, directory, hub id or .yaml file.", autocompletion=model_names
+        ),
+    ] = None,
+    checkpoint: Checkpoint = None,
+    reranker: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME", help="Also score pairs, with this reranker.", autocompletion=reranker_names
+        ),
+    ] = None,
+    host: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="Where to listen; default: 127.0.0.1.")
+    ] = None,
+    port: Annotated[int | None, typer.Option(metavar="N", help="Default: 8000; 0: any.")] = None,
+    keys_file: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Keys that clients need, one a line.")
+    ] = None,
+    default_role: Annotated[
+        str | None,
+        typer.Option(metavar="query|document", help="What a text is where a request does not say so."),
+    ] = None,
+    queue_tokens: Annotated[
+        int | None, typer.Option(metavar="N", help="Tokens that may wait; default: those of 32 batches.")
+    ] = None,
+    config: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="A YAML file of these and all other settings.")
+    ] = None,
+    no_keys: Annotated[bool, typer.Option("--no-keys", hidden=True)] = False,
+    timeout: Annotated[float | None, typer.Option(hidden=True)] = None,
+    max_body: Annotated[int | None, typer.Option(hidden=True)] = None,
+    truncation: Annotated[str | None, typer.Option(hidden=True)] = None,
+    grace: Annotated[float | None, typer.Option(hidden=True)] = None,
+    log: Annotated[str | None, typer.Option(hidden=True)] = None,
+    refused: Annotated[
+        list[str] | None,
+        typer.Option("--key", "--keys", "--api-key", "--api-keys", hidden=True, callback=_refuse_keys),
+    ] = None,
+) -> None:
+    """Serve a model over HTTP, to clients that speak OpenAI's or Cohere's shape.
+
+    Keys come from --keys-file or from YOUTU_ST_KEYS, and other machines are served only with some. Further
+    options: --timeout SECONDS, --max-body BYTES, --truncation cut, --grace SECONDS, --log json, --no-keys.
+    """
+    from youtu_st.errors import require
+
+    flags: dict[str, Any] = {
+        "model": model,
+        "checkpoint": checkpoint,
+        "reranker": reranker,
+        "host": host,
+        "port": port,
+        "keys_file": keys_file,
+        "default_role": default_role,
+        "queue_tokens": queue_tokens,
+        "no_keys": no_keys or None,
+        "timeout": timeout,
+        "max_body": max_body,
+        "truncation": truncation,
+        "grace": grace,
+        "log": log,
+    }
+    for module in NEEDED:
+        require(module, "serve")
+    from youtu_st.serving.log import lines
+    from youtu_st.serving.settings import settings_from
+
+    settings = settings_from(config, flags)
+    if settings.model is None:
+        raise UsageError("say which model: youtu-st serve MODEL, or model: in the file of --config")
+    with lines(settings.log):
+        code = _serve(settings, absolute_model(settings.model))
+    raise typer.Exit(code)
+
+
+def _serve(settings: ServerSettings, name: str) -> int:
+    from youtu_st.serving.app import app
+    from youtu_st.serving.keys import load_keys
+    from youtu_st.serving.run import open_socket, run
+    from youtu_st.serving.server import Server
+    from youtu_st.spec.model import MODELS
+    from youtu_st.spec.reranker import RERANKERS
+
+    MODELS.resolve(name, settings.checkpoint)
+    if settings.reranker is not None:
+        RERANKERS.resolve(settings.reranker, settings.reranker_checkpoint)
+    keys = load_keys(settings.keys_file)
+    opened = open_socket(settings, keys)
+    server = Server(
+        settings,
+        lambda: load_model(settings, name),
+        None if settings.reranker is None else lambda: load_reranker(settings),
+        keys=keys,
+    )
+    return run(server, app(server), opened)
+
+
+def load_model(settings: ServerSettings, name: str) -> Encoder:
+    """Load the embedding model of a server.
+
+    Args:
+        settings: How.
+        name: What :func:`~youtu_st.cli.console.absolute_model` gives.
+    """
+    import_libraries()
+    from youtu_st.encoder import Encoder
+
+    how: dict[str, Any] = {"backend": settings.backend, "weights": settings.weights}
+    how |= {"checkpoint": settings.checkpoint, "prompts": settings.prompts.given() or None}
+    return Encoder(name, max_length=settings.max_length, **how, **_common(settings))
+
+
+def load_reranker(settings: ServerSettings) -> Reranker:
+    """Load the reranker of a server."""
+    import_libraries()
+    from youtu_st.rerank import Reranker
+
+    return Reranker(
+        settings.reranker or "",
+        checkpoint=settings.reranker_checkpoint,
+        max_length=settings.reranker_max_length,
+        **_common(settings),
+    )
+
+
+def _common(settings: ServerSettings) -> dict[str, Any]:
+    device = settings.device
+    return {
+        "dtype": settings.dtype,
+        "device": list(device) if isinstance(device, tuple) else device,
+        "batch_tokens": settings.batch_tokens,
+        "split_special_tokens": settings.split_special_tokens,
+        "trust_remote_code": settings.trust_remote_code,
+        # Both are told to whoever sent the text.
+        "truncation": "ignore",
+        "unknown": "ignore",
+    }
