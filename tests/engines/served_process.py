@@ -88,5 +88,5 @@ class ServedProcess:
         raise AssertionError(self.log.read_text("utf-8", "replace"))
 
     def requests(self) -> int:
-        """Requests for vectors that were answered, by the log."""
-        return self.log.read_text("utf-8", "replace").count("route=/v1/embeddings")
+        """Requests that got their vectors, by the log."""
+        return self.log.read_text("utf-8", "replace").count("route=/v1/embeddings status=200")

@@ -1,4 +1,4 @@
-"""OpenAICompatibleEncoder: a model behind vLLM, TEI, SGLang or another OpenAI-compatible server."""
+"""OpenAICompatibleEncoder: a model behind youtu-st serve, vLLM, TEI, or what else speaks OpenAI's shape."""
 
 from __future__ import annotations
 
