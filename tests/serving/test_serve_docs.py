@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import doctest
 import re
+import shlex
 import shutil
 import signal
 import socket
@@ -19,6 +20,7 @@ import httpx
 import pytest
 import yaml
 
+from youtu_st.cli import main
 from youtu_st.serving.metrics import Metrics
 from youtu_st.serving.settings import ServerSettings, settings_from
 
@@ -147,6 +149,13 @@ def test_the_commands_print_what_is_shown(processes: dict[str, Process]) -> None
             ["bash", "-c", here(command, processes)], capture_output=True, text=True, check=True
         )
         assert same(want, done.stdout + "\n", OPTIONS), f"{command}\n{done.stdout}"
+
+
+def test_what_the_start_refuses(capsys: pytest.CaptureFixture[str]) -> None:
+    (block,) = blocks("console", "<!-- refused -->\n")
+    command, want = block.split("\n", 1)
+    assert main(shlex.split(command)[2:]) == 2
+    assert capsys.readouterr().err == want
 
 
 def shape(line: str) -> str:
