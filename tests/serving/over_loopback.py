@@ -6,6 +6,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import uvicorn
 
@@ -14,10 +15,17 @@ from youtu_st.serving.server import Server
 
 
 @contextmanager
-def served(server: Server) -> Iterator[str]:
-    """Its address, while it is served."""
+def served(server: Server, *, http: Any = "httptools") -> Iterator[str]:
+    """Its address, while it is served.
+
+    Args:
+        server: What is served.
+        http: What its connections are: uvicorn's own, or a class.
+    """
     opened = socket.create_server(("127.0.0.1", 0))
-    config = uvicorn.Config(app(server), http="httptools", lifespan="off", log_config=None, access_log=False)
+    config = uvicorn.Config(
+        app(server), http=http, ws="none", lifespan="off", log_config=None, access_log=False
+    )
     process = uvicorn.Server(config)
     thread = threading.Thread(target=process.run, args=([opened],), daemon=True)
     thread.start()

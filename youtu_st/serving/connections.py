@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +19,8 @@ MOST_HEAD = 64 << 10
 """Bytes of a request's line and headers."""
 LEAST_READ = 64 << 10
 """Bytes of an answer that a client must read while an idle connection would be kept."""
+_END_OF_HEAD = b"\r\n\r\n"
+_UPGRADE = re.compile(rb"\r\nupgrade(?=[ \t]*:)", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,7 @@ class Connection(HttpToolsProtocol):
         super().__init__(*arguments, **further)
         self._until = math.inf
         self._in_head = self._is_whole = True
+        self._has_begun = False
         self._head = self._left = 0
         self._looked = 0.0
 
@@ -62,16 +66,21 @@ class Connection(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Read what came, unless it is a head without an end."""
+        if self._in_head or self._is_whole:
+            data = _without_upgrade(data)
+        self._has_begun = False
         super().data_received(data)
         if self._in_head and not self.transport.is_closing():
-            self._head += len(data)
+            # Before the end of a head there are requests that are whole.
+            self._head += len(data.rpartition(_END_OF_HEAD)[2] if self._has_begun else data)
             if self._head > MOST_HEAD:
                 self._refuse(b"431 Request Header Fields Too Large")
 
     def on_message_begin(self) -> None:
         """Wait for the head."""
         super().on_message_begin()
-        self._in_head, self._is_whole, self._head = True, False, 0
+        self._in_head = self._has_begun = True
+        self._is_whole, self._head = False, 0
         self._wait(self.patience.head)
 
     def on_headers_complete(self) -> None:
@@ -135,6 +144,17 @@ class Connection(HttpToolsProtocol):
     def _refuse(self, status: bytes) -> None:
         self.transport.write(b"HTTP/1.1 %b\r\ncontent-length: 0\r\nconnection: close\r\n\r\n" % status)
         self.transport.close()
+
+
+def _without_upgrade(data: bytes) -> bytes:
+    """A head that asks for no other protocol: there is none, and HTTP/1.1 has it that the wish is left alone.
+
+    The parser drops the body of a request that has one. Java's client asks for HTTP/2 that way.
+    """
+    end = data.find(_END_OF_HEAD)
+    end = len(data) if end < 0 else end
+    found = _UPGRADE.search(data, 0, end)
+    return data if found is None else _UPGRADE.sub(b"\r\nIgnored", data[:end]) + data[end:]
 
 
 def connection_kind(patience: Patience) -> type[Connection]:

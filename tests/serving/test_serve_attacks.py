@@ -1,0 +1,76 @@
+"""Hostile and clumsy clients: none gets another answer than it should, or keeps others from theirs."""
+
+from __future__ import annotations
+
+import base64
+import json
+import socket
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+from serving.over_loopback import served
+
+from youtu_st import Encoder
+from youtu_st.serving.connections import Patience, connection_kind
+from youtu_st.serving.server import Server
+
+TEXT = "Where is the station?"
+ASKED = {"input": TEXT, "model": "tiny:query", "encoding_format": "base64"}
+
+
+@pytest.fixture(scope="module")
+def address(server: Server) -> Iterator[tuple[str, int]]:
+    """Of a server with the connections that the command has."""
+    with served(server, http=connection_kind(Patience())) as url:
+        host, _, port = url.removeprefix("http://").partition(":")
+        yield host, int(port)
+
+
+def posted(*headers: str, **fields: object) -> tuple[bytes, bytes]:
+    """The head and the body of a request."""
+    body = json.dumps(ASKED | fields).encode()
+    lines = ["POST /v1/embeddings HTTP/1.1", "Host: localhost", f"Content-Length: {len(body)}", *headers]
+    return "\r\n".join([*lines, "", ""]).encode(), body
+
+
+def answers(one: socket.socket, count: int) -> list[tuple[int, bytes]]:
+    """The status and the body of each of some answers."""
+    found = []
+    with one, one.makefile("rb") as stream:
+        for _ in range(count):
+            status = int(stream.readline().split()[1])
+            headers = dict(line.lower().split(b": ", 1) for line in iter(stream.readline, b"\r\n"))
+            found.append((status, stream.read(int(headers[b"content-length"]))))
+    return found
+
+
+def vector(answer: bytes) -> np.ndarray:
+    """The vector of an answer with one."""
+    (row,) = json.loads(answer)["data"]
+    return np.frombuffer(base64.b64decode(row["embedding"]), dtype="<f4")
+
+
+@pytest.mark.parametrize("parts", [1, 2])
+@pytest.mark.parametrize("upgrade", ["Upgrade: h2c", "upgrade:h2c", "UPGRADE: websocket"])
+def test_an_upgrade_that_there_is_not_is_left_alone(address, encoder: Encoder, parts, upgrade) -> None:
+    """Java's client asks for HTTP/2 with its first request, which has a body as any other."""
+    head, body = posted("Connection: Upgrade, HTTP2-Settings", upgrade, "HTTP2-Settings: AAMAAABkAAQAoAAA")
+    one = socket.create_connection(address)
+    if parts == 1:
+        one.sendall(head + body)
+    else:
+        one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        one.sendall(head)
+        one.sendall(body)
+    one.sendall(b"".join(posted()))  # the connection goes on with HTTP/1.1
+    for status, answer in answers(one, 2):
+        assert status == 200, answer
+        np.testing.assert_allclose(vector(answer), encoder.encode_query([TEXT])[0], atol=1e-6)
+
+
+def test_many_requests_may_come_one_behind_the_other(address) -> None:
+    """Together they are longer than the head of one may be."""
+    one = socket.create_connection(address)
+    one.sendall(b"".join(posted("X-Padding: " + "x" * 1000)) * 200)
+    assert [status for status, _ in answers(one, 200)] == [200] * 200
