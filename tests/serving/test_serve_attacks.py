@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 import socket
@@ -9,10 +10,13 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
+from serving.in_process import ByHand, client, ready
 from serving.over_loopback import served
 
 from youtu_st import Encoder
+from youtu_st.serving.body import BODIES
 from youtu_st.serving.connections import Patience, connection_kind
+from youtu_st.serving.keys import Keys
 from youtu_st.serving.server import Server
 
 TEXT = "Where is the station?"
@@ -74,3 +78,27 @@ def test_many_requests_may_come_one_behind_the_other(address) -> None:
     one = socket.create_connection(address)
     one.sendall(b"".join(posted("X-Padding: " + "x" * 1000)) * 200)
     assert [status for status, _ in answers(one, 200)] == [200] * 200
+
+
+async def test_bodies_that_come_at_once_have_an_end(encoder: Encoder) -> None:
+    """Each of them is shorter than it may be, and together they would fill the memory."""
+    most = 100_000
+    server = ready(encoder, name="tiny", max_body=most)
+    begun = [ByHand(server).body(b" " * most, more=True) for _ in range(BODIES)]
+    running = [asyncio.create_task(one.run()) for one in begun]
+    while not all(one.incoming.empty() for one in begun):
+        await asyncio.sleep(0.001)
+    head, body = posted()
+    one_more = await ByHand(server).body(body).run()
+    assert one_more.status == 429
+    assert json.loads(one_more.answer)["error"]["code"] == "bodies_full"
+    assert int(one_more.headers["retry-after"]) >= 1
+    assert "bodies_full" in server.metrics.page()[0].decode()
+    begun[0].incoming.put_nowait({"type": "http.disconnect"})
+    await running[0]
+    assert (await ByHand(server).body(body).run()).status == 200
+    for one in begun[1:]:  # none of those that were first is refused for what came later
+        one.body(body)
+    await asyncio.gather(*running)
+    assert [one.status for one in begun] == [None] + [413] * (BODIES - 1)
+    assert (await ByHand(server).body(body).run()).status == 200

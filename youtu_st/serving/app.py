@@ -13,6 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 import youtu_st
 from youtu_st.serving import about
+from youtu_st.serving.body import BODIES, Room
 from youtu_st.serving.call import Call
 from youtu_st.serving.cohere import embed
 from youtu_st.serving.embeddings import embeddings
@@ -133,12 +134,13 @@ class Edge:
     def __init__(self, app: ASGIApp, server: Server) -> None:
         self._app = app
         self._server = server
+        self._room = Room(BODIES * server.settings.max_body)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        call = scope[_CALL] = Call(self._server, scope, receive)
+        call = scope[_CALL] = Call(self._server, scope, receive, self._room)
         status = LEFT
 
         async def reply(message: Message) -> None:
@@ -161,6 +163,7 @@ class Edge:
             if status == LEFT:  # else half an answer is out already, and the server closes the connection
                 await response(scope, receive, reply)
         finally:
+            call.body.release()
             seconds = asyncio.get_running_loop().time() - call.began
             self._server.metrics.request(_route(scope["path"]), status, call.request, seconds)
 

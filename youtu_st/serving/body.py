@@ -17,8 +17,35 @@ from youtu_st.serving.faults import ClientGone, Fault, plain_name
 
 LOOKED_INTO = 1 << 20
 """Bytes of a body that is no JSON which are looked into for the number that spoils it."""
+BODIES = 8
+"""Bodies of the largest size that are in memory at once, or as many smaller ones as have their bytes."""
+SOON = 1.0
+"""Seconds after which there may be room for a body again."""
 _ESCAPED_LETTERS = (b"\\u005", b"\\u006", b"\\u007")
 """How a letter of a field's name is written that need not be."""
+
+
+class Room:
+    """How much of all bodies together may be in memory, as a few hundred clients could fill it otherwise.
+
+    Args:
+        most: Bytes.
+    """
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+        self.taken = 0
+
+    def take(self, size: int) -> None:
+        """Make room for some bytes.
+
+        Raises:
+            Fault: 429 if there is none.
+        """
+        if self.taken + size > self.most:
+            message = "other requests' bodies leave no room for this one: send it again after the seconds of "
+            raise Fault(429, message + "Retry-After", code="bodies_full", retry_after=SOON)
+        self.taken += size
 
 
 class Body:
@@ -27,15 +54,18 @@ class Body:
     Args:
         scope: The request.
         receive: Where its body comes from.
+        room: What it shares with all others.
         most: Bytes that it may have.
         seconds: In which all of it has to be here.
     """
 
-    def __init__(self, scope: Scope, receive: Receive, *, most: int, seconds: float) -> None:
+    def __init__(self, scope: Scope, receive: Receive, room: Room, *, most: int, seconds: float) -> None:
         headers = dict(scope["headers"])
         length = headers.get(b"content-length", b"")
         self._length = int(length) if length.isdigit() else 0
         self._receive = receive
+        self._room = room
+        self._held = 0
         self._most = most
         self._seconds = seconds
         self._ends = asyncio.get_running_loop().time() + seconds
@@ -47,7 +77,7 @@ class Body:
         """All of it.
 
         Raises:
-            Fault: 413 if it is too large, 408 if it is too slow.
+            Fault: 413 if it is too large, 408 if it is too slow, 429 if there is no room for it.
             ClientGone: If the client leaves before its end.
         """
         if self._length > self._most:
@@ -73,6 +103,11 @@ class Body:
         except (asyncio.TimeoutError, ClientGone):
             return
 
+    def release(self) -> None:
+        """Give its room back, once its request is done: what it was parsed to is as large."""
+        self._room.taken -= self._held
+        self._held = 0
+
     def _left(self) -> float:
         return self._ends - asyncio.get_running_loop().time()
 
@@ -87,6 +122,8 @@ class Body:
             seen += len(part)
             self.finished = not message.get("more_body", False)
             if parts is not None:
+                self._room.take(len(part))
+                self._held += len(part)
                 parts += part
             if seen > most or self.finished:
                 return

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 from starlette.types import Receive, Scope
 
 from youtu_st.errors import counted
-from youtu_st.serving.body import Body, parse
+from youtu_st.serving.body import Body, Room, parse
 from youtu_st.serving.faults import ClientGone, Fault, Where, of_error, wrong
 from youtu_st.serving.fields import Fields, fields_of
 from youtu_st.serving.waiting import answer
@@ -34,6 +34,7 @@ class Call:
         server: What it was sent to.
         scope: The request.
         receive: Where its body comes from, and then the news that the client has left.
+        room: For the bodies of all requests.
 
     Attributes:
         began: When it arrived, by the event loop's clock.
@@ -41,11 +42,11 @@ class Call:
         request: Its texts in tokens, once they are read.
     """
 
-    def __init__(self, server: Server, scope: Scope, receive: Receive) -> None:
+    def __init__(self, server: Server, scope: Scope, receive: Receive, room: Room) -> None:
         settings = server.settings
         self.server = server
         self.began = asyncio.get_running_loop().time()
-        self.body = Body(scope, receive, most=settings.max_body, seconds=settings.body_timeout)
+        self.body = Body(scope, receive, room, most=settings.max_body, seconds=settings.body_timeout)
         self.request: Request | None = None
         self._headers = dict(scope["headers"])
         self._receive = receive
