@@ -218,6 +218,29 @@ async def test_what_is_being_read_counts_as_waiting():
         await scheduler.read(iter([40, 101]))
 
 
+async def test_large_requests_are_read_beside_all_others():
+    scheduler, begun, go_on = Scheduler(), threading.Event(), threading.Event()
+
+    def steps():
+        begun.set()
+        assert go_on.wait(20)
+        raise InputError("read to its end")
+        yield
+
+    def short():
+        raise InputError("read meanwhile")
+        yield
+
+    large = asyncio.create_task(scheduler.read(steps(), large=True))
+    await asyncio.to_thread(begun.wait, 20)
+    with pytest.raises(InputError, match="meanwhile"):
+        await scheduler.read(short())
+    assert not large.done()
+    go_on.set()
+    with pytest.raises(InputError, match="to its end"):
+        await large
+
+
 class Broken(torch.nn.Module):
     """A network that gives NaN for a text of seven tokens, and has no memory for a batch of many."""
 

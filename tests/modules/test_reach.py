@@ -75,6 +75,20 @@ def test_a_long_text_is_looked_at_as_far_as_it_is_read(name, piece) -> None:
     assert totals[0] == totals[1] <= 3 * max(LEAST, CHARACTERS * 512)
 
 
+def test_beginnings_of_few_tokens_are_read_once() -> None:
+    """An endless word may be one token, and all of it counts then."""
+    for piece in ("a", " ", "\u200b"):
+        looked_at = []
+
+        def ids_of(part: str, looked_at: list[int] = looked_at) -> list[int]:
+            looked_at.append(len(part))
+            return [1]
+
+        text = piece * 1_000_000
+        assert reached(ids_of, text, 512) == text
+        assert sum(looked_at) <= len(text)
+
+
 def test_vectors_of_very_long_texts() -> None:
     encoder = Encoder("minilm")
     quiet = Encoder(encoder.model, truncation="ignore")

@@ -6,17 +6,18 @@ import asyncio
 import base64
 import json
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
+from checkpoints import save_spec
 from serving.in_process import ByHand, client, ready
 from serving.over_loopback import served
 
 from youtu_st import Encoder
 from youtu_st.serving.body import BODIES
 from youtu_st.serving.connections import Patience, connection_kind
-from youtu_st.serving.keys import Keys
 from youtu_st.serving.server import Server
 
 TEXT = "Where is the station?"
@@ -88,7 +89,7 @@ async def test_bodies_that_come_at_once_have_an_end(encoder: Encoder) -> None:
     running = [asyncio.create_task(one.run()) for one in begun]
     while not all(one.incoming.empty() for one in begun):
         await asyncio.sleep(0.001)
-    head, body = posted()
+    _, body = posted()
     one_more = await ByHand(server).body(body).run()
     assert one_more.status == 429
     assert json.loads(one_more.answer)["error"]["code"] == "bodies_full"
@@ -102,3 +103,20 @@ async def test_bodies_that_come_at_once_have_an_end(encoder: Encoder) -> None:
     await asyncio.gather(*running)
     assert [one.status for one in begun] == [None] + [413] * (BODIES - 1)
     assert (await ByHand(server).body(body).run()).status == 200
+
+
+async def test_one_endless_word_keeps_nobody_waiting(
+    checkpoint: Callable[[str, str], Path], tmp_path: Path
+) -> None:
+    """It is one token, and takes seconds to read."""
+    spec = save_spec(tmp_path / "words.yaml", prompts={"query": "", "document": ""}, template=None)
+    words = Encoder(spec, checkpoint=checkpoint("bert", "wordpiece"), truncation="ignore", unknown="ignore")
+    server = ready(words, name="tiny")
+    async with client(server) as asking:
+        long = asyncio.create_task(asking.post("/v1/embeddings", json=ASKED | {"input": "a" * 3_000_000}))
+        await asyncio.sleep(0.3)
+        for _ in range(3):
+            answer = await asking.post("/v1/embeddings", json=ASKED)
+            assert answer.status_code == 200
+            assert not long.done()
+        assert (await long).status_code == 200

@@ -70,6 +70,7 @@ class Scheduler:
         # a child that is forked at that moment never finds it free.
         self._workers = ThreadPoolExecutor(self._most, thread_name_prefix="youtu-st-scheduler")
         self._readers = ThreadPoolExecutor(1, thread_name_prefix="youtu-st-reader")
+        self._large_readers = ThreadPoolExecutor(1, thread_name_prefix="youtu-st-large-reader")
 
     @property
     def queued_tokens(self) -> int:
@@ -86,12 +87,14 @@ class Scheduler:
         with self._lock.now:
             return self._seconds_left()
 
-    async def read(self, steps: Steps, *, at_least: int = 0) -> Request:
+    async def read(self, steps: Steps, *, at_least: int = 0, large: bool = False) -> Request:
         """Tokenise a call's texts off the event loop, a step at a time: a question passes a corpus here too.
 
         Args:
             steps: What :meth:`youtu_st.Encoder.request` gives.
             at_least: Tokens that these are expected to be: they count as waiting while they are read.
+            large: Whether one step may take seconds, of a text of millions of characters: those that are
+                wait for each other, and nobody else for them.
 
         Raises:
             RequestTooLargeError: If these are more tokens than may ever wait.
@@ -100,11 +103,12 @@ class Scheduler:
         """
         loop, began = asyncio.get_running_loop(), time.perf_counter()
         expected = at_least if self.queue_tokens is None else min(at_least, self.queue_tokens)
+        readers = self._large_readers if large else self._readers
         step: Request | int = 0
         try:
             while not isinstance(step, Request):
                 self._hold(id(steps), max(step, expected))
-                step = await loop.run_in_executor(self._readers, next, steps)
+                step = await loop.run_in_executor(readers, next, steps)
         finally:
             self._read.pop(id(steps), None)
         step.reading = time.perf_counter() - began

@@ -41,8 +41,8 @@ def reached(ids_of: Callable[[str], Any], text: str, limit: int | None) -> str:
             if len(ids_of(text[:end])) >= limit + MARGIN:
                 return text[:end]
         else:
-            first, twice = ids_of(text[:size]), ids_of(text[: 2 * size])
-            if len(first) >= limit + MARGIN and list(first[:limit]) == list(twice[:limit]):
+            first = ids_of(text[:size])
+            if len(first) >= limit + MARGIN and list(first[:limit]) == list(ids_of(text[: 2 * size])[:limit]):
                 return text[:size]
         size *= 2
     return text

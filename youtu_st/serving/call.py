@@ -22,6 +22,8 @@ F = TypeVar("F", bound=Fields)
 
 SMALL = 1 << 16
 """Bytes of a body that are parsed on the event loop: a thread would cost more."""
+LARGE = 1 << 18
+"""Bytes of a body above which one text of it may keep a tokenizer busy for long."""
 DEADLINE = "X-Request-Timeout"
 SOON = 2.0
 """Seconds after which a server that is not ready may be asked again."""
@@ -48,6 +50,7 @@ class Call:
         self.began = asyncio.get_running_loop().time()
         self.body = Body(scope, receive, room, most=settings.max_body, seconds=settings.body_timeout)
         self.request: Request | None = None
+        self._is_large = False
         self._headers = dict(scope["headers"])
         self._receive = receive
         self._ends = self.began + settings.timeout
@@ -83,6 +86,7 @@ class Call:
         self.check_open()
         self._ends = self.began + self._seconds()
         raw = await self.body.read()
+        self._is_large = len(raw) > LARGE
         if len(raw) <= SMALL:
             return fields_of(kind, parse(raw))
         return await asyncio.to_thread(lambda: fields_of(kind, parse(raw)))
@@ -107,7 +111,7 @@ class Call:
 
         async def work() -> tuple[Request, Rows]:
             scheduler = self.server.scheduler
-            request = self.request = await scheduler.read(steps, at_least=texts)
+            request = self.request = await scheduler.read(steps, at_least=texts, large=self._is_large)
             if not cut and request.cut:
                 raise _too_long(request, where, remedy, limit)
             return request, await scheduler.run(request)
