@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import os
 import socket
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -120,3 +123,19 @@ async def test_one_endless_word_keeps_nobody_waiting(
             assert answer.status_code == 200
             assert not long.done()
         assert (await long).status_code == 200
+
+
+@pytest.mark.skipif(os.name != "posix", reason="a shell closes them")
+@pytest.mark.parametrize("closed", [">&- 2>&-", "<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_no_connection_stands_where_the_standard_streams_were(tmp_path: Path, closed: str) -> None:
+    """What a library writes to them would go to a client."""
+    told = tmp_path / "told"
+    code = (
+        "import os, socket, sys; from youtu_st.cli.serve import keep_standard_streams;"
+        "keep_standard_streams(); one = socket.socket(); print('said', flush=True); sys.stderr.write('x');"
+        f"open({str(told)!r}, 'w').write(str(one.fileno()) + ' ' + str(sys.stdin.read()))"
+    )
+    command = f'exec "$0" -c "$1" {closed}'
+    done = subprocess.run(["/bin/sh", "-c", command, sys.executable, code], stdin=subprocess.DEVNULL, timeout=60)
+    assert done.returncode == 0
+    assert int(told.read_text()) > 2

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -31,6 +33,17 @@ def _refuse_keys(given: list[str] | None) -> None:
             "keys are not given on the command line, where every user of the machine can read them: put them "
             "into a file, one a line (--keys-file FILE), or into YOUTU_ST_KEYS"
         )
+
+
+def keep_standard_streams() -> None:
+    """Open what is closed of stdin, stdout and stderr, where a connection would stand and be written to."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # the lowest number that is free
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(number, "r+" if number == 0 else "w", closefd=False))
 
 
 def serve(
@@ -82,6 +95,7 @@ def serve(
     """
     from youtu_st.errors import require
 
+    keep_standard_streams()
     flags: dict[str, Any] = {
         "model": model,
         "checkpoint": checkpoint,
