@@ -201,6 +201,8 @@ class Scheduler:
         with self._lock.now:
             self._done.append(_Done(time.monotonic(), tokens, seconds))
             self._forget()
+        if self._watch is not None:  # before the answers, so that who has one finds it counted
+            self._watch.batch(batch.lane.name, len(pieces), tokens, _padded(pieces, group), seconds)
         rows: dict[Request, list[tuple[int, Found]]] = {}
         for piece, row in zip(pieces, found, strict=True):
             rows.setdefault(piece.request, []).append((piece.i, row))
@@ -209,8 +211,6 @@ class Scheduler:
             request.fill(its_rows)
             if request.gone:  # an error leaves the rest of its texts without anybody who asks
                 self._drop(request)
-        if self._watch is not None:
-            self._watch.batch(batch.lane.name, len(pieces), tokens, _padded(pieces, group), seconds)
 
 
 def _found(lane: Lane, pieces: list[Piece], group: Group) -> list[Found]:
