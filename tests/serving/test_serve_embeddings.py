@@ -11,6 +11,7 @@ import pytest
 from serving.in_process import client, ready
 
 from youtu_st import Encoder
+from youtu_st.rerank import Reranker
 from youtu_st.serving.server import Server
 
 TEXTS = ["The weather is lovely today.", "法国首都是哪里？", "ok", "emoji 😀🎉 in the middle"]
@@ -160,3 +161,24 @@ async def test_a_large_answer_comes_in_pieces_that_are_one_whole(encoder: Encode
     answer = await ask(server, input=texts, encoding_format=form)
     assert [one["index"] for one in answer["data"]] == list(range(1500))
     np.testing.assert_allclose(rows(answer), encoder.encode_query(texts), atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/v1/embeddings", {"model": "tiny:query", "input": "text"}),
+        (
+            "/v2/embed",
+            {"model": "tiny", "texts": ["text"], "input_type": "search_query", "embedding_types": ["float"]},
+        ),
+        ("/v1/rerank", {"model": "judge", "query": "text", "documents": ["text"]}),
+    ],
+)
+async def test_an_answer_names_what_it_is_of(
+    server: Server, encoder: Encoder, reranker: Reranker, path: str, body: dict[str, Any]
+) -> None:
+    async with client(server) as http:
+        answer = await http.post(path, json=body)
+    assert answer.status_code == 200, answer.text
+    served = reranker if "rerank" in path else encoder
+    assert answer.headers["X-Model-Fingerprint"] == served.fingerprint

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import json
 from pathlib import Path
 from typing import Any
 
 import httpx
 import numpy as np
 import pytest
-from serving.in_process import client, ready
+from serving.in_process import ByHand, client, ready
 
 from youtu_st import Encoder
 from youtu_st.errors import NonFiniteError, OutOfMemoryError, QueueFullError, RequestTooLargeError
 from youtu_st.rerank import Reranker
+from youtu_st.serving.body import Body
+from youtu_st.serving.call import Call
 from youtu_st.serving.faults import Fault, internal, of_error
 from youtu_st.serving.keys import Keys
 from youtu_st.serving.server import Server
@@ -422,7 +426,9 @@ async def test_a_fault_of_ours_has_a_number_that_the_log_has_too(
     error = openai_error(answer)
     number = error["message"].split()[-1]
     (record,) = caplog.records
-    assert record.fields == {"number": number, "error": "KeyError"}
+    assert (record.fields["number"], record.fields["error"]) == (number, "KeyError")
+    assert "in broken" in record.fields["traceback"]
+    assert SECRET not in f"{caplog.text} {record.__dict__}"
     assert "Traceback" not in answer.text
 
 
@@ -466,3 +472,45 @@ async def test_a_text_that_breaks_fails_alone(tiny: Path) -> None:
     expected = encoder.encode_query(texts)
     served = [answer.json()["data"][0]["embedding"] for answer in answers[:31]]
     np.testing.assert_allclose(served, expected, atol=1e-6)
+
+
+async def test_refusals_are_counted_by_their_code(encoder: Encoder) -> None:
+    server = ready(encoder, name="tiny", keys=Keys(["right"]), max_body=500, max_texts=2)
+    right = {"Authorization": "Bearer right"}
+    async with client(server) as http:
+        await http.get("/info")
+        for texts in (["a"] * 3, ["a" * 600]):
+            await http.post("/v1/embeddings", json={"input": texts, "model": "tiny:query"}, headers=right)
+        server.close()
+        await http.post("/v1/embeddings", json={}, headers=right)
+        await http.get("/ready")
+    counted = {
+        sample.labels["reason"]: sample.value
+        for family in server.metrics.registry.collect()
+        for sample in family.samples
+        if sample.name == "youtu_st_requests_refused_total"
+    }
+    assert counted == {"invalid_api_key": 1, "too_many_texts": 1, "body_too_large": 1, "closing": 1}
+
+
+async def test_refused_requests_leave_nothing_for_the_collector(server: Server) -> None:
+    """Under a flood of refusals memory must not grow until the collector comes."""
+    bodies = [{"input": LONG, "model": "tiny:query"}, {"input": [], "model": "tiny:query"}]
+    for body in bodies:
+        raw = json.dumps(body).encode()
+        await ByHand(server, content_length=str(len(raw))).body(raw).run()  # what is made once, is
+        gc.collect()
+        gc.disable()
+        try:
+            request = ByHand(server, content_length=str(len(raw))).body(raw)
+            await request.run()
+            assert request.status == 400
+            del request
+            gc.set_debug(gc.DEBUG_SAVEALL)
+            gc.collect()
+            left = [type(one).__name__ for one in gc.garbage if isinstance(one, BaseException | Call | Body)]
+        finally:
+            gc.set_debug(0)
+            gc.garbage.clear()
+            gc.enable()
+        assert left == []

@@ -148,6 +148,11 @@ class LoadedModel(OnePerProcess, ABC):
         return self._runner.batch_tokens
 
     @property
+    def batches_at_once(self) -> int:
+        """Batches that the devices compute side by side: one on a CPU."""
+        return self._runner.pool.at_once
+
+    @property
     def totals(self) -> Totals:
         """What was done so far: texts (or pairs), tokens, batches, and how much of it was padding."""
         return self._runner.counter.totals
@@ -160,7 +165,7 @@ class LoadedModel(OnePerProcess, ABC):
     @cached_property
     def scheduler(self) -> Scheduler:
         """What asynchronous callers of this object share: their texts go in common batches."""
-        return Scheduler(workers=self._runner.pool.at_once)
+        return Scheduler(workers=self.batches_at_once)
 
     def _report(self, **named: Any) -> Report:
         return Report(self.truncation, self.unknown, self.max_length, **named)

@@ -29,8 +29,12 @@ OPEN = ("/health", "/ready")
 """What is answered without a key."""
 COHERE = ("/v2/embed", "/v2/rerank", "/v1/rerank", "/rerank")
 """Routes of Cohere's shape, in their errors too."""
+REFUSED = (401, 408, 413, 429, 503)
+"""What is counted as a refusal, by its code: nothing of the request was computed."""
 LEFT = 499
 """What is counted for a client that has left: nothing is sent to it."""
+FINGERPRINT = "X-Model-Fingerprint"
+"""Of what gave an answer: a client sees whether it is still the model that it asked about."""
 _CALL = "youtu_st.call"
 
 Answer = Callable[[Call], Awaitable[Pieces]]
@@ -52,10 +56,10 @@ def app(server: Server) -> FastAPI:
         exception_handlers={HTTPException: _refused},
     )
     made.add_middleware(Edge, server=server)
-    _post(made, "/v1/embeddings", embeddings, EmbeddingFields)
-    _post(made, "/v2/embed", embed, CohereFields)
+    _post(made, "/v1/embeddings", embeddings, EmbeddingFields, lambda: server.fingerprint)
+    _post(made, "/v2/embed", embed, CohereFields, lambda: server.fingerprint)
     for path in ("/v1/rerank", "/v2/rerank", "/rerank"):
-        _post(made, path, rerank, RerankFields)
+        _post(made, path, rerank, RerankFields, lambda: server.reranker_fingerprint)
     _get(made, "/health", lambda _: about.health(), "The process lives.")
     _get(made, "/ready", lambda _: about.ready(server), "Requests are taken: 200, else 503.")
     _get(made, "/info", lambda _: about.info(server), "What is served, and the limits.")
@@ -79,9 +83,12 @@ def _model(server: Server, asked: Request) -> dict[str, Any]:
     return about.model(server, asked.path_params["name"])
 
 
-def _post(made: FastAPI, path: str, answer: Answer, kind: type[Fields]) -> None:
+def _post(
+    made: FastAPI, path: str, answer: Answer, kind: type[Fields], fingerprint: Callable[[], str]
+) -> None:
     async def endpoint(request: Request) -> Response:
-        return PiecesResponse(await answer(request.scope[_CALL]))
+        pieces = await answer(request.scope[_CALL])
+        return PiecesResponse(pieces, {FINGERPRINT: fingerprint()})
 
     body = {"required": True, "content": {"application/json": {"schema": kind.model_json_schema()}}}
     made.add_api_route(
@@ -150,13 +157,18 @@ class Edge:
         except ClientGone:
             status = LEFT
         except Exception as error:
-            fault = error if isinstance(error, Fault) else internal(error)
-            if status != LEFT:  # half an answer is out already, and the server closes the connection
-                return
-            await _response(fault, scope["path"])(scope, receive, reply)
+            response = self._told(error, scope["path"])
+            if status == LEFT:  # else half an answer is out already, and the server closes the connection
+                await response(scope, receive, reply)
         finally:
             seconds = asyncio.get_running_loop().time() - call.began
             self._server.metrics.request(_route(scope["path"]), status, call.request, seconds)
+
+    def _told(self, error: Exception, path: str) -> Response:
+        fault = error if isinstance(error, Fault) else internal(error)
+        if fault.status in REFUSED and path not in OPEN:
+            self._server.metrics.refused(fault.code)
+        return _response(fault, path)
 
 
 def _route(path: str) -> str:

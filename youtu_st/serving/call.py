@@ -60,7 +60,6 @@ class Call:
         key = self._header("X-API-Key")
         allows = self.server.keys.allows
         if not allows(self._header("Authorization")) and (key is None or not allows(f"Bearer {key}")):
-            self.server.metrics.refused("key")
             raise Fault(401, "a key is needed, and none that is known came: Authorization: Bearer KEY")
 
     def check_open(self) -> None:
@@ -70,7 +69,6 @@ class Call:
             Fault: 503, while the model is loaded and when the server shuts down.
         """
         if self.server.state != "ready":
-            self.server.metrics.refused(self.server.state)
             raise unavailable(self.server)
 
     async def fields(self, kind: type[F]) -> F:
@@ -119,13 +117,12 @@ class Call:
         except ClientGone:
             metrics.dropped("client_left")
             raise
-        except Exception as error:
-            fault = of_error(error, where)
+        except Fault as fault:
             if fault.status == 504:
                 metrics.dropped("deadline")
-            elif fault.status in (413, 429):
-                metrics.refused(fault.code)
-            raise fault from error
+            raise
+        except Exception as error:
+            raise of_error(error, where) from error
         if request.cut_texts:
             metrics.cut(request.cut_texts)
         return request, rows
@@ -150,8 +147,9 @@ class Call:
 
 def unavailable(server: Server) -> Fault:
     """503: the server takes no requests, not yet or no more."""
-    why = "is shutting down" if server.state == "closing" else "is loading its model"
-    return Fault(503, f"the server {why}", retry_after=SOON)
+    if server.state == "closing":
+        return Fault(503, "the server is shutting down", code="closing", retry_after=SOON)
+    return Fault(503, "the server is loading its model", code="starting", retry_after=SOON)
 
 
 def _too_long(request: Request, where: Where, remedy: str, limit: int | None) -> Fault:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from youtu_st.errors import InputError
 from youtu_st.inputs import check_dimensions
@@ -69,7 +69,7 @@ def dimensions_of(server: Server, value: int | None, param: str) -> int | None:
 def place_in(param: str, *, alone: bool = False) -> Where:
     """What a client calls the text at a position of a field."""
 
-    def where(position: int) -> Any:
+    def where(position: int) -> str:
         return param if alone else f"{param}[{position}]"
 
     return where

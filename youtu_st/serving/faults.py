@@ -22,8 +22,7 @@ from youtu_st.errors import (
     did_you_mean,
     in_one_line,
 )
-
-log = logging.getLogger("youtu_st.serving")
+from youtu_st.serving.log import event, trace
 
 _TYPES = {
     401: "authentication_error",
@@ -160,11 +159,9 @@ def of_error(error: Exception, where: Where) -> Fault:
     """What a client is told of something that was raised on the way to its answer.
 
     Args:
-        error: A fault itself, the library's or anybody's error.
+        error: The library's, or anybody's.
         where: What the client calls the text at a position.
     """
-    if isinstance(error, Fault):
-        return error
     if isinstance(error, QueueFullError):
         message = "the queue is full: send the request again after the seconds of Retry-After"
         return Fault(429, message, retry_after=error.retry_after)
@@ -220,8 +217,7 @@ def internal(
 ) -> Fault:
     """500 with a number, under which the log has the error, and where it was raised."""
     number = uuid.uuid4().hex[:12]
-    fields = {"number": number, "error": _described(error)}
-    log.error("fault", exc_info=error, extra={"fields": fields})
+    event("fault", logging.ERROR, number=number, error=_described(error), traceback=trace(error))
     return Fault(500, f"{what}: the server's log has it under number {number}", param=param)
 
 

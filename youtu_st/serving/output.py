@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import binascii
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import chain
 from typing import Any, Literal
@@ -14,7 +14,6 @@ import numpy.typing as npt
 import orjson
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
-
 
 Rows = npt.NDArray[np.float32]
 Format = Literal["float", "base64"]
@@ -96,12 +95,13 @@ class PiecesResponse(Response):
 
     Args:
         pieces: What is sent.
+        headers: Sent before it.
     """
 
     media_type = "application/json"
 
-    def __init__(self, pieces: Pieces) -> None:
-        super().__init__(pieces.whole() if pieces.is_small else b"")
+    def __init__(self, pieces: Pieces, headers: Mapping[str, str]) -> None:
+        super().__init__(pieces.whole() if pieces.is_small else b"", headers=headers)
         self._pieces = pieces
         if not pieces.is_small:
             del self.headers["content-length"]  # nobody knows it yet

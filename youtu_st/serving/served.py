@@ -24,6 +24,10 @@ class Served(Protocol):
         """Tokens that it reads, prompt or template and special tokens included."""
 
     @property
+    def batches_at_once(self) -> int:
+        """Batches that its devices compute side by side."""
+
+    @property
     def identity(self) -> Mapping[str, str]:
         """The named parts that decide what a result means."""
 

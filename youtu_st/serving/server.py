@@ -44,11 +44,14 @@ class Server:
     Attributes:
         state: ``starting``: nothing is taken yet; ``ready``; ``closing``: nothing is taken any more.
         model, reranker, scheduler: There once the state is ``ready``.
+        fingerprint, reranker_fingerprint: Of the models, then; ``""`` where there is none.
         failure: Why loading came to nothing.
     """
 
     model: ServedModel
     scheduler: Scheduler
+    fingerprint: str = ""
+    reranker_fingerprint: str = ""
 
     def __init__(
         self,
@@ -108,13 +111,17 @@ class Server:
         settle()
         tokens = self.settings.queue_tokens or BATCHES * model.batch_tokens
         loaded = time.perf_counter()
-        scheduler = Scheduler(queue_tokens=tokens, watch=self.metrics)
+        workers = max(model.batches_at_once, reranker.batches_at_once if reranker else 1)
+        scheduler = Scheduler(queue_tokens=tokens, workers=workers, watch=self.metrics)
         asyncio.run(_warm_up(scheduler, model, reranker))
+        # Once: an encoder looks at its weights each time.
+        self.fingerprint = model.fingerprint
+        self.reranker_fingerprint = "" if reranker is None else reranker.fingerprint
         self.model, self.reranker, self.scheduler = model, reranker, scheduler
         log.event(
             "ready",
             model=self.name,
-            fingerprint=model.fingerprint,
+            fingerprint=self.fingerprint,
             **model.runtime,
             reranker=self.reranker_name,
             queue_tokens=tokens,

@@ -45,6 +45,7 @@ async def answer(work: Coroutine[Any, Any, T], receive: Receive, ends: float) ->
         if not working.done():
             working.cancel()
             await asyncio.gather(working, return_exceptions=True)
+        del working  # which holds its error, which holds this frame
 
 
 async def _left(receive: Receive) -> None:
