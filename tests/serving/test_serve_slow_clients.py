@@ -52,6 +52,7 @@ def test_they_cost_others_little_and_are_closed(tmp_path: Path) -> None:
         started.wait_until_ready()
         address = ("127.0.0.1", int(started.url.rpartition(":")[2]))
         process = psutil.Process(started.process.pid)
+        memory = []
         with httpx.Client(base_url=started.url, timeout=60) as client:
             ask(client)
             alone = ask(client)
@@ -67,5 +68,7 @@ def test_they_cost_others_little_and_are_closed(tmp_path: Path) -> None:
                 until(lambda: len(process.net_connections()) <= 2)  # what listens, and this client
                 for one in slow:
                     one.close()
+                memory.append(process.memory_info().rss)
+            assert max(memory[1:]) < 1.2 * memory[0]
             assert ask(client) < MOST_SLOWER * alone
         assert started.stop() == 0
