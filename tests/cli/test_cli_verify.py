@@ -10,6 +10,7 @@ import checkpoints
 import numpy as np
 import pytest
 from engines.openai_server import OpenAIServer
+from engines.youtu_server import YoutuServer
 
 from youtu_st import Encoder, convert
 
@@ -145,8 +146,52 @@ def test_a_server_beside_the_model(run, tiny_files, checkpoint):
         assert "sk-of-nobody" not in refused.err + result.out
 
 
+def test_a_server_that_says_what_it_serves(run, tiny_files, checkpoint):
+    spec, saved = tiny_files
+    raw = checkpoint("qwen2", "bpe-bos-eos")
+    served = Encoder(spec, checkpoint=raw, truncation="ignore")
+    with YoutuServer(served, name="mine") as server:
+        for model in ([spec, "--checkpoint", raw], [spec, "--checkpoint", saved], [saved]):
+            result = run("verify", *model, "--engine", server.url)
+            assert (result.code, result.err) == (0, "")
+            assert result.out.splitlines()[-2:] == [
+                "minimum 1.000000, mean 1.000000: the same vectors",
+                "all is well: by its own word too it is the same model",
+            ]
+        refused = run("verify", saved, "--engine", server.url, "--engine-model", "other")
+        assert (refused.code, refused.out) == (2, "")
+        assert refused.err == f"youtu-st: error: http://{server.address} serves 'mine', and no 'other'\n"
+        other = run("verify", "minilm", "--engine", server.url)
+        assert (other.code, other.out) == (2, "")
+        assert "with vectors of 32 dimensions, and minilm has 384: it is another model" in other.err
+
+
+def test_a_server_that_serves_the_model_otherwise(run, tiny_files, checkpoint, tmp_path):
+    spec, raw = tiny_files[0], checkpoint("qwen2", "bpe-bos-eos")
+    common = {"bos": True, "eos": True, "max_length": 128}
+    other = checkpoints.save_spec(tmp_path / "other.yaml", pooling="mean", **common)
+    served = Encoder(other, checkpoint=raw, truncation="ignore")
+    with YoutuServer(served) as server:
+        call = ["verify", spec, "--checkpoint", raw, "--engine", server.url]
+        result = run(*call)
+        assert (result.code, result.err) == (1, "")
+        figures, said, part, hint = result.out.splitlines()[-4:]
+        assert figures.endswith(": other vectors")
+        assert said == "another model, by the server's own word:"
+        assert re.fullmatch(r'  pooling: the server has .*"mean".*, and here it is .*"masked_mean".*', part)
+        assert hint.startswith("it looks like another pooling: the mean over all tokens, the prompt's too")
+        record = json.loads(run(*call, "--json").out)
+        assert (record["ok"], len(record["differing"])) == (False, 1)
+
+
 def test_mistakes(run, tiny_files, tmp_path):
     spec, saved = tiny_files
+    with OpenAIServer(None, model="mine") as server:
+        result = run("verify", saved, "--engine", server.url)
+    assert (result.code, result.out) == (2, "")
+    assert (
+        "is no model of a spec, which says what a server must be sent that is no youtu-st serve" in result.err
+    )
     for arguments, message in (
         (["minilmm"], "unknown model 'minilmm'. Did you mean 'minilm'"),
         (["qwen3-reranker-0.6b"], "qwen3-reranker-0.6b is a reranker, and verify is for embedding models"),
@@ -156,7 +201,6 @@ def test_mistakes(run, tiny_files, tmp_path):
             "--data is for the model that runs",
         ),
         ([spec, "--data", tmp_path / "none"], "there is no directory"),
-        ([saved, "--engine", "http://127.0.0.1:9/v1"], "is no model of a spec"),
         ([spec, "--checkpoint", tmp_path / "none"], "there is no directory"),
         (["minilm", "--data", tmp_path], "sts-test.csv: no such file or directory"),
     ):

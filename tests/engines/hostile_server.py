@@ -31,13 +31,20 @@ class HostileServer:
         reply: What is done once the request is here: the connected socket, and the request's bytes.
         tls: Speak TLS, with :data:`CERTIFICATE`.
         read: Read the request first; else ``reply`` gets ``b""`` as soon as there is a connection.
+        info: What is done with a GET, as ``reply``. None: it is answered with 404, and not kept.
     """
 
     def __init__(
-        self, reply: Callable[[socket.socket, bytes], object], *, tls: bool = False, read: bool = True
+        self,
+        reply: Callable[[socket.socket, bytes], object],
+        *,
+        tls: bool = False,
+        read: bool = True,
+        info: Callable[[socket.socket, bytes], object] | None = None,
     ) -> None:
         self.reply = reply
         self.read = read
+        self.info = info or (lambda connection, _: connection.sendall(http(status="404 Not Found")))
         self.requests: list[bytes] = []
         self.listening = socket.create_server(("127.0.0.1", 0))
         self.address = f"127.0.0.1:{self.listening.getsockname()[1]}"
@@ -68,12 +75,15 @@ class HostileServer:
             if self.context is not None:
                 connection = self.context.wrap_socket(connection, server_side=True)
             with connection:
-                self.reply(connection, self._request(connection) if self.read else b"")
+                request = self._request(connection) if self.read else b""
+                (self.info if request.startswith(b"GET ") else self.reply)(connection, request)
 
     def _request(self, connection: socket.socket) -> bytes:
         raw = b""
         while b"\r\n\r\n" not in raw:
             raw += connection.recv(1 << 16)
+        if raw.startswith(b"GET "):
+            return raw
         head, _, body = raw.partition(b"\r\n\r\n")
         length = next(
             int(line[15:]) for line in head.splitlines() if line.lower().startswith(b"content-length:")

@@ -37,16 +37,21 @@ class Loopback:
     Args:
         first: Replies to the first requests, whatever they ask; later ones are answered.
         delay: Seconds that every answer takes.
+        port: Where it listens; 0: anywhere.
+
+    Attributes:
+        asked: The paths of GET requests, which are not among ``requests``.
     """
 
-    def __init__(self, *, first: list[Reply] | None = None, delay: float = 0.0) -> None:
+    def __init__(self, *, first: list[Reply] | None = None, delay: float = 0.0, port: int = 0) -> None:
+        self.asked: list[str] = []
         self.first = list(first or [])
         self.delay = delay
         self.requests: list[Request] = []
         self.in_flight = 0
         self.most_in_flight = 0
         self.lock = threading.Lock()
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self.server = ThreadingHTTPServer(("127.0.0.1", port), self._handler())
         self.server.daemon_threads = True
         self.thread = threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.01})
 
@@ -64,6 +69,10 @@ class Loopback:
         self.server.server_close()
 
     def answer(self, request: Request) -> Reply:
+        return Reply(404)
+
+    def get(self, path: str) -> Reply:
+        """What a GET gives: nothing is known here."""
         return Reply(404)
 
     def _next(self, request: Request) -> Reply:
@@ -92,6 +101,13 @@ class Loopback:
                 reply = server._next(
                     Request(self.path, json.loads(raw), raw, headers, self.client_address[1])
                 )
+                self._send(reply)
+
+            def do_GET(self) -> None:
+                server.asked.append(self.path)
+                self._send(server.get(self.path))
+
+            def _send(self, reply: Reply) -> None:
                 body = reply.body if isinstance(reply.body, bytes) else json.dumps(reply.body).encode()
                 try:
                     self.send_response(reply.status)

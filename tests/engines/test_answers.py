@@ -14,7 +14,7 @@ from youtu_st.errors import EngineError
 
 @pytest.fixture
 def check(last_token: Any) -> Any:
-    return partial(check_answer, spec=last_token[0], server="http://there")
+    return partial(check_answer, model="tiny", dimension=last_token[0].dimension, server="http://there")
 
 
 def test_rows_are_put_in_order_cut_and_scaled(check: Any, last_token: Any) -> None:

@@ -113,7 +113,7 @@ def test_a_request_that_is_not_taken(kind, bare):
         texts = [f"{i}{'好' * 1_000_000}" for i in range(7)] if kind.name == "openai" else ["好" * 2000] * 7
         message, took = fails(engine, texts)
     assert "within 0.5 seconds" in message or "timed out" in message
-    assert LIMIT <= took < LIMIT + 1
+    assert LIMIT <= took < 2 * LIMIT + 1  # the question what the server is has a limit of its own
 
 
 def test_redirects_are_of_the_same_attempt(bare):

@@ -389,6 +389,10 @@ def test_pickles_as_its_settings(engine, last_token, server):
 
 def test_what_decides_a_vector_is_its_identity(engine, server, last_token):
     assert repr(engine) == (
+        f"OpenAICompatibleEncoder('served' at http://{server.address}, spec tiny, not asked yet)"
+    )
+    assert (engine.dimension, server.asked) == (32, ["/info"])
+    assert repr(engine) == (
         f"OpenAICompatibleEncoder('served' at http://{server.address}, spec tiny, 32 dimensions, "
         f"fingerprint {engine.fingerprint})"
     )
@@ -396,8 +400,9 @@ def test_what_decides_a_vector_is_its_identity(engine, server, last_token):
     assert engine.runtime == {"backend": "openai-compatible", "device": f"http://{server.address}"}
     assert engine.identity["prompts"] == last_token[1].identity["prompts"]
     free = {"api_key": KEY, "timeout": 3.0, "concurrency": 1, "batch_size": 5, "max_attempts": 1}
-    elsewhere = OpenAICompatibleEncoder("http://127.0.0.1:9/v1", "served", spec=last_token[0], **free)
-    assert elsewhere.fingerprint == engine.fingerprint
+    with OpenAIServer(None) as second:
+        elsewhere = OpenAICompatibleEncoder(second.url, "served", spec=last_token[0], **free)
+        assert elsewhere.fingerprint == engine.fingerprint
     others = [
         OpenAICompatibleEncoder(server.url, "other", spec=last_token[0]),
         of(server, last_token, dimensions=16),

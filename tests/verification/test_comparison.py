@@ -9,6 +9,7 @@ import checkpoints
 import numpy as np
 import pytest
 from engines.openai_server import OpenAIServer
+from engines.youtu_server import YoutuServer
 
 from youtu_st import Encoder
 from youtu_st.engines import OpenAICompatibleEncoder
@@ -248,3 +249,57 @@ def test_shorter_vectors_are_compared_at_their_length(made):
             compare(encoder, engine)
         short = Encoder(encoder.model, dimensions=8, truncation="ignore")
         assert compare(short, engine).minimum == pytest.approx(1, abs=1e-6)
+
+
+def beside_ours(reference, served):
+    with YoutuServer(served) as server:
+        return compare(reference, OpenAICompatibleEncoder(server.url, truncation="ignore"))
+
+
+def test_a_server_that_tells_what_it_serves(made):
+    _, encoder = made()
+    found = beside_ours(encoder, encoder)
+    assert found.agrees
+    assert found.differing == ()
+    assert found.minimum == pytest.approx(1, abs=1e-6)
+    assert compared(encoder, made()[0], bare(encoder)).differing is None
+
+
+@pytest.mark.parametrize(
+    ("change", "parts", "hint"),
+    [
+        (
+            {"prompts": {"query": "Instruct: Look for it\nQuery:", "document": ""}},
+            ["prompts"],
+            "only queries",
+        ),
+        ({"pooling": "mean"}, ["pooling"], "another pooling: the mean over all tokens"),
+        ({"attention": "bidirectional"}, ["mask"], "no known mistake"),
+        ({"boundary": "token_count"}, ["mask"], None),
+    ],
+)
+def test_a_server_that_serves_it_otherwise(made, change, parts, hint):
+    _, encoder = made()
+    found = beside_ours(encoder, made.__wrapped__(**change)[1])
+    assert not found.agrees
+    assert [line.partition(":")[0] for line in found.differing] == parts
+    here, there = encoder.identity[parts[0]], found.differing[0]
+    assert there.endswith(f", and here it is {here}")
+    if hint is None:  # with the last token it makes no difference, and an index would not open all the same
+        assert found.minimum == pytest.approx(1, abs=1e-6)
+    else:
+        assert found.minimum < found.threshold
+        assert hint in found.hints[0]
+
+
+def test_vectors_are_compared_whatever_a_server_says(made):
+    """It claims to be the model, and is not."""
+    _, encoder = made()
+    _, other = made(pooling="mean")
+    lie = {"identity": encoder.identity, "fingerprint": encoder.fingerprint}
+    with YoutuServer(other, told=lie) as server:
+        server.headers = {"X-Model-Fingerprint": encoder.fingerprint}
+        found = compare(encoder, OpenAICompatibleEncoder(server.url, truncation="ignore"))
+    assert not found.agrees
+    assert found.differing == ()
+    assert found.minimum < 0.9

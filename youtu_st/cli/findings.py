@@ -72,10 +72,24 @@ def print_comparison(comparison: Comparison, name: str, url: str) -> None:
     console.print(table)
     console.print()
     figures = f"minimum {comparison.minimum:.6f}, mean {comparison.mean:.6f}: "
-    verdict = ("the same vectors", STYLES["ok"]) if comparison.agrees else ("other vectors", STYLES["off"])
+    same = comparison.minimum >= comparison.threshold
+    verdict = ("the same vectors", STYLES["ok"]) if same else ("other vectors", STYLES["off"])
     console.print(Text.assemble(figures, verdict))
+    if comparison.differing is not None:
+        console.print(_told(comparison))
+    for part in comparison.differing or ():
+        console.print(cell(f"  {part}"))
     for hint in comparison.hints:
         console.print(cell(hint))
+
+
+def _told(comparison: Comparison) -> Text:
+    """What comes of a server's own word on what it serves."""
+    if comparison.agrees:
+        return Text.assemble(("all is well", STYLES["ok"]), ": by its own word too it is the same model")
+    if comparison.differing:
+        return Text.assemble(("another model", STYLES["off"]), ", by the server's own word:")
+    return Text("by its own word it is the same model")
 
 
 def _about(subject: Subject) -> str:

@@ -28,10 +28,11 @@ def verify(
     model: EncoderName,
     checkpoint: Checkpoint = None,
     engine: Annotated[
-        str | None, typer.Option(metavar="URL", help="Compare with an OpenAI-compatible server.")
+        str | None, typer.Option(metavar="URL", help="Compare with youtu-st serve, or another server.")
     ] = None,
     engine_model: Annotated[
-        str | None, typer.Option(metavar="ID", help="What the server calls the model.  [default: the hub id]")
+        str | None,
+        typer.Option(metavar="ID", help="What the server calls it.  [default: what it says, or the hub id]"),
     ] = None,
     data: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Data sets, for figures published on them.")
@@ -117,19 +118,25 @@ def _compare(name: str, url: str, served: str | None, *, as_json: bool, **loaded
 
     with loading(f"loading {loaded['checkpoint'] or name} ...") as spinner:
         from youtu_st.encoder import Encoder
+        from youtu_st.errors import InputError
         from youtu_st.spec.model import MODELS
         from youtu_st.verification import compare
 
         spec = MODELS.resolve(name, loaded["checkpoint"])
-        if spec is None:
-            raise UsageError(
-                f"{name} is no model of a spec, which says what a server must be sent: give its name, and "
-                f"--checkpoint {name}"
-            )
         # What the server makes of a prompt is what is looked at here.
-        server = OpenAICompatibleEncoder(url, served or spec.hub_id, spec=spec, server_masks=True)
+        settings: dict[str, Any] = {"server_masks": True, "truncation": "ignore"}
+        try:
+            server = OpenAICompatibleEncoder(url, served, spec=spec, **settings)
+            name_there = server.model_name  # before a model is loaded that nothing can be compared with
+        except InputError as error:
+            if spec is not None:
+                raise
+            raise UsageError(
+                f"{name} is no model of a spec, which says what a server must be sent that is no youtu-st "
+                f"serve: give its name, and --checkpoint {name}"
+            ) from error
         encoder = Encoder(name, truncation="ignore", unknown="ignore", **loaded)
-        spinner.update(f"comparing with {url} ...")
+        spinner.update(f"comparing with {name_there} at {url} ...")
         found = compare(encoder, server)
     if as_json:
         figures = {"ok": found.agrees, "minimum": found.minimum, "mean": found.mean}

@@ -1,4 +1,4 @@
-"""The same encoder, somewhere else: behind an OpenAI-compatible server, or Tencent Cloud's API.
+"""The same encoder, somewhere else: behind `youtu-st serve`, an OpenAI-compatible server, or Tencent's API.
 
 Both satisfy :class:`youtu_st.TextEncoder`, and so work wherever an :class:`youtu_st.Encoder` does. Neither
 loads torch.

@@ -12,7 +12,6 @@ import numpy as np
 from youtu_st.errors import EngineError
 from youtu_st.inputs import unit_rows
 from youtu_st.protocol import Vectors
-from youtu_st.spec.model import ModelSpec
 
 Row = tuple[Any, Any]
 """Where in the request a vector belongs, if the server says so (else None), and the vector. Nothing else that
@@ -61,19 +60,26 @@ def rows_of(data: Any, index: str, vector: str) -> list[Row]:
 
 
 def check_answer(
-    answer: Sequence[Row], positions: Sequence[int], *, spec: ModelSpec, server: str, size: int | None
+    answer: Sequence[Row],
+    positions: Sequence[int],
+    *,
+    model: str,
+    dimension: int,
+    server: str,
+    size: int | None,
 ) -> Vectors:
     """One finite vector for each text, in the order of the texts.
 
     Args:
         answer: What the server sent.
         positions: Where each text stands in what the caller passed, for messages.
-        spec: Says how long a vector is.
+        model: The model, for messages.
+        dimension: How long a vector is.
         server: Where the server is, for messages.
         size: Values of each vector to keep before it is scaled to unit length. None: vectors as they came.
 
     Returns:
-        Shape ``(len(positions), size or spec.dimension)``, float32.
+        Shape ``(len(positions), size or dimension)``, float32.
 
     Raises:
         EngineError: If it is anything else.
@@ -86,10 +92,10 @@ def check_answer(
             vectors = np.stack(sent).astype(np.float32)
     except ValueError as error:
         raise EngineError(f"{server} sent something else than vectors of one length") from error
-    if vectors.shape[1] != spec.dimension:
+    if vectors.shape[1] != dimension:
         raise EngineError(
-            f"{server} sent vectors of {vectors.shape[1]} dimensions, and {spec.name} has "
-            f"{spec.dimension}: does it serve that model, uncut?"
+            f"{server} sent vectors of {vectors.shape[1]} dimensions, and {model} has "
+            f"{dimension}: does it serve that model, uncut?"
         )
     kept = vectors[:, :size]
     broken = ~(np.isfinite(vectors).all(axis=1) & kept.any(axis=1))

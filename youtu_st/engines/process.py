@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable
-from typing import Generic, TypeVar
+from typing import Generic, TypeVar, cast
+
+from youtu_st.errors import EngineError
 
 T = TypeVar("T")
 
@@ -30,3 +33,34 @@ class PerProcess(Generic[T]):
             for other in [other for other in self._made if other != process]:
                 self._made.pop(other, None)
         return made
+
+
+class Asking(Generic[T]):
+    """Something that one thread finds out for all that wait for it. A forked child makes its own."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._times = 0
+        self._last: T | EngineError | None = None
+
+    def once(self, known: Callable[[], T | None], find: Callable[[], T]) -> T:
+        """What is known, else what ``find()`` gives: to those too who have waited for it meanwhile.
+
+        Raises:
+            EngineError: What ``find()`` raises.
+        """
+        before = self._times
+        with self._lock:
+            found = known()
+            if found is not None:
+                return found
+            if self._times == before:
+                try:
+                    self._last = find()
+                except EngineError as error:
+                    self._last = error
+                self._times += 1
+            last = self._last
+        if isinstance(last, EngineError):
+            raise EngineError(str(last))
+        return cast(T, last)

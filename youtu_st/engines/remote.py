@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 import threading
-import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any, ClassVar, NamedTuple, get_args
 
 import numpy as np
 
 from youtu_st.engines.answers import Row, check_answer
+from youtu_st.engines.cutting import cut, warn_cut
+from youtu_st.engines.facts import Facts
 from youtu_st.engines.process import PerProcess
-from youtu_st.engines.sending import Call
-from youtu_st.errors import EngineError, InputError, TruncationWarning
+from youtu_st.engines.same import check_same
+from youtu_st.engines.sending import Call, Plan
+from youtu_st.errors import InputError
 from youtu_st.inference.progress import progress_bar
 from youtu_st.inference.repeated import RepeatedReport
 from youtu_st.inference.truncation import Truncation
 from youtu_st.inference.unique import Unique
 from youtu_st.inputs import check_count, check_dimensions, check_texts, one_of
-from youtu_st.probes import DOCUMENTS, PROBE_COSINE, QUERIES, cosines
-from youtu_st.protocol import Role, TextEncoder, Vectors, canonical, fingerprint
+from youtu_st.protocol import Role, TextEncoder, Vectors, fingerprint
 from youtu_st.spec.model import ModelSpec
 from youtu_st.spec.prompts import prompts_for
 
@@ -43,7 +45,7 @@ class RemoteEncoder(ABC):
 
     Args:
         model: What the server calls the model.
-        spec: What is known about it.
+        spec: What is known about it; None: the server is asked.
         server: Where it is, for messages; holds no secret.
         secret: What :meth:`_open` needs that no copy of the engine may carry; None: it finds it itself.
         dimensions: Length that vectors are cut to by default.
@@ -63,7 +65,7 @@ class RemoteEncoder(ABC):
     def __init__(
         self,
         model: str,
-        spec: ModelSpec,
+        spec: ModelSpec | None,
         *,
         server: str,
         secret: Any,
@@ -72,10 +74,9 @@ class RemoteEncoder(ABC):
         max_characters: int | None,
         batch_size: int,
         concurrency: int,
-        same_as: TextEncoder | None,
+        same_as: TextEncoder | None = None,
     ) -> None:
         one_of("truncation", truncation, get_args(Truncation))
-        self.spec = spec
         self.truncation = truncation
         self.max_characters = (
             None if max_characters is None else check_count("max_characters", max_characters)
@@ -83,11 +84,13 @@ class RemoteEncoder(ABC):
         self.batch_size = check_count("batch_size", batch_size)
         self.concurrency = check_count("concurrency", concurrency)
         self._model = model
+        self._spec = spec
         self._server = server
-        self._dimension = spec.dimension
-        self._dimension = self._size(dimensions)
-        self._identity = self._known()
-        self._fingerprint = fingerprint(self._identity)
+        self._dimensions = dimensions
+        if spec is not None and dimensions is not None:
+            check_dimensions(dimensions, spec.lengths, spec.name)
+        self._same: dict[str, str] | None = None
+        self._same_fingerprint = ""
         self._has_secret = secret is not None
         self._connect(secret)
         if same_as is not None:
@@ -96,6 +99,10 @@ class RemoteEncoder(ABC):
     @abstractmethod
     def _open(self, secret: Any) -> Any:
         """A client of the server, safe to use from many threads."""
+
+    @abstractmethod
+    def _facts(self) -> Facts:
+        """What is known of the model. May ask the server, and then raises EngineError."""
 
     @abstractmethod
     def _ask(self, role: Role, texts: list[str], prompts: list[str]) -> list[Row]:
@@ -107,6 +114,11 @@ class RemoteEncoder(ABC):
         """
 
     @property
+    def spec(self) -> ModelSpec | None:
+        """What is known about the model as data; None where a server tells less of it."""
+        return self._spec or self._facts().spec
+
+    @property
     def model_name(self) -> str:
         """What the server calls the model."""
         return self._model
@@ -114,21 +126,33 @@ class RemoteEncoder(ABC):
     @property
     def dimension(self) -> int:
         """Length of a vector."""
-        return self._dimension
+        return self._size(self._facts(), None)
 
     @property
     def identity(self) -> dict[str, str]:
         """The named parts that decide what a vector means, as far as a client can know them.
 
-        A server does not tell its weights, so that an index built with an :class:`~youtu_st.Encoder` takes an
-        engine only with ``same_as``. Addresses, keys and time limits are no part of it.
+        A server that is none of this package's does not tell its weights, so that an index built with an
+        :class:`~youtu_st.Encoder` takes an engine in front of it only with ``same_as``. Addresses, keys and
+        time limits are no part of it.
         """
-        return dict(self._identity)
+        if self._same is not None:
+            return dict(self._same)
+        return {**self._facts().identity, "dimension": str(self.dimension)}
 
     @property
     def fingerprint(self) -> str:
         """Short and stable over :attr:`identity`."""
-        return self._fingerprint
+        if self._same is not None:
+            return self._same_fingerprint
+        facts = self._facts()
+        told = facts.fingerprint if self.dimension == facts.dimension else None
+        return told or fingerprint(self.identity)
+
+    @property
+    def tells_identity(self) -> bool:
+        """Whether :attr:`identity` is what the server says of itself."""
+        return self._same is None and self._facts().fingerprint is not None
 
     @property
     def runtime(self) -> dict[str, str]:
@@ -137,7 +161,7 @@ class RemoteEncoder(ABC):
 
     def __repr__(self) -> str:
         return (
-            f"{type(self).__name__}({self._model!r} at {self._server}, spec {self.spec.name}, "
+            f"{type(self).__name__}({self.model_name!r} at {self._server}, spec {self._facts().name}, "
             f"{self.dimension} dimensions, fingerprint {self.fingerprint})"
         )
 
@@ -167,7 +191,7 @@ class RemoteEncoder(ABC):
                 :meth:`youtu_st.Encoder.encode_query`.
             EngineError: If the server cannot be reached, refuses, or answers what no such model gives.
         """
-        return self._all(texts, "query", instruction, self._size(dimensions), show_progress)
+        return self._all(texts, "query", instruction, dimensions, show_progress)
 
     def encode_document(
         self,
@@ -178,110 +202,92 @@ class RemoteEncoder(ABC):
         show_progress: bool = False,
     ) -> Vectors:
         """Encode documents, after the spec's document prompt. Otherwise as :meth:`encode_query`."""
-        return self._all(texts, "document", instruction, self._size(dimensions), show_progress)
+        return self._all(texts, "document", instruction, dimensions, show_progress)
 
     def encode_raw(self, texts: Sequence[str], role: Role, *, instruction: Instruction = None) -> Vectors:
         """Vectors as the server sends them, neither cut nor scaled: a verification looks at their lengths.
 
         Returns:
-            Shape ``(len(texts), spec.dimension)``, float32, input order.
+            Shape ``(len(texts), n)`` with the length that the server sends, float32, input order.
 
         Raises:
             InputError: As for :meth:`encode_query`.
             EngineError: As for :meth:`encode_query`.
         """
         one_of("role", role, get_args(Role))
-        return self._all(texts, role, instruction, None, False)
+        return self._all(texts, role, instruction, None, False, raw=True)
 
     def _all(
-        self, texts: Sequence[str], role: Role, instruction: Instruction, size: int | None, progress: bool
+        self,
+        texts: Sequence[str],
+        role: Role,
+        instruction: Instruction,
+        dimensions: int | None,
+        progress: bool,
+        *,
+        raw: bool = False,
     ) -> Vectors:
+        if self._spec is not None and dimensions is not None:
+            check_dimensions(dimensions, self._spec.lengths, self._spec.name)
         given = check_texts(texts)
-        prompts = prompts_for(self.spec.prompts.of(role), self.spec.template, instruction, len(given))
-        self._check_prompts(role, prompts)
-        unique = Unique.of(self._cut(given), prompts)
+        plan = self._plan(role, instruction, len(given), dimensions, raw=raw)
+        unique = Unique.of(cut(given, self.max_characters, self.truncation, stacklevel=4), plan.beside)
         repeated = RepeatedReport()
-        repeated.add(unique)
+        repeated.add(replace(unique, prompts=[plan.prompts[at] for at in unique.positions]))
         repeated.warn(len(given), stacklevel=3)  # whoever called encode_query
-        vectors = np.empty((len(unique), size or self.spec.dimension), dtype=np.float32)
-        check = partial(check_answer, spec=self.spec, server=self._server, size=size)
-        call = Call(unique, partial(self._ask, role), check, vectors, self._here.get().slots)
-        batches = call.batches(self.batch_size, one_prompt=self.one_prompt)
+        vectors = np.empty((len(unique), plan.size or plan.dimension), dtype=np.float32)
+        check = partial(
+            check_answer, model=plan.model, dimension=plan.dimension, server=self._server, size=plan.size
+        )
+        call = Call(unique, plan.ask, check, vectors, self._here.get().slots)
+        batches = call.batches(plan.texts, one_prompt=self.one_prompt)
         with progress_bar(len(given), progress) as bar:
             for done in call.run(batches, self.concurrency):
                 bar.update(done)
+        if plan.cut and self.truncation == "warn":
+            warn_cut(sum(plan.cut), len(unique), self._server, stacklevel=4)
         return unique.repeat(vectors)
+
+    @abstractmethod
+    def _plan(
+        self, role: Role, instruction: Instruction, n: int, dimensions: int | None, *, raw: bool
+    ) -> Plan:
+        """How ``n`` texts are sent. May ask the server what it is."""
+
+    def _prefixed(
+        self,
+        facts: Facts,
+        spec: ModelSpec,
+        role: Role,
+        instruction: Instruction,
+        n: int,
+        dimensions: int | None,
+        *,
+        raw: bool,
+    ) -> Plan:
+        """After the spec's prompts; vectors come whole, and are cut here."""
+        prompts = self._prompts(spec, role, instruction, n)
+        size = None if raw else self._size(facts, dimensions)
+        ask = partial(self._ask, role)
+        return Plan(prompts, prompts, ask, spec.name, spec.dimension, size, self.batch_size)
+
+    def _prompts(self, spec: ModelSpec, role: Role, instruction: Instruction, n: int) -> list[str]:
+        prompts = prompts_for(spec.prompts.of(role), spec.template, instruction, n)
+        self._check_prompts(role, prompts)
+        return prompts
 
     @abstractmethod
     def _check_prompts(self, role: Role, prompts: Sequence[str]) -> None:
         """Raise InputError for prompts that the server has no way to be told."""
 
-    def _cut(self, texts: list[str]) -> list[str]:
-        """The texts as the server reads them, by the truncation policy."""
-        limit = self.max_characters
-        over = [] if limit is None else [i for i, text in enumerate(texts) if len(text) > limit]
-        if not over:
-            return texts
-        first, longest = over[0], max(len(texts[i]) for i in over)
-        if self.truncation == "error":
-            raise InputError(
-                f"text {first} has {len(texts[first])} characters, and the server reads {limit}; split it, "
-                "or pass truncation='warn' or 'ignore'"
-            )
-        if self.truncation == "warn":
-            warnings.warn(
-                f"{len(over)} of {len(texts)} texts were cut to the server's {limit} characters: the first "
-                f"is text {first} with {len(texts[first])}, the longest has {longest}",
-                TruncationWarning,
-                stacklevel=4,  # whoever called encode_query
-            )
-        return check_texts([text[:limit] for text in texts])
-
-    def _size(self, dimensions: int | None) -> int:
-        if dimensions is None:
-            return self._dimension
-        return check_dimensions(dimensions, self.spec.lengths, self.spec.name)
-
-    def _known(self) -> dict[str, str]:
-        spec = self.spec
-        return {
-            "engine": self.backend,
-            "model": self._model,
-            "prompts": canonical(spec.prompts.model_dump()),
-            "template": canonical(spec.template),
-            "pooling": canonical([spec.pooling, spec.attention, spec.boundary, spec.special_tokens]),
-            "max_length": str(spec.max_length),
-            "max_characters": str(self.max_characters),
-            "dimension": str(self._dimension),
-            "normalize": "true",
-        }
+    def _size(self, facts: Facts, dimensions: int | None) -> int:
+        wanted = self._dimensions if dimensions is None else dimensions
+        return facts.dimension if wanted is None else check_dimensions(wanted, facts.lengths, facts.name)
 
     def _take_over(self, same_as: TextEncoder) -> None:
-        """Become the encoder ``same_as`` for every index, if the vectors are the same.
-
-        Raises:
-            InputError: If its vectors have another length.
-            EngineError: With the figures, if they are others.
-        """
-        if same_as.dimension != self.dimension:
-            raise InputError(
-                f"same_as gives vectors of {same_as.dimension} dimensions, and the engine of {self.dimension}"
-            )
-        with warnings.catch_warnings():  # one of the texts is longer than some models read
-            warnings.simplefilter("ignore", TruncationWarning)
-            expected, given = (
-                np.concatenate([encoder.encode_query(QUERIES), encoder.encode_document(DOCUMENTS)])
-                for encoder in (same_as, self)
-            )
-        found = cosines(expected, given)
-        if not found.min() >= PROBE_COSINE:
-            raise EngineError(
-                f"{self._server} does not give the vectors of {same_as.model_name!r}: the lowest cosine is "
-                f"{found.min():.4f}, the mean {found.mean():.4f}, and {PROBE_COSINE} is needed; "
-                "youtu-st verify MODEL --engine URL shows where they differ"
-            )
-        self._identity = dict(same_as.identity)
-        self._fingerprint = same_as.fingerprint
+        """Become the encoder ``same_as`` for every index, if the vectors are the same."""
+        check_same(self, same_as, self._server)
+        self._same, self._same_fingerprint = dict(same_as.identity), same_as.fingerprint
 
     @property
     def _client(self) -> Any:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from youtu_st.engines.answers import Row
-from youtu_st.errors import EngineError
+from youtu_st.errors import EngineError, InputError
 from youtu_st.inference.unique import Unique
 from youtu_st.protocol import Vectors
 
@@ -18,13 +18,51 @@ class Refused(EngineError):
     """The server refused a request for what it holds: parts of it may pass."""
 
 
+class TextRefused(InputError):
+    """The server refused one text of a request.
+
+    Args:
+        at: Which text of the request.
+        reason: What is wrong with it, fit to stand after ``text 3``.
+    """
+
+    def __init__(self, at: int, reason: str) -> None:
+        super().__init__(reason)
+        self.at = at
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How the texts of one call are sent.
+
+    Attributes:
+        beside: What a request is told beside each text: its prompt, or what becomes one elsewhere.
+        prompts: What stands before each text in the network, as far as that is known here.
+        ask: Sends texts, with what goes beside them, in one request.
+        model: What messages call the model.
+        dimension: Length of the vectors that come.
+        size: Values of each to keep; None: vectors as they come.
+        texts: Of a request at most.
+        cut: Of the different texts that the server cut, their number; a request adds its own.
+    """
+
+    beside: list[str]
+    prompts: list[str]
+    ask: Callable[[list[str], list[str]], list[Row]]
+    model: str
+    dimension: int
+    size: int | None
+    texts: int
+    cut: list[int] = field(default_factory=list)
+
+
 @dataclass(frozen=True, slots=True)
 class Call:
     """What a caller wants encoded, and what becomes of it.
 
     Attributes:
-        unique: The texts, each once.
-        ask: Sends texts with their prompts in one request.
+        unique: The texts, each once, with what goes beside them in the place of prompts.
+        ask: Sends texts, with what goes beside them, in one request.
         check: Turns an answer, and where its texts stand in what the caller passed, into rows.
         vectors: Where the rows go, one for each of the texts.
         slots: Entered by every request; lets in as many as may be under way.
@@ -69,6 +107,8 @@ class Call:
         positions = [self.unique.positions[i] for i in batch]
         try:
             answer = self.ask([texts[i] for i in batch], [prompts[i] for i in batch])
+        except TextRefused as error:
+            raise InputError(f"text {positions[error.at]} {error}") from error
         except Refused as error:
             if len(batch) == 1:
                 raise EngineError(f"text {positions[0]}: {error}") from error

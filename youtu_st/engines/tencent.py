@@ -13,7 +13,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from youtu_st.engines.answers import Row, parsed, rows_of
-from youtu_st.engines.remote import RemoteEncoder
+from youtu_st.engines.facts import Facts, facts_of
+from youtu_st.engines.remote import Instruction, RemoteEncoder
+from youtu_st.engines.sending import Plan
 from youtu_st.engines.signed import NOT_OK, UNREACHED, Failure, SDKError, Sender
 from youtu_st.engines.wire import Wire, answer_limit
 from youtu_st.errors import EngineError, InputError, in_one_line, require
@@ -107,6 +109,7 @@ class TencentCloudEncoder(RemoteEncoder):
             raise InputError(
                 f"{known.name} has a document prompt, and the API takes a prompt for queries alone"
             )
+        self._known = known
         self._scheme, self._host = _address(endpoint or ENDPOINT)
         self._region = region
         self._timeout = check_seconds("timeout", timeout)
@@ -130,10 +133,19 @@ class TencentCloudEncoder(RemoteEncoder):
             httpProfile=http.HttpProfile(protocol=self._scheme, endpoint=self._host), language="en-US"
         )
         client = lkeap.LkeapClient(secret or _credential(), self._region, profile)
-        limit = answer_limit(MAX_TEXTS, self.spec.dimension)
+        limit = answer_limit(MAX_TEXTS, self._known.dimension)
         wire = Wire(self._server, limit=limit, context=ssl.create_default_context(cafile=certifi.where()))
         client.request = Sender(wire, self._server, self._timeout)
         return client
+
+    def _facts(self) -> Facts:
+        more = {"engine": self.backend, "model": self._model, "max_characters": str(MAX_CHARACTERS)}
+        return facts_of(self._known, more)
+
+    def _plan(
+        self, role: Role, instruction: Instruction, n: int, dimensions: int | None, *, raw: bool
+    ) -> Plan:
+        return self._prefixed(self._facts(), self._known, role, instruction, n, dimensions, raw=raw)
 
     def _check_prompts(self, role: Role, prompts: Sequence[str]) -> None:
         if role == "document" and any(prompts):
@@ -142,7 +154,7 @@ class TencentCloudEncoder(RemoteEncoder):
     def _ask(self, role: Role, texts: list[str], prompts: list[str]) -> list[Row]:
         prompt = prompts[0]
         # The API puts nothing before a document, but may put its own prompt before a query that has none.
-        bare = role == "document" or (not prompt and bool(self.spec.prompts.query))
+        bare = role == "document" or (not prompt and bool(self._known.prompts.query))
         asked = {"Model": self._model, "Inputs": texts, "TextType": "document" if bare else "query"}
         return self._send(asked if not prompt else {**asked, "Instruction": prompt})
 

@@ -22,8 +22,11 @@ UNFIT = "youtu_st.unfit"
 """Why an answer was not read to its end; among a response's extensions. Nothing is raised: releases of the
 client before 3 would repeat the request."""
 
-USED = ("retry-after", "retry-after-ms", "x-should-retry", "location")
-"""The headers that the client acts on. Cookies it would keep, ids it would log, and the packing is undone."""
+FINGERPRINT = "x-model-fingerprint"
+"""The header in which a server of this package says which model its vectors are of."""
+
+USED = ("retry-after", "retry-after-ms", "x-should-retry", "location", FINGERPRINT)
+"""The headers that are acted on. Cookies it would keep, ids it would log, and the packing is undone."""
 
 
 class Transport:
@@ -52,6 +55,8 @@ class Transport:
             )
         except TimedOut as error:
             raise httpx.ReadTimeout("timed out", request=request) from error
+        except httpcore.ConnectError as error:
+            raise httpx.ConnectError(str(error) or type(error).__name__, request=request) from error
         except Broken as error:
             raise httpx.NetworkError(str(error) or type(error).__name__, request=request) from error
         except Unfit as error:

@@ -68,7 +68,7 @@ def answer_limit(texts: int, dimension: int) -> int:
 class Wire:
     """Connections to one server, kept open between requests. Safe to use from many threads.
 
-    Through the proxy that the environment names for ``url``, if any.
+    Through the proxy that the environment names for ``url``, if any. ``limit`` may be set anew.
 
     Args:
         url: Of the server.
@@ -78,7 +78,7 @@ class Wire:
 
     def __init__(self, url: str, *, limit: int, context: Any) -> None:
         self._process = os.getpid()
-        self._limit = limit
+        self.limit = limit
         self._deadline = Deadline()
         self._pool = httpcore.ConnectionPool(
             ssl_context=context,
@@ -121,10 +121,10 @@ class Wire:
 
     def _vectors(self, answer: Any) -> bytes:
         kept = bytearray()
-        for part in _unpacked(answer, self._limit):
+        for part in _unpacked(answer, self.limit):
             kept += part
-            if len(kept) > self._limit:
-                raise _too_long(self._limit)
+            if len(kept) > self.limit:
+                raise _too_long(self.limit)
         return bytes(kept)
 
     def _refusal(self, answer: Any) -> bytes:

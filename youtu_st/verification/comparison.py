@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
@@ -24,6 +25,15 @@ class RawEncoder(Protocol):
         """Vectors as a server sends them, shape ``(len(texts), dimension)``."""
 
 
+@runtime_checkable
+class TellingEncoder(Protocol):
+    """An encoder whose server may tell its identity itself."""
+
+    @property
+    def tells_identity(self) -> bool:
+        """Whether it does."""
+
+
 @dataclass(frozen=True, slots=True)
 class Comparison:
     """The fixed texts in two encoders.
@@ -36,6 +46,8 @@ class Comparison:
             show them.
         hints: What the pattern looks like, in words; empty where nothing is off.
         threshold: Cosine that all of them must reach.
+        differing: What the other one's server says of itself that is otherwise here: its prompts, pooling,
+            weights, a part each. None: it says nothing of itself.
     """
 
     roles: tuple[str, ...]
@@ -44,6 +56,7 @@ class Comparison:
     lengths: tuple[float, ...] | None
     hints: tuple[str, ...]
     threshold: float = PROBE_COSINE
+    differing: tuple[str, ...] | None = None
 
     @property
     def minimum(self) -> float:
@@ -52,8 +65,8 @@ class Comparison:
 
     @property
     def agrees(self) -> bool:
-        """Whether no cosine is below the threshold."""
-        return self.minimum >= self.threshold
+        """Whether no cosine is below the threshold, and the server says that it is the same model."""
+        return self.minimum >= self.threshold and not self.differing
 
     @property
     def mean(self) -> float:
@@ -85,13 +98,24 @@ def compare(reference: TextEncoder, other: TextEncoder) -> Comparison:
             f"its vectors are not normalised: their lengths are {lengths.min():.3g} to {lengths.max():.3g}. "
             "The engine scales them itself; other clients of the server must do so too"
         )
+    tells = isinstance(other, TellingEncoder) and other.tells_identity
     return Comparison(
         roles=("query",) * len(QUERIES) + ("document",) * len(DOCUMENTS),
         texts=QUERIES + DOCUMENTS,
         cosines=tuple(cosines(right, found).tolist()),
         lengths=None if lengths is None else tuple(lengths.tolist()),
         hints=tuple(hints),
+        differing=tuple(_differing(reference, other)) if tells else None,
     )
+
+
+def _differing(reference: TextEncoder, other: TextEncoder) -> Iterator[str]:
+    """The parts of both identities that are not the same."""
+    here, there = reference.identity, other.identity
+    for part in sorted({*here, *there}):
+        mine, its = here.get(part, "none"), there.get(part, "none")
+        if mine != its:
+            yield f"{part}: the server has {its}, and here it is {mine}"
 
 
 def _encode(other: TextEncoder) -> tuple[Vectors, Vectors | None]:
