@@ -191,4 +191,6 @@ class FairQueue:
     def _pull(self, request: Request) -> _Place:
         place = self._places.pop(request)
         del self._order[bisect_left(self._order, place)]
+        if not self._order:
+            self._due.clear()
         return place

@@ -163,6 +163,7 @@ class Edge:
         finally:
             seconds = asyncio.get_running_loop().time() - call.began
             self._server.metrics.request(_route(scope["path"]), status, call.request, seconds)
+            call.request = None  # its rows too: the collector, whose the rest is, may come late
 
     def _told(self, error: Exception, path: str) -> Response:
         fault = error if isinstance(error, Fault) else internal(error)
