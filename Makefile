@@ -60,12 +60,13 @@ docs-figures: $(VENV)/.ready-lint  ## the rooms, from the imports themselves; th
 	$(BIN)/python tools/rooms.py
 	test ! -d ../shared/data/qwen3_tokenizer || $(BIN)/python tools/mask.py ../shared/data/qwen3_tokenizer docs/mask.svg
 
-bench: $(VENV)/.ready-bench  ## encoding, the index, the adapters and reranking, each beside its peers
+bench: $(VENV)/.ready-bench  ## encoding, the index, the adapters, reranking and serving, each beside its peers
 	$(BIN)/python benchmarks/encode.py --json docs/encode-speed.json --plot docs/encode-speed.png
 	$(BIN)/python benchmarks/index.py
 	$(BIN)/python benchmarks/adapters.py
 	$(BIN)/python benchmarks/rerank.py
 	test ! -d ../shared/data/qwen3_tokenizer || $(BIN)/python benchmarks/tokens.py
+	$(BIN)/python benchmarks/serve.py
 
 notebooks: $(VENV)/.ready-notebooks  ## run them, and write them back with their outputs
 	$(BIN)/python notebooks/run.py

@@ -139,10 +139,12 @@ def ratio(one: float | None, other: float | None) -> float | None:
 
 def target_table(found: list[dict[str, Any]]) -> str:
     """Those that were measured."""
-    marks = {True: "reached", False: "missed", None: "not measured"}
+    marks = {True: "reached", False: "missed"}
     lines = ["targets"]
     for each in found:
-        got = "" if each["got"] is None else f"{each['got']:.3f}"
+        if each["got"] is None:
+            continue
+        got = f"{each['got']:.3f}"
         lines.append(
             f"  {each['what']:58} {each['limit']} {each['wanted']:<6}{got:>9}  {marks[each['reached']]}"
         )

@@ -73,6 +73,23 @@ def test_a_question_is_in_the_next_batch_whatever_waits(corpora, length, texts, 
 
 
 @settings(max_examples=60, deadline=None)
+@given(st.lists(st.integers(1, 100), min_size=2, max_size=40), st.integers(0, 3))
+def test_the_oldest_question_is_in_the_next_batch_however_long(lengths, corpora):
+    """New short ones keep coming, and pass no question that was there before them."""
+    lane, queue = Lane(800), FairQueue()
+    for _ in range(corpora):
+        queue.add(request(lane, [50] * 100))
+    waiting = [request(lane, [length]) for length in lengths]
+    for one in waiting:
+        queue.add(one)
+    while waiting:
+        taken = {piece.request for piece in queue.take().pieces}
+        assert waiting[0] in taken
+        waiting = [one for one in waiting if one not in taken]
+        queue.add(request(lane, [1]))
+
+
+@settings(max_examples=60, deadline=None)
 @given(st.integers(1, 20), st.integers(5, 100))
 def test_a_corpus_comes_to_its_turn_however_many_questions_follow(questions, length):
     """More questions come after every batch than it holds: the corpus gets its share of the tokens all the same."""

@@ -136,6 +136,8 @@ def test_no_connection_stands_where_the_standard_streams_were(tmp_path: Path, cl
         f"open({str(told)!r}, 'w').write(str(one.fileno()) + ' ' + str(sys.stdin.read()))"
     )
     command = f'exec "$0" -c "$1" {closed}'
-    done = subprocess.run(["/bin/sh", "-c", command, sys.executable, code], stdin=subprocess.DEVNULL, timeout=60)
+    done = subprocess.run(
+        ["/bin/sh", "-c", command, sys.executable, code], stdin=subprocess.DEVNULL, timeout=60
+    )
     assert done.returncode == 0
     assert int(told.read_text()) > 2

@@ -83,6 +83,7 @@ def serve(
     truncation: Annotated[str | None, typer.Option(hidden=True)] = None,
     grace: Annotated[float | None, typer.Option(hidden=True)] = None,
     log: Annotated[str | None, typer.Option(hidden=True)] = None,
+    trust_remote_code: Annotated[bool, typer.Option("--trust-remote-code", hidden=True)] = False,
     refused: Annotated[
         list[str] | None,
         typer.Option("--key", "--keys", "--api-key", "--api-keys", hidden=True, callback=_refuse_keys),
@@ -91,7 +92,8 @@ def serve(
     """Serve a model over HTTP, to clients that speak OpenAI's or Cohere's shape.
 
     Keys come from --keys-file or from YOUTU_ST_KEYS, and other machines are served only with some. Further
-    options: --timeout SECONDS, --max-body BYTES, --truncation cut, --grace SECONDS, --log json, --no-keys.
+    options: --timeout SECONDS, --max-body BYTES, --truncation cut, --grace SECONDS, --log json, --no-keys,
+    --trust-remote-code.
     """
     from youtu_st.errors import require
 
@@ -111,6 +113,7 @@ def serve(
         "truncation": truncation,
         "grace": grace,
         "log": log,
+        "trust_remote_code": trust_remote_code or None,
     }
     for module in NEEDED:
         require(module, "serve")

@@ -16,6 +16,9 @@ from youtu_st.inference.requests import Lane, Piece, Request
 LOOK_AHEAD = 2
 """Batches' worth of tokens among which a batch finds texts of similar length."""
 
+SHORT_SHARE = 8
+"""What has at most this part of a batch's tokens is a question."""
+
 
 @dataclass(frozen=True, slots=True)
 class Batch:
@@ -36,12 +39,13 @@ class _Place(NamedTuple):
     """Where a request stands in the order.
 
     Attributes:
-        rank: Tokens that it has had, counted from the one that was first when it came, and twice what it
-            gets next. As those of two that wait differ by a batch or so, a short one is before all long ones.
+        rank: Tokens that it has had, counted from the one that was first when it came; and twice what it gets
+            next, unless that is short. As two that wait differ by a batch or so in what they have had, a
+            question is before all corpora, and questions among themselves go in the order in which they came.
         number: In the order in which they came.
         request: The request.
         had: Tokens that it has had, counted as for ``rank``.
-        due: What the clock says when it goes first whatever its rank.
+        due: What the clock says when it goes first whatever its rank; a question is before all others anyway.
     """
 
     rank: float
@@ -138,8 +142,9 @@ class FairQueue:
         """Whose turn it is."""
         while self._due and self._places.get(self._due[0][2].request) is not self._due[0][2]:
             heappop(self._due)  # has had a batch since, or is gone
-        due, _, place = self._due[0]
-        return place.request if due <= self._clock else self._order[0].request
+        if self._due and self._due[0][0] <= self._clock:
+            return self._due[0][2].request
+        return self._order[0].request
 
     def _candidates(self, first: Request) -> list[Piece]:
         """Some batches' worth of one model: what is left of a request, and what is next in the order."""
@@ -172,13 +177,20 @@ class FairQueue:
             if following and following + tokens > request.lane.batch_tokens:
                 break
             following += tokens
-        ahead = 2 * following
-        place = _Place(had + ahead, number, request, had, min(self._clock + ahead, latest))
+        if following <= request.lane.batch_tokens // SHORT_SHARE:
+            # What is left of a corpus is a question too in the end.
+            level = min(had, self._order[0].had) if self._order else had
+            place = _Place(level, number, request, level, inf)
+        else:
+            ahead = 2 * following
+            place = _Place(had + ahead, number, request, had, min(self._clock + ahead, latest))
+            heappush(self._due, (place.due, number, place))
         self._places[request] = place
         insort(self._order, place)
-        heappush(self._due, (place.due, number, place))
 
     def _pull(self, request: Request) -> _Place:
         place = self._places.pop(request)
         del self._order[bisect_left(self._order, place)]
+        if not self._order:
+            self._due.clear()
         return place

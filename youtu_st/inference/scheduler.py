@@ -6,8 +6,8 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -134,9 +134,9 @@ class Scheduler:
         began = time.perf_counter()
         self._submit(request)
         try:
-            return await asyncio.wrap_future(request.answer)
+            return await _handed_over(request.answer)
         finally:
-            if not request.answer.done() or request.answer.cancelled():
+            if request.answer.cancel() or request.answer.cancelled():
                 self._drop(request)
             request.waiting = max(time.perf_counter() - began - request.computing, 0.0)
 
@@ -205,6 +205,8 @@ class Scheduler:
         with self._lock.now:
             self._done.append(_Done(time.monotonic(), tokens, seconds))
             self._forget()
+        if self._watch is not None:  # before the answers, so that who has one finds it counted
+            self._watch.batch(batch.lane.name, len(pieces), tokens, _padded(pieces, group), seconds)
         rows: dict[Request, list[tuple[int, Found]]] = {}
         for piece, row in zip(pieces, found, strict=True):
             rows.setdefault(piece.request, []).append((piece.i, row))
@@ -213,8 +215,31 @@ class Scheduler:
             request.fill(its_rows)
             if request.gone:  # an error leaves the rest of its texts without anybody who asks
                 self._drop(request)
-        if self._watch is not None:
-            self._watch.batch(batch.lane.name, len(pieces), tokens, _padded(pieces, group), seconds)
+
+
+def _handed_over(answer: Future[Rows]) -> asyncio.Future[Rows]:
+    """What gives a worker's answer to this event loop.
+
+    :func:`asyncio.wrap_future` would leave the answer, which may be large, in a circle for the collector.
+    """
+    loop = asyncio.get_running_loop()
+    handed: asyncio.Future[Rows] = loop.create_future()
+
+    def give(rows: Rows | None, error: BaseException | None) -> None:
+        if not handed.done():
+            if error is not None:
+                handed.set_exception(error)
+            elif rows is not None:
+                handed.set_result(rows)
+
+    def take(done: Future[Rows]) -> None:
+        if not done.cancelled():
+            error = done.exception()
+            with suppress(RuntimeError):  # the loop is closed: nobody waits
+                loop.call_soon_threadsafe(give, None if error else done.result(), error)
+
+    answer.add_done_callback(take)
+    return handed
 
 
 def _found(lane: Lane, pieces: list[Piece], group: Group) -> list[Found]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import time
 from typing import TYPE_CHECKING, TypeVar
 
 from starlette.types import Receive, Scope
@@ -39,7 +40,7 @@ class Call:
         room: For the bodies of all requests.
 
     Attributes:
-        began: When it arrived, by the event loop's clock.
+        began: When it arrived, by ``time.perf_counter``: event loops there are count in milliseconds.
         body: What it carries.
         request: Its texts in tokens, once they are read.
     """
@@ -47,13 +48,14 @@ class Call:
     def __init__(self, server: Server, scope: Scope, receive: Receive, room: Room) -> None:
         settings = server.settings
         self.server = server
-        self.began = asyncio.get_running_loop().time()
+        self.began = time.perf_counter()
         self.body = Body(scope, receive, room, most=settings.max_body, seconds=settings.body_timeout)
         self.request: Request | None = None
         self._is_large = False
         self._headers = dict(scope["headers"])
         self._receive = receive
-        self._ends = self.began + settings.timeout
+        self._arrived = asyncio.get_running_loop().time()
+        self._ends = self._arrived + settings.timeout
 
     def check_key(self) -> None:
         """Raise unless the request brings a key, or none is needed.
@@ -84,7 +86,7 @@ class Call:
             ClientGone: If the client leaves before its end.
         """
         self.check_open()
-        self._ends = self.began + self._seconds()
+        self._ends = self._arrived + self._seconds()
         raw = await self.body.read()
         self._is_large = len(raw) > LARGE
         if len(raw) <= SMALL:

@@ -64,6 +64,11 @@ class Connection(HttpToolsProtocol):
         super().connection_made(transport)
         self._wait(self.patience.idle)
 
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Let go of the request, which knows its connection: the collector would find them late."""
+        super().connection_lost(exc)
+        self.cycle = None  # type: ignore[assignment]  # as uvicorn's, before the first request
+
     def data_received(self, data: bytes) -> None:
         """Read what came, unless it is a head without an end."""
         if self._in_head or self._is_whole:

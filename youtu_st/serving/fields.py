@@ -196,7 +196,7 @@ def check_instruction(value: Any, texts: int, *, taken: bool) -> str | Sequence[
             param = f"instruction[{position}]" if isinstance(value, list) else "instruction"
             raise wrong(param, "must be a string or null, or instruction a list of them")
     if isinstance(value, list) and len(value) != texts:
-        what = f"is a list of {len(value):,}: {counted(texts, 'text')} need as many, or one for all"
+        what = f"is a list of {len(value):,}: one for each of {counted(texts, 'text')}, or one for all"
         raise wrong("instruction", what)
     if any(each) and not taken:
         raise wrong("instruction", "is not for this model, which takes none: leave it out")

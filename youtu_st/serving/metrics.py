@@ -64,7 +64,9 @@ class Metrics:
         self._padding = counter("batch_padding_tokens", "Tokens of padding in these batches.", "lane")
         self._batch_seconds = histogram("batch_seconds", "Seconds of a batch in the network.", "lane")
         self._reading = histogram("tokenising_seconds", "Seconds a request was tokenised.", "route")
-        self._waiting = histogram("waiting_seconds", "Seconds a request waited for its first batch.", "route")
+        self._waiting = histogram(
+            "waiting_seconds", "Seconds in which no batch held any text of a request.", "route"
+        )
         self._computing = histogram("computing_seconds", "Seconds a request was computed.", "route")
         self._seconds = histogram("request_seconds", "Seconds from arrival to answer.", "route")
         depth = Gauge("youtu_st_queue_tokens", "Tokens that wait, not yet in a batch.", registry=registry)

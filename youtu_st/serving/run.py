@@ -116,8 +116,8 @@ def run(server: Server, app: Any, opened: socket.socket) -> int:
         timeout_graceful_shutdown=LAST_SECONDS,
     )
     sys.setswitchinterval(SWITCH_SECONDS)
-    # PyTorch's threads wait for each other in a loop by default, on the very cores that the event loop and the
-    # clients need: a question that takes 10 ms then takes 100. Read once, when PyTorch is loaded.
+    # PyTorch's threads wait for each other in a loop by default, on the very cores that the event loop and
+    # the clients need: a question that takes 10 ms then takes 100. Read once, when PyTorch is loaded.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
     process = _Process(config, server, kind)
@@ -200,6 +200,7 @@ class _Process(uvicorn.Server):
         if accepted:
             _, left = await asyncio.wait(accepted, timeout=grace)
             self.given_up = len(left)
+            self.force_exit = bool(left)  # what has no answer by now gets none
         level = logging.ERROR if self.given_up else logging.INFO
         log.event("closed", level, requests_given_up=self.given_up)
         self.should_exit = True

@@ -15,6 +15,7 @@ from youtu_st.protocol import Role
 from youtu_st.serving import log
 from youtu_st.serving.keys import Keys
 from youtu_st.serving.metrics import Metrics
+from youtu_st.serving.names import names_of, roles_differ
 from youtu_st.serving.settings import ServerSettings
 from youtu_st.spec.model import MODELS, ModelSpec
 from youtu_st.spec.registry import Published, Registry, is_directory
@@ -81,11 +82,6 @@ class Server:
         return self.settings.default_role
 
     @property
-    def names(self) -> list[str]:
-        """What the embedding model may be called: by its name, and with a role."""
-        return [self.name, f"{self.name}:query", f"{self.name}:document"]
-
-    @property
     def queued_tokens(self) -> int:
         """Tokens that wait now, not yet in a batch."""
         return self.scheduler.queued_tokens if self.is_loaded else 0
@@ -112,9 +108,7 @@ class Server:
         reranker = None if load_reranker is None else load_reranker()
         from youtu_st.inference.scheduler import Scheduler  # with what the models have imported
 
-        # The collector need never look again at what is here to stay.
-        gc.collect()
-        gc.freeze()
+        settle()
         tokens = self.settings.queue_tokens or BATCHES * model.batch_tokens
         loaded = time.perf_counter()
         workers = max(model.batches_at_once, reranker.batches_at_once if reranker else 1)
@@ -146,14 +140,13 @@ class Server:
     def info(self) -> dict[str, Any]:
         """What the server is and takes, as JSON has it; once it is loaded."""
         settings, model, reranker = self.settings, self.model, self.reranker
-        prompts = dict(model.prompts)
         about = _about(self.name, model, MODELS, settings.model) | {
-            "names": self.names,
-            "prompts": prompts,
+            "names": list(names_of(self.name)),
+            "prompts": dict(model.prompts),
             "dimension": model.dimension,
             "dimensions": list(model.dimensions),
             "default_role": self.default_role,
-            "roles_differ": prompts.get("query", "") != prompts.get("document", ""),
+            "roles_differ": roles_differ(self),
         }
         second = None
         if reranker is not None:
@@ -199,6 +192,17 @@ def _about(name: str, model: Served, registry: Registry[Any], given: str | None)
         "max_length": model.max_length,
         "takes_instructions": model.takes_instructions,
     }
+
+
+def settle() -> None:
+    """Let the garbage collector leave alone what is here to stay, and look at all else again and again.
+
+    It puts off its full collections until there are a quarter more objects than the last one has met: after
+    the second call here, there are next to none.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.collect()
 
 
 async def _warm_up(scheduler: Scheduler, model: ServedModel, reranker: ServedReranker | None) -> None:

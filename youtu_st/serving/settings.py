@@ -101,7 +101,7 @@ class ServerSettings(ModelSettings):
     max_body: Count = 32 << 20
     max_texts: Count = 2048
     max_documents: Count = 1000
-    timeout: Seconds = 60.0
+    timeout: Seconds = 300.0
     body_timeout: Seconds = 10.0
     idle_timeout: Seconds = 30.0
     grace: Annotated[float, Field(ge=0, le=1e6)] = 30.0
