@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import gzip
 import json
 import os
 import socket
@@ -21,6 +22,7 @@ from serving.over_loopback import served
 from youtu_st import Encoder
 from youtu_st.serving.body import BODIES
 from youtu_st.serving.connections import Patience, connection_kind
+from youtu_st.serving.keys import load_keys
 from youtu_st.serving.server import Server
 
 TEXT = "Where is the station?"
@@ -141,3 +143,45 @@ def test_no_connection_stands_where_the_standard_streams_were(tmp_path: Path, cl
     )
     assert done.returncode == 0
     assert int(told.read_text()) > 2
+
+
+async def test_a_compressed_body_is_named(server: Server) -> None:
+    async with client(server) as asking:
+        for encoding in ("gzip", "deflate", "GZIP", "br, gzip"):
+            sent = {"content": gzip.compress(posted()[1]), "headers": {"Content-Encoding": encoding}}
+            answer = await asking.post("/v1/embeddings", **sent)
+            assert answer.status_code == 415
+            error = answer.json()["error"]
+            assert (error["param"], error["code"]) == ("Content-Encoding", "content_encoding")
+        plain = {"content": posted()[1], "headers": {"Content-Encoding": "identity"}}
+        assert (await asking.post("/v1/embeddings", **plain)).status_code == 200
+
+
+async def test_another_method_is_told_the_right_one(server: Server) -> None:
+    asked = [("GET", "/v1/embeddings"), ("PUT", "/health")]
+    async with client(server) as asking:
+        told = [(await asking.request(*one)).json()["error"]["message"] for one in asked]
+    assert told == ["this path takes POST", "this path takes GET"]
+
+
+async def test_token_ids_of_documents_are_none_of_langchain(server: Server) -> None:
+    async with client(server) as asking:
+        answer = await asking.post("/v2/rerank", json={"query": "a", "documents": [1, 2]})
+    assert answer.status_code == 400
+    assert answer.json()["message"].endswith("another tokenizer's words: send texts")
+
+
+async def test_no_mark_of_markdown_in_the_page(server: Server) -> None:
+    async with client(server) as asking:
+        page = (await asking.get("/docs")).text
+    assert "<code>:document</code>" in page
+    assert "`" not in page
+
+
+def test_keys_that_windows_wrote(tmp_path: Path) -> None:
+    file = tmp_path / "keys.txt"
+    file.write_bytes(b"\xef\xbb\xbfkey-one-0123456789\r\nkey-two-0123456789\r\n")
+    file.chmod(0o600)
+    keys = load_keys(file, {})
+    assert all(keys.allows(f"Bearer key-{one}-0123456789") for one in ("one", "two"))
+    assert not keys.allows("Bearer \ufeffkey-one-0123456789")

@@ -50,7 +50,7 @@ MISTAKES = [
     ("log: xml", "field 'log': input should be 'text' or 'json', got 'xml'"),
     ("name: 'a:query'", "field 'name': string should match pattern"),
     ("prompts: {quary: a}", "unknown field 'prompts.quary' (did you mean 'query'? allowed: document, query)"),
-    ("- model", "a spec is a mapping of fields, not list"),
+    ("- model", "a mapping of fields is needed, not list"),
     ("model: [", "not valid YAML"),
     ("port: 1\nport: 2", "not valid YAML: the key 'port' is there twice"),
 ]

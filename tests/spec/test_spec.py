@@ -198,7 +198,7 @@ def test_files_that_are_not_specs(tmp_path):
     with pytest.raises(SpecError, match="not valid YAML"):
         load_spec(broken)
     broken.write_text("- a\n- b\n")
-    with pytest.raises(SpecError, match="a spec is a mapping of fields, not list"):
+    with pytest.raises(SpecError, match="a mapping of fields is needed, not list"):
         load_spec(broken)
 
 

@@ -43,7 +43,7 @@ def keep_standard_streams() -> None:
         except OSError:
             os.open(os.devnull, os.O_RDWR)  # the lowest number that is free
         if getattr(sys, name) is None:
-            setattr(sys, name, open(number, "r+" if number == 0 else "w", closefd=False))
+            setattr(sys, name, os.fdopen(number, "r+" if number == 0 else "w", closefd=False))
 
 
 def serve(

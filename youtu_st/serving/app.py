@@ -114,7 +114,11 @@ def _get(
 async def _refused(request: Request, error: Exception) -> Response:
     """What Starlette itself refuses: a path that there is not, a method that a path has not."""
     assert isinstance(error, HTTPException)
-    message = {404: "there is no such path: GET /docs lists those there are", 405: "not with this method"}
+    allowed = (error.headers or {}).get("Allow", "another method")
+    message = {
+        404: "there is no such path: GET /docs lists those there are",
+        405: f"this path takes {allowed}",
+    }
     fault = Fault(error.status_code, message.get(error.status_code, "the request cannot be answered"))
     return _response(fault, request.scope["path"], error.headers)
 

@@ -81,11 +81,16 @@ class Call:
         """The fields of the body.
 
         Raises:
-            Fault: 400 if they are not what they may be; 408 or 413 if the body is too slow or too large; 503
-                if requests are not taken.
+            Fault: 400 if they are not what they may be; 408, 413, 415 or 429 if the body is too slow, too
+                large, compressed or one too many; 503 if requests are not taken.
             ClientGone: If the client leaves before its end.
         """
         self.check_open()
+        if (self._header("Content-Encoding") or "identity").lower() != "identity":
+            message = (
+                "the body is encoded, as Content-Encoding says, and is read only as it is: send it plain"
+            )
+            raise Fault(415, message, param="Content-Encoding", code="content_encoding")
         self._ends = self._arrived + self._seconds()
         raw = await self.body.read()
         self._is_large = len(raw) > LARGE

@@ -160,7 +160,7 @@ def _document(value: Any, param: str) -> str:
     others = [name for name in value if name != "text"]
     if others or "text" not in value:
         name = plain_name(others[0]) if others else None
-        what = f"has a field {name!r}: " if name else ""
+        what = f"has a field {name!r}, and " if name else ""
         raise wrong(param, f"{what}must be a string, or an object with text and nothing else")
     return check_text(value["text"], f"{param}.text")
 
@@ -194,7 +194,8 @@ def check_instruction(value: Any, texts: int, *, taken: bool) -> str | Sequence[
     for position, one in enumerate(each):
         if one is not None and not isinstance(one, str):
             param = f"instruction[{position}]" if isinstance(value, list) else "instruction"
-            raise wrong(param, "must be a string or null, or instruction a list of them")
+            also = "" if isinstance(value, list) else ", or a list of these"
+            raise wrong(param, f"must be a string or null{also}")
     if isinstance(value, list) and len(value) != texts:
         what = f"is a list of {len(value):,}: one for each of {counted(texts, 'text')}, or one for all"
         raise wrong("instruction", what)
@@ -224,8 +225,7 @@ def _is_id(value: Any) -> bool:
 
 
 def _tokens(param: str) -> Fault:
-    message = (
-        "holds token ids, which are another tokenizer's words: send texts; LangChain's OpenAIEmbeddings does "
-        "with check_embedding_ctx_length=False"
-    )
+    message = "holds token ids, which are another tokenizer's words: send texts"
+    if param == "input":
+        message += "; LangChain's OpenAIEmbeddings does with check_embedding_ctx_length=False"
     return wrong(param, message, code="token_ids")

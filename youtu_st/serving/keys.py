@@ -81,7 +81,7 @@ def load_keys(file: str | Path | None, environment: Mapping[str, str] = os.envir
 
 def _read(path: Path) -> list[str]:
     try:
-        content = read_bounded(path, _MOST_BYTES).decode()
+        content = read_bounded(path, _MOST_BYTES).decode("utf-8-sig")  # Windows puts a mark before it
         others = os.name == "posix" and path.stat().st_mode & (stat.S_IRGRP | stat.S_IROTH)
     except OSError as error:
         raise InputError(f"{path}: cannot read the keys: {error.strerror or error}") from error

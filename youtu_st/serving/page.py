@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from html import escape
 from typing import Any
@@ -14,6 +15,7 @@ table { border-collapse: collapse; width: 100% } td, th { text-align: left; padd
 border-bottom: 1px solid #ccc; vertical-align: top } h2 { margin-top: 2rem } code { font-size: 95% }
 </style></head><body>
 """
+_CODE = re.compile("`([^`]+)`")
 
 
 def page(description: dict[str, Any]) -> str:
@@ -45,7 +47,7 @@ def _route(path: str, method: str, route: dict[str, Any]) -> str:
 def _rows(schema: dict[str, Any]) -> Iterator[str]:
     for name, field in schema["properties"].items():
         needed = " (needed)" if name in schema["required"] else ""
-        what = escape(field.get("description", ""))
+        what = _CODE.sub(r"<code>\1</code>", escape(field.get("description", "")))
         cells = f"<code>{escape(name)}</code>{needed}", what, escape(_type(field))
         yield f"<tr>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"
 

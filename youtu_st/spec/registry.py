@@ -256,7 +256,8 @@ def fields_of(path: Path) -> dict[str, Any]:
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
         raise SpecError(in_one_line(f"{path}: not valid YAML", error)) from error
     if not isinstance(data, Mapping):
-        raise SpecError(f"{path}: a spec is a mapping of fields, not {type(data).__name__}")
+        found = "nothing" if data is None else type(data).__name__
+        raise SpecError(f"{path}: a mapping of fields is needed, not {found}")
     fields: dict[str, Any] = with_tuples(data)
     return fields
 
