@@ -27,6 +27,7 @@ COMMANDS = [
     ["tokens"],
     ["verify"],
     ["rerank"],
+    ["serve"],
     ["index"],
     ["index", "build"],
     ["index", "search"],
@@ -92,6 +93,12 @@ def test_info_imports_no_torch(built: Path) -> None:
     assert not {"torch", "transformers"} & modules_after("index", "info", "idx", cwd=built)
 
 
+def test_the_help_imports_no_server(tmp_path: Path) -> None:
+    server = {"fastapi", "starlette", "uvicorn", "prometheus_client", "orjson", "asyncio"}
+    assert not server & modules_after("--help", cwd=tmp_path)
+    assert not server & modules_after("serve", "--help", cwd=tmp_path)
+
+
 def test_help_takes_less_than_0_4_seconds(tmp_path: Path) -> None:
     def seconds() -> float:
         start = time.perf_counter()
@@ -153,7 +160,16 @@ def test_every_argument_that_is_a_model_is_completed() -> None:
                     offered = {one.value for one in parameter.shell_complete(context, "")}
                     found[f"{prefix}{name} {parameter.name}"] = offered
     embedding, reranker = set(names("models")), set(names("rerankers"))
-    commands = ("convert", "encode", "tokens", "verify", "index build", "index search", "index check")
+    commands = (
+        "convert",
+        "encode",
+        "tokens",
+        "verify",
+        "serve",
+        "index build",
+        "index search",
+        "index check",
+    )
     commands += ("data check", "data mine", "data synth")
     commands += ("eval prompts", "eval plan", "eval run", "eval retrieval", "eval chunks")
     wanted = {f"{command} model": embedding for command in commands}

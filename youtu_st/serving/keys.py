@@ -87,9 +87,10 @@ def _read(path: Path) -> list[str]:
         raise InputError(f"{path}: cannot read the keys: {error.strerror or error}") from error
     except UnicodeDecodeError:
         raise InputError(f"{path}: cannot read the keys: it is no text") from None  # it would show a part
+    keys = _keys_of(str(path), "line", content.splitlines())
     if others:
         _log.warning("%s: other users can read the keys in it: chmod 600 it", path)
-    return _keys_of(str(path), "line", content.splitlines())
+    return keys
 
 
 def _keys_of(where: str, noun: str, parts: Iterable[str]) -> list[str]:

@@ -197,6 +197,7 @@ class _Process(uvicorn.Server):
         if accepted:
             _, left = await asyncio.wait(accepted, timeout=grace)
             self.given_up = len(left)
+            self.force_exit = bool(left)  # what has no answer by now gets none
         level = logging.ERROR if self.given_up else logging.INFO
         log.event("closed", level, requests_given_up=self.given_up)
         self.should_exit = True
