@@ -20,10 +20,13 @@ from serving.in_process import ByHand, client, ready
 from serving.over_loopback import served
 
 from youtu_st import Encoder
+from youtu_st.errors import InputError
 from youtu_st.serving.body import BODIES
 from youtu_st.serving.connections import Patience, connection_kind
-from youtu_st.serving.keys import load_keys
+from youtu_st.serving.keys import Keys, load_keys
+from youtu_st.serving.run import open_socket
 from youtu_st.serving.server import Server
+from youtu_st.serving.settings import ServerSettings
 
 TEXT = "Where is the station?"
 ASKED = {"input": TEXT, "model": "tiny:query", "encoding_format": "base64"}
@@ -185,3 +188,28 @@ def test_keys_that_windows_wrote(tmp_path: Path) -> None:
     keys = load_keys(file, {})
     assert all(keys.allows(f"Bearer key-{one}-0123456789") for one in ("one", "two"))
     assert not keys.allows("Bearer \ufeffkey-one-0123456789")
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="a shell that limits, as on Linux")
+@pytest.mark.parametrize(
+    ("limits", "files"), [("-Hn 1000; ulimit -Sn 256", 1000), ("-Sn 256; ulimit -Hn 256", 256)]
+)
+def test_as_many_connections_as_the_process_may_have(limits: str, files: int) -> None:
+    code = (
+        "import resource; from youtu_st.cli.serve import raise_file_limit; raise_file_limit();"
+        "print(*resource.getrlimit(resource.RLIMIT_NOFILE))"
+    )
+    command = ["/bin/sh", "-c", f'ulimit {limits}; exec "$0" -c "$1"', sys.executable, code]
+    told = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
+    assert told.split() == [str(files)] * 2
+
+
+def test_an_address_as_it_stands_in_a_url() -> None:
+    with open_socket(ServerSettings(host="[127.0.0.1]", port=0), Keys()) as opened:
+        assert opened.getsockname()[0] == "127.0.0.1"
+
+
+@pytest.mark.parametrize("host", ["no.such.host.invalid", "a b", "x" * 64])
+def test_a_name_of_no_machine_is_said_in_words(host: str) -> None:
+    with pytest.raises(InputError, match=r"^--host '.*' is no address: [^\[]+$"):
+        open_socket(ServerSettings(host=host), Keys())

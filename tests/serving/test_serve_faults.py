@@ -138,7 +138,9 @@ async def test_where_there_is_no_memory_for_a_batch_it_is_halved(tmp_path: Path)
         model.go_on()
         answers = await asyncio.gather(first, *each)
         assert [answer.status for answer in answers] == [200] * 65
-        halved = re.findall(r"out of memory in a batch of (\d+) tokens: at most (\d+) from now on", server.text)
+        halved = re.findall(
+            r"out of memory in a batch of (\d+) tokens: at most (\d+) from now on", server.text
+        )
         assert halved
         assert all(int(now) == int(before) // 2 for before, now in halved)
         assert server.text.count("Traceback") == 0
@@ -149,7 +151,9 @@ async def test_where_there_is_no_memory_for_a_batch_it_is_halved(tmp_path: Path)
         )
         assert (short.status, long.status) == (200, 500)
         assert "input needs more memory than there is" in long.fields["error"]["message"]
-        assert [one["number"] for one in server.events("fault")] == [long.fields["error"]["message"].split()[-1]]
+        assert [one["number"] for one in server.events("fault")] == [
+            long.fields["error"]["message"].split()[-1]
+        ]
         assert server.stop() == 0
     (tmp_path / "most").unlink()
     expected = encoder.encode_query(["the first", *texts])
@@ -170,7 +174,9 @@ async def test_where_the_system_gives_no_more_memory_all_are_answered(tmp_path: 
         process.rlimit(psutil.RLIMIT_AS, (most, most))
         second = await Connection(server.url).ask(asked)
         assert (first.status, second.status) == (200, 200), server.text[-2000:]
-        halved = re.findall(r"out of memory in a batch of (\d+) tokens: at most (\d+) from now on", server.text)
+        halved = re.findall(
+            r"out of memory in a batch of (\d+) tokens: at most (\d+) from now on", server.text
+        )
         assert halved
         assert server.stop() == 0
     one, two = (

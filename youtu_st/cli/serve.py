@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from youtu_st.serving.settings import ServerSettings
 
 EXAMPLE = "Example: youtu-st serve minilm --port 8000"
+MOST_FILES = 1 << 16
 NEEDED = ("fastapi", "uvicorn", "httptools", "orjson", "prometheus_client")
 
 
@@ -44,6 +45,18 @@ def keep_standard_streams() -> None:
             os.open(os.devnull, os.O_RDWR)  # the lowest number that is free
         if getattr(sys, name) is None:
             setattr(sys, name, os.fdopen(number, "r+" if number == 0 else "w", closefd=False))
+
+
+def raise_file_limit() -> None:
+    """Let as many files be open as this process may have: each connection is one, and shells begin with few."""
+    try:
+        import resource
+    except ImportError:  # not on Windows
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, MOST_FILES)
+    if soft != resource.RLIM_INFINITY and soft < most:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
 def serve(
@@ -98,6 +111,7 @@ def serve(
     from youtu_st.errors import require
 
     keep_standard_streams()
+    raise_file_limit()
     flags: dict[str, Any] = {
         "model": model,
         "checkpoint": checkpoint,

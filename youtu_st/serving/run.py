@@ -45,11 +45,12 @@ def open_socket(settings: ServerSettings, keys: Keys) -> socket.socket:
         InputError: If the address is none of this machine's, is in use, or others reach it and there are no
             keys.
     """
-    host, port = settings.host, settings.port
+    host, port = settings.host.removeprefix("[").removesuffix("]"), settings.port  # as it stands in a URL
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except (OSError, UnicodeError) as error:
-        raise InputError(in_one_line(f"--host {host!r} is no address", error)) from error
+        why = getattr(error, "strerror", None) or "no name of a machine"
+        raise InputError(in_one_line(f"--host {host!r} is no address", why)) from error
     family, kind, protocol, _, address = min(found, key=lambda one: one[0] != socket.AF_INET)
     if settings.no_keys and keys.required:
         raise InputError(f"--no-keys and {VARIABLE} contradict each other: leave one of them out")
