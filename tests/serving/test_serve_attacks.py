@@ -191,15 +191,19 @@ def test_keys_that_windows_wrote(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not Path("/proc/self").exists(), reason="a shell that limits, as on Linux")
-@pytest.mark.parametrize(
-    ("limits", "files"), [("-Hn 1000; ulimit -Sn 256", 1000), ("-Sn 256; ulimit -Hn 256", 256)]
-)
-def test_as_many_connections_as_the_process_may_have(limits: str, files: int) -> None:
+@pytest.mark.parametrize("files", [256, 1000])
+def test_as_many_connections_as_the_process_may_have(files: int) -> None:
     code = (
         "import resource; from youtu_st.cli.serve import raise_file_limit; raise_file_limit();"
         "print(*resource.getrlimit(resource.RLIMIT_NOFILE))"
     )
-    command = ["/bin/sh", "-c", f'ulimit {limits}; exec "$0" -c "$1"', sys.executable, code]
+    command = [
+        "/bin/sh",
+        "-c",
+        f'ulimit -Sn 256; ulimit -Hn {files}; exec "$0" -c "$1"',
+        sys.executable,
+        code,
+    ]
     told = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
     assert told.split() == [str(files)] * 2
 

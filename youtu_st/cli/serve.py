@@ -48,7 +48,7 @@ def keep_standard_streams() -> None:
 
 
 def raise_file_limit() -> None:
-    """Let as many files be open as this process may have: each connection is one, and shells begin with few."""
+    """Let as many files be open as this process may have: each connection is one, and shells grant few."""
     try:
         import resource
     except ImportError:  # not on Windows
