@@ -1,4 +1,4 @@
-"""Clients that leave, texts that break, memory that is short, an end under load: with the command as a process."""
+"""Clients that leave, texts that break, memory that is short, answers on their way: with the command as a process."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import re
 import signal
 import socket
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
@@ -22,9 +22,6 @@ from serving.served_process import FAR, Served, served
 from serving.troubled import POISON, Troubled
 
 from youtu_st import Encoder
-
-Ask = Callable[[str], Awaitable[Answer]]
-
 
 def question(text: str) -> bytes:
     return post({"input": text, "model": "tiny"})
@@ -99,8 +96,8 @@ async def test_a_text_that_breaks_is_an_error_of_its_own(
     first = asyncio.create_task(Connection(url).ask(question("the first")))
     await until(lambda: model.waits)
     each = [asyncio.create_task(Connection(url).ask(question(text))) for text in texts]
-    lengths = map(len, encoder.tokenizer(texts)["input_ids"])
-    await until(lambda total=sum(lengths): metric(url, "queue_tokens") == total)
+    tokens = sum(map(len, encoder.tokenizer(texts)["input_ids"]))
+    await until(lambda: metric(url, "queue_tokens") == tokens)
     model.go_on()
     answers = await asyncio.gather(first, *each)
     assert metric(url, "batches_total") - before == 2, "these were to be one batch"
@@ -138,7 +135,9 @@ async def test_where_there_is_no_memory_for_a_batch_it_is_halved(tmp_path: Path)
         model.go_on()
         answers = await asyncio.gather(first, *each)
         assert [answer.status for answer in answers] == [200] * 65
-        halved = re.findall(r"out of memory in a batch of (\d+) tokens: at most (\d+) from now on", server.text)
+        halved = re.findall(
+            r"out of memory in a batch of (\d+) tokens: at most (\d+) from now on", server.text
+        )
         assert halved
         assert all(int(now) == int(before) // 2 for before, now in halved)
         assert server.text.count("Traceback") == 0
@@ -149,7 +148,9 @@ async def test_where_there_is_no_memory_for_a_batch_it_is_halved(tmp_path: Path)
         )
         assert (short.status, long.status) == (200, 500)
         assert "input needs more memory than there is" in long.fields["error"]["message"]
-        assert [one["number"] for one in server.events("fault")] == [long.fields["error"]["message"].split()[-1]]
+        assert [one["number"] for one in server.events("fault")] == [
+            long.fields["error"]["message"].split()[-1]
+        ]
         assert server.stop() == 0
     (tmp_path / "most").unlink()
     expected = encoder.encode_query(["the first", *texts])
@@ -170,7 +171,9 @@ async def test_where_the_system_gives_no_more_memory_all_are_answered(tmp_path: 
         process.rlimit(psutil.RLIMIT_AS, (most, most))
         second = await Connection(server.url).ask(asked)
         assert (first.status, second.status) == (200, 200), server.text[-2000:]
-        halved = re.findall(r"out of memory in a batch of (\d+) tokens: at most (\d+) from now on", server.text)
+        halved = re.findall(
+            r"out of memory in a batch of (\d+) tokens: at most (\d+) from now on", server.text
+        )
         assert halved
         assert server.stop() == 0
     one, two = (

@@ -53,7 +53,9 @@ class Troubled:
         file = self.weights / "model.safetensors"
         weights = load_file(file)
         (name,) = [name for name in weights if name.endswith("embed_tokens.weight")]
-        tokens = PreTrainedTokenizerFast.from_pretrained(self.weights)(POISON, add_special_tokens=False)["input_ids"]
+        tokens = PreTrainedTokenizerFast.from_pretrained(self.weights)(POISON, add_special_tokens=False)[
+            "input_ids"
+        ]
         weights[name][tokens] = torch.nan
         save_file(weights, file, {"format": "pt"})
         return self
