@@ -1,4 +1,4 @@
-"""Clients that leave, texts that break, memory that is short, an end under load: with the command as a process."""
+"""Clients that leave, texts that break, memory that is short, answers on their way: with the command as a process."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import re
 import signal
 import socket
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
@@ -22,9 +22,6 @@ from serving.served_process import FAR, Served, served
 from serving.troubled import POISON, Troubled
 
 from youtu_st import Encoder
-
-Ask = Callable[[str], Awaitable[Answer]]
-
 
 def question(text: str) -> bytes:
     return post({"input": text, "model": "tiny"})
@@ -99,8 +96,8 @@ async def test_a_text_that_breaks_is_an_error_of_its_own(
     first = asyncio.create_task(Connection(url).ask(question("the first")))
     await until(lambda: model.waits)
     each = [asyncio.create_task(Connection(url).ask(question(text))) for text in texts]
-    lengths = map(len, encoder.tokenizer(texts)["input_ids"])
-    await until(lambda total=sum(lengths): metric(url, "queue_tokens") == total)
+    tokens = sum(map(len, encoder.tokenizer(texts)["input_ids"]))
+    await until(lambda: metric(url, "queue_tokens") == tokens)
     model.go_on()
     answers = await asyncio.gather(first, *each)
     assert metric(url, "batches_total") - before == 2, "these were to be one batch"

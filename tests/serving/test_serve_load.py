@@ -18,8 +18,8 @@ from serving.served_process import Served, served
 SECONDS = float(os.environ.get("YOUTU_ST_TEST_LOAD_SECONDS", "15"))
 """Of too many requests; a minute shows more."""
 TIMES_TOO_MANY = 4
-QUEUE_TOKENS = 1024
-CONNECTIONS = 256
+QUEUE_TOKENS = 8192
+CONNECTIONS = 768
 """More than the queue has room for."""
 
 
@@ -152,7 +152,7 @@ async def test_a_full_queue(tmp_path: Path) -> None:
             f"{1000 * after:.1f} ms after"
         )
         assert grown < 0.05
-        # What was under way when it came, what waited before it, and those that it shares its batch with.
-        assert between_them < 3 * QUEUE_TOKENS / tokens + 32
+        # What was under way when it came, and shorter ones that came later and went before it, for a time.
+        assert between_them < 3 * QUEUE_TOKENS / tokens
         assert after < 2 * before + 0.02
         assert server.stop() == 0

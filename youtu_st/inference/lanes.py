@@ -15,8 +15,11 @@ from youtu_st.inference.runner import Runner, unsound
 from youtu_st.inference.unique import Unique
 
 TEXTS_AT_ONCE = 64
-CHARACTERS_AT_ONCE = 65536
-"""How much is tokenised in one step: some milliseconds' worth, whatever a call brings."""
+CHARACTERS_AT_ONCE = 1 << 14
+"""How much is tokenised in one step: some milliseconds' worth, whatever a call brings.
+
+The lists of its tokens are let go at once, for which no other thread gets the interpreter: a millisecond.
+"""
 
 
 class ModelLane:
