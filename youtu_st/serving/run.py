@@ -8,6 +8,7 @@ import ipaddress
 import logging
 import math
 import os
+import signal
 import socket
 import sys
 import threading
@@ -84,8 +85,8 @@ def _why_not(error: OSError, host: str, port: int) -> str:
 def run(server: Server, app: Any, opened: socket.socket) -> int:
     """Serve until SIGTERM or SIGINT, then answer what was accepted.
 
-    Loading begins once the socket is served. A second signal ends the process at once, and so it ends where
-    a thread that cannot be stopped is still loading or computing.
+    Loading begins once the socket is served. Ctrl-C after that ends the process at once, and so it ends
+    where a thread that cannot be stopped is still loading or computing.
 
     Args:
         server: Not loaded yet.
@@ -179,11 +180,12 @@ class _Process(uvicorn.Server):
             self.should_exit = True  # looked at ten times a second
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Begin to close; at the second signal, end."""
+        """Begin to close; at Ctrl-C after that, end. A supervisor may say SIGTERM as often as it likes."""
         self._signals += 1
-        if self._signals > 1:
+        if self._signals == 1:
+            self._loop.call_soon_threadsafe(self._close)
+        elif sig == signal.SIGINT:
             _end(INTERRUPTED)
-        self._loop.call_soon_threadsafe(self._close)
 
     def _close(self) -> None:
         self._server.close()
