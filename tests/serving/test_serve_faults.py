@@ -23,6 +23,7 @@ from serving.troubled import POISON, Troubled
 
 from youtu_st import Encoder
 
+
 def question(text: str) -> bytes:
     return post({"input": text, "model": "tiny"})
 
