@@ -7,7 +7,7 @@ from contextlib import ExitStack
 import checkpoints
 import pytest
 import yaml
-from engines.served_process import ServedProcess
+from serving.served_process import ready, served
 
 pytest.importorskip("fastapi")
 
@@ -45,12 +45,12 @@ def no_proxy(monkeypatch):
 
 
 def verified(run, file, raw, server):
-    return run("verify", file, "--checkpoint", raw, "--engine", server.url)
+    return run("verify", file, "--checkpoint", raw, "--engine", server.base_url)
 
 
 def test_minilm(run, tmp_path):
-    with ServedProcess(tmp_path / "log", "minilm") as server:
-        result = run("verify", "minilm", "--engine", server.url)
+    with ready(tmp_path, "minilm") as server:
+        result = run("verify", "minilm", "--engine", server.base_url)
     assert (result.code, result.err) == (0, "")
     assert result.out.splitlines()[-2:] == [
         "minimum 1.000000, mean 1.000000: the same vectors",
@@ -66,15 +66,12 @@ def test_a_tiny_model_as_it_is_and_otherwise(run, checkpoint, tmp_path, name):
     file = checkpoints.save_spec(tmp_path / "tiny.yaml", **settings)
     bidirectional = settings.get("attention", "bidirectional") == "bidirectional"
     with ExitStack() as stack:
-        servers = {"right": ServedProcess(tmp_path / "right.log", file, "--checkpoint", raw, wait=False)}
+        servers = {"right": stack.enter_context(served(tmp_path, file, "--checkpoint", raw))}
         for what, (change, _) in OTHERWISE.items():
             change = change or {"attention": "causal" if bidirectional else "bidirectional"}
             other = checkpoints.save_spec(tmp_path / f"{what}.yaml", **{**settings, **change})
-            log = tmp_path / f"{what}.log"
-            servers[what] = ServedProcess(log, other, "--checkpoint", raw, wait=False)
+            servers[what] = stack.enter_context(served(tmp_path, other, "--checkpoint", raw))
         for server in servers.values():  # they load side by side
-            stack.enter_context(server)
-        for server in servers.values():
             server.wait_until_ready()
         result = verified(run, file, raw, servers["right"])
         assert (result.code, result.err) == (0, "")
@@ -94,7 +91,7 @@ def test_a_prompt_that_the_operator_set(run, checkpoint, tmp_path):
     raw = checkpoint("youtu", "bpe-bos")
     file, config = checkpoints.save_spec(tmp_path / "tiny.yaml"), tmp_path / "serve.yaml"
     config.write_text(yaml.safe_dump({"prompts": {"query": "Find it: "}}))
-    with ServedProcess(tmp_path / "log", file, "--checkpoint", raw, "--config", config) as server:
+    with ready(tmp_path, file, "--checkpoint", raw, "--config", config) as server:
         result = verified(run, file, raw, server)
     assert result.code == 1
     assert "  prompts: the server has " in result.out

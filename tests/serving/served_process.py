@@ -64,7 +64,19 @@ class Served:
     def _ended(self) -> None:
         assert self.process.poll() is None, self.text
 
+    @property
+    def base_url(self) -> str:
+        """What clients of OpenAI's are given."""
+        return f"{self.url}/v1"
+
+    @property
+    def answered(self) -> int:
+        """Requests that got their vectors, by the log."""
+        each = self.events("request")
+        return sum((one["route"], one["status"]) == ("/v1/embeddings", 200) for one in each)
+
     def wait_until_ready(self) -> None:
+        """Until requests are taken."""
         until(lambda: self.events("ready") or self._ended())
         assert httpx.get(f"{self.url}/ready").status_code == 200
 
@@ -77,6 +89,14 @@ class Served:
         """Ask it to end, and wait for the exit code."""
         self.process.send_signal(sent)
         return self.process.wait(FAR)
+
+
+@contextmanager
+def ready(folder: Path, *arguments: object, **environment: str) -> Iterator[Served]:
+    """As :func:`served`, when requests are taken."""
+    with served(folder, *arguments, **environment) as one:
+        one.wait_until_ready()
+        yield one
 
 
 @contextmanager
