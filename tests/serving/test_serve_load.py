@@ -17,6 +17,8 @@ from serving.served_process import Served, served
 
 SECONDS = float(os.environ.get("YOUTU_ST_TEST_LOAD_SECONDS", "15"))
 """Of too many requests; a minute shows more."""
+MOST_GROWN = 0.05 if SECONDS < 30 else 0.15
+"""In a minute the system's allocator spreads over a tenth more, with batches of all sizes, and then no further."""
 TIMES_TOO_MANY = 4
 QUEUE_TOKENS = 8192
 CONNECTIONS = 768
@@ -151,7 +153,7 @@ async def test_a_full_queue(tmp_path: Path) -> None:
             f"{QUEUE_TOKENS / tokens:.0f} answers long; a question alone {1000 * before:.1f} ms before, "
             f"{1000 * after:.1f} ms after"
         )
-        assert grown < 0.05
+        assert grown < MOST_GROWN
         # What was under way when it came, and shorter ones that came later and went before it, for a time.
         assert between_them < 3 * QUEUE_TOKENS / tokens
         assert after < 2 * before + 0.02
