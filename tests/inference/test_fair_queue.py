@@ -90,6 +90,22 @@ def test_the_oldest_question_is_in_the_next_batch_however_long(lengths, corpora)
 
 
 @settings(max_examples=60, deadline=None)
+@given(st.lists(st.integers(1, 100), min_size=2, max_size=40), st.data())
+def test_a_question_is_passed_by_nobody_who_came_after_its_round_began(lengths, data):
+    lane, queue = Lane(800), FairQueue()
+    first = [request(lane, [length]) for length in lengths]
+    for one in first:
+        queue.add(one)
+    later = set()
+    while any(one.left for one in first):
+        taken = {piece.request for piece in queue.take().pieces}
+        assert not taken & later
+        newcomer = request(lane, [data.draw(st.sampled_from(lengths))])
+        later.add(newcomer)
+        queue.add(newcomer)
+
+
+@settings(max_examples=60, deadline=None)
 @given(st.integers(1, 20), st.integers(5, 100))
 def test_a_corpus_comes_to_its_turn_however_many_questions_follow(questions, length):
     """More questions come after every batch than it holds: the corpus gets its share of the tokens all the same."""

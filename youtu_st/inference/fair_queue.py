@@ -79,6 +79,7 @@ class FairQueue:
         self._due: list[tuple[float, int, _Place]] = []
         self._clock = 0.0  # tokens that each would have had, if all of them had always had the same
         self._number = 0
+        self._round = 0  # the last of those that are served before whoever comes now
 
     def __len__(self) -> int:
         """Requests that wait."""
@@ -132,6 +133,8 @@ class FairQueue:
         if not self._order:
             return None
         first = self._first()
+        if self._places[first].number > self._round:
+            self._round = self._number
         pieces = self._candidates(first)
         group = next(group for group in first.lane.plan(pieces) if 0 in group.positions)
         taken = [pieces[i] for i in group.positions]
@@ -149,7 +152,12 @@ class FairQueue:
     def _candidates(self, first: Request) -> list[Piece]:
         """Some batches' worth of one model: what is left of a request, and what is next in the order."""
         pieces, budget = [], LOOK_AHEAD * first.lane.batch_tokens
-        others = (place.request for place in self._order if place.request is not first)
+        # Not those that came since: of similar length, they would pass questions that are older.
+        others = (
+            place.request
+            for place in self._order
+            if place.request is not first and place.number <= self._round
+        )
         for request in chain([first], others):
             if request.lane is first.lane:
                 for i, tokens in request.left.items():
