@@ -29,11 +29,11 @@ from pathlib import Path
 from typing import Any
 
 from encoding.machine import processor
-from serving import client, report, scenarios, texts
-from serving.contestants import contestants
-from serving.library import library
-from serving.scenarios import OWN, SHARED, Figures, Stage, progress
-from serving.workers import Failed, Worker
+from servers import client, report, scenarios, texts
+from servers.contestants import contestants
+from servers.library import library
+from servers.scenarios import OWN, SHARED, Figures, Stage, progress
+from servers.workers import Failed, Worker
 
 TURNS, SECONDS = 5, 4.0
 

@@ -24,9 +24,9 @@ BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 sys.path.insert(0, str(BENCHMARKS))
 
 import serve  # noqa: E402
-from serving import client, report, scenarios, texts, workers  # noqa: E402
-from serving.client import Load, Stream  # noqa: E402
-from serving.contestants import FIRST_COME, OURS, PLAIN  # noqa: E402
+from servers import client, report, scenarios, texts, workers  # noqa: E402
+from servers.client import Load, Stream  # noqa: E402
+from servers.contestants import FIRST_COME, OURS, PLAIN  # noqa: E402
 
 
 @contextmanager
@@ -164,7 +164,7 @@ def test_a_worker_tells_what_went_wrong_in_its_process():
 
 
 def test_a_batch_of_the_first_come_is_what_fits_when_padded():
-    from serving.first_come import next_batch
+    from servers.first_come import next_batch
 
     loop, chance = new_event_loop(), random.Random(0)
     for _ in range(200):

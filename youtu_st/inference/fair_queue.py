@@ -61,9 +61,9 @@ class FairQueue:
     The next batch is that of the request which has had the fewest tokens, with whatever else of the same
     model is of similar length. One that comes stands level with the first. So those that wait side by side
     get equal shares, and a question goes before the rest of all corpora that came earlier. Questions go in
-    rounds, so that one of a rare length is not passed by the many that come later. But where so many questions
-    come that each batch has some, one who has got nothing while two batches' worth of his share went by goes
-    first: nobody gets less than half of it.
+    rounds, so that one of a rare length is not passed by the many that come later. But where so many
+    questions come that each batch has some, one who has got nothing while two batches' worth of his share
+    went by goes first: nobody gets less than half of it.
 
     Args:
         limit: Tokens that may wait; None: any number.

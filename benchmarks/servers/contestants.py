@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from serving import texts
-from serving.client import post
+from servers import texts
+from servers.client import post
 
 MODEL, PATH = "minilm", "/v1/embeddings"
 OURS, PLAIN, ENCODER = "youtu-st serve", "plain app", "plain app, Encoder"
@@ -68,7 +68,7 @@ def module(name: str, *arguments: str, shown: str, ready: str = "/health") -> Co
     """A server of this folder."""
 
     def command(port: int) -> list[str]:
-        return [sys.executable, "-m", f"serving.{name}", str(port), *arguments]
+        return [sys.executable, "-m", f"servers.{name}", str(port), *arguments]
 
     return Contestant(shown, command, ready, environment=on_path())
 

@@ -4,7 +4,7 @@ First come, first served. A batch is the oldest texts whose number times the lon
 ``max_batch_tokens``; one batch runs at a time. So many requests may wait, and one more is refused. Texts of
 clients that have left are dropped.
 
-    python -m serving.first_come PORT
+    python -m servers.first_come PORT
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ import uvicorn
 from fastapi import FastAPI, HTTPException, Request
 from sentence_transformers import SentenceTransformer
 
-from serving.plain import Body, answer
-from serving.texts import stock_directory
+from servers.plain import Body, answer
+from servers.texts import stock_directory
 
 MAX_REQUESTS = 512
 Entry = tuple[list[int], "asyncio.Future[Any]"]

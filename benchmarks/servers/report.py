@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from serving.contestants import ENCODER, FIRST_COME, INFINITY, OURS, PLAIN
-from serving.scenarios import (
+from servers.contestants import ENCODER, FIRST_COME, INFINITY, OURS, PLAIN
+from servers.scenarios import (
     AFTER_FEW,
     AFTER_MANY,
     ALONE,

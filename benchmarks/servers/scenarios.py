@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 import psutil
 
-from serving import contestants, library, texts
-from serving.client import Load, Result, Stream, post
-from serving.contestants import FIRST_COME, OURS, PATH, TEI, Contestant
-from serving.workers import Failed, Server, Worker, free_port
+from servers import contestants, library, texts
+from servers.client import Load, Result, Stream, post
+from servers.contestants import FIRST_COME, OURS, PATH, TEI, Contestant
+from servers.workers import Failed, Server, Worker, free_port
 
 Figures = dict[str, Any]
 LIBRARY, LIBRARY_LISTS = "encode_query, one by one", "encode_query, lists of 32"

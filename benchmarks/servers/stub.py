@@ -1,6 +1,6 @@
 """This project's server over a model that computes nothing: what a request costs without the network.
 
-python -m serving.stub PORT
+python -m servers.stub PORT
 """
 
 from __future__ import annotations

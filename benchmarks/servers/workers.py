@@ -19,7 +19,7 @@ from typing import Any
 
 import psutil
 
-from serving.client import HOST
+from servers.client import HOST
 
 SPAWN = multiprocessing.get_context("spawn")
 START_SECONDS = 120.0

@@ -1,6 +1,6 @@
 """Servers that everybody writes first: a plain route, where each request encodes in a thread by itself.
 
-    python -m serving.plain PORT sentence-transformers|encoder|nothing
+    python -m servers.plain PORT sentence-transformers|encoder|nothing
 
 ``nothing`` encodes nothing: what a request costs by itself, here and in the client.
 """
@@ -56,7 +56,7 @@ def encoder(name: str) -> Callable[[list[str]], Any]:
     if name == "sentence-transformers":
         from sentence_transformers import SentenceTransformer
 
-        from serving.texts import stock_directory
+        from servers.texts import stock_directory
 
         return SentenceTransformer(stock_directory(), device="cpu").encode
     if name == "encoder":
