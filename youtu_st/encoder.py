@@ -17,6 +17,7 @@ from youtu_st.inference.loaded import LoadedModel
 from youtu_st.inference.network import VectorOutput
 from youtu_st.inference.preprocess import Preprocessor, preprocessor_for
 from youtu_st.inference.requests import Steps
+from youtu_st.inference.scheduler import LARGE
 from youtu_st.inference.truncation import Truncation
 from youtu_st.inference.unique import Unique
 from youtu_st.inference.unread import Unknown
@@ -351,7 +352,9 @@ class Encoder(LoadedModel):
         dimensions: int | None,
     ) -> Vectors:
         steps = self.request(role, texts, instruction=instruction, dimensions=dimensions)
-        request = await self.scheduler.read(steps)
+        given = texts if isinstance(texts, list | tuple) else ()  # anything else is refused by the steps
+        characters = sum(len(text) for text in given if isinstance(text, str))
+        request = await self.scheduler.read(steps, large=characters > LARGE)
         vectors = await self.scheduler.run(request)
         request.noticed.warn(stacklevel=3)
         return vectors

@@ -323,12 +323,32 @@ async def test_an_embedding_model_and_a_reranker_in_one_scheduler(encoder, tmp_p
     assert set(lanes) == {encoder.model_name, spec}
 
 
+async def test_a_text_without_an_end_keeps_no_question_waiting():
+    encoder = Encoder("minilm", truncation="ignore", unknown="ignore")
+    await encoder.aencode_query(["first"])
+    endless = asyncio.create_task(encoder.aencode_document(["a" * 2_000_000]))
+    await asyncio.sleep(0.05)  # it is being read
+    await encoder.aencode_query(["a question"])
+    assert not endless.done()
+    assert encoder.totals.encoded_texts == 2
+    await endless
+
+
 @pytest.mark.parametrize("text", ["", "  ", 7])
 async def test_errors_of_reading_are_the_librarys(encoder, text):
     with pytest.raises(InputError) as expected:
         encoder.encode_query(["fine", text])
     with pytest.raises(InputError) as found:
         await encoder.aencode_query(["fine", text])
+    assert str(found.value) == str(expected.value)
+
+
+@pytest.mark.parametrize("texts", ["one str", None, 7, b"bytes"])
+async def test_what_is_no_list_is_refused_as_by_the_library(encoder, texts):
+    with pytest.raises(InputError) as expected:
+        encoder.encode_query(texts)
+    with pytest.raises(InputError) as found:
+        await encoder.aencode_query(texts)
     assert str(found.value) == str(expected.value)
 
 

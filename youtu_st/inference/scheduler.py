@@ -19,6 +19,8 @@ from youtu_st.inference.batches import Group
 from youtu_st.inference.fair_queue import Batch, FairQueue
 from youtu_st.inference.requests import Found, Lane, Piece, Request, Rows, Steps
 
+LARGE = 1 << 18
+"""Characters of a call, or bytes of a body, above which one text may keep a tokenizer busy for long."""
 MINUTE = 60.0
 """Seconds of the past that the speed is taken from."""
 

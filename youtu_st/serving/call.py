@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 from starlette.types import Receive, Scope
 
 from youtu_st.errors import counted
+from youtu_st.inference.scheduler import LARGE
 from youtu_st.serving.body import Body, Room, parse
 from youtu_st.serving.faults import ClientGone, Fault, Where, of_error, wrong
 from youtu_st.serving.fields import Fields, fields_of
@@ -23,8 +24,6 @@ F = TypeVar("F", bound=Fields)
 
 SMALL = 1 << 16
 """Bytes of a body that are parsed on the event loop: a thread would cost more."""
-LARGE = 1 << 18
-"""Bytes of a body above which one text of it may keep a tokenizer busy for long."""
 DEADLINE = "X-Request-Timeout"
 SOON = 2.0
 """Seconds after which a server that is not ready may be asked again."""
