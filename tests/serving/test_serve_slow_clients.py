@@ -14,8 +14,9 @@ import psutil
 import pytest
 from served_process import served, until
 
-SETTINGS = "model: minilm\nbody_timeout: 6\nidle_timeout: 6\n"
 EACH = 100
+# The queue holds all that they ask for at once: what is full, where the network is slow, has a test of its own.
+SETTINGS = "model: minilm\nbody_timeout: 6\nidle_timeout: 6\nqueue_tokens: 4000000\n"
 MOST_SLOWER = 3.0
 """Times that a question may take beside them: far more than it takes, for a machine that does other things too."""
 HEAD = b"POST /v1/embeddings HTTP/1.1\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n"
