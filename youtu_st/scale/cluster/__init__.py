@@ -1,0 +1,1 @@
+"""On Ray: workers, batches and replicas."""

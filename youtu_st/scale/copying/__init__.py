@@ -1,0 +1,1 @@
+"""Vectors from one store into another."""

@@ -1,0 +1,1 @@
+"""Who fills the folder: workers that come, go, hang and die."""

@@ -1,0 +1,1 @@
+"""One worker: shards from their rows to their files."""
