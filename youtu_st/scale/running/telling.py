@@ -62,3 +62,50 @@ class Driven:
     again: int
     skipped: tuple[Skipped, ...]
     stopped: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What a job's folder holds, and what was done for it here.
+
+    Attributes:
+        folder: Where it is, as it was named.
+        rows: Documents with a vector, in all shards that are there.
+        tokens: Tokens of these, as far as the encoder counts them.
+        cut: Documents of these that were cut.
+        rejected: Rows without a vector; ``rejected.jsonl`` lists them.
+        first_rejected: Where the first of these is, and what is wrong with it; ``""``: there is none.
+        shards: Shards of the job, or of this process's part of it.
+        found: Shards of these that were there before, or that others did meanwhile.
+        encoded: Shards that were encoded here.
+        again: Shards of these that a worker had died over.
+        encoded_rows: Documents that were encoded here.
+        seconds: From the first shard that was handed over here to the last.
+        skipped: One line for each shard that was given up.
+        stopped: Whether it ended before all was done, since it was asked to.
+    """
+
+    folder: str
+    rows: int
+    tokens: int
+    cut: int
+    rejected: int
+    first_rejected: str
+    shards: int
+    found: int
+    encoded: int
+    again: int
+    encoded_rows: int
+    seconds: float
+    skipped: tuple[str, ...]
+    stopped: bool
+
+    @property
+    def speed(self) -> float:
+        """Documents a second, of those that were encoded here; 0 where none were."""
+        return self.encoded_rows / self.seconds if self.seconds > 0 else 0.0
+
+    @property
+    def left(self) -> int:
+        """Shards that are not there."""
+        return self.shards - self.found - self.encoded
