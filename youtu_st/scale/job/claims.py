@@ -1,7 +1,7 @@
 """Files that somebody living has locked: the kernel gives them up when a process ends, however it ends.
 
-Claims are advice. They spare two processes the same work, and tell what a dead one left from what a living one
-is writing; nothing depends on them being kept: a shard that two processes write is the same shard twice.
+Claims are advice. They spare two processes the same work, and tell what a dead one left from what a living
+one is writing; nothing depends on them being kept: a shard that two processes write is the same shard twice.
 Where a file system has no locks, every claim is granted.
 """
 
@@ -15,9 +15,8 @@ import time
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import NoReturn
 
-from youtu_st.errors import InputError
+from youtu_st.errors import InputError, printable
 
 LEFTOVER_SECONDS = 86_400
 """Without locks, a temporary file that has not been written to for so long is nobody's."""
@@ -42,7 +41,7 @@ else:
 
 
 class Claim:
-    """A file that this process has locked, until :meth:`release` or its end. As a context, released at the end.
+    """A file that this process has locked, until :meth:`release` or its end; as a context, until that ends.
 
     Attributes:
         path: The file; it is removed with the claim.
@@ -54,18 +53,19 @@ class Claim:
         self.sure = sure
         self._descriptor: int | None = descriptor
 
-    def release(self) -> None:
-        """Remove the file and let it go; nothing, the second time."""
+    def release(self, *, remove: bool = True) -> None:
+        """Let the file go, and remove it; nothing, the second time."""
         descriptor, self._descriptor = self._descriptor, None
         if descriptor is None:
             return
-        with suppress(OSError):  # before it is let go: whoever locks it next looks whether it is still there
-            if os.name != "nt" and _is_at(descriptor, self.path):
-                os.unlink(self.path)
-        os.close(descriptor)
-        if os.name == "nt":  # which removes no file that is open
-            with suppress(OSError):
-                os.unlink(self.path)
+        try:
+            # Before it is let go: whoever has it locked next looks whether it is still there.
+            if remove and os.name != "nt" and _is_at(descriptor, self.path):
+                _unlink(self.path)
+        finally:
+            os.close(descriptor)
+        if remove and os.name == "nt":  # which removes no file that is open
+            _unlink(self.path)
 
     def __enter__(self) -> Claim:
         return self
@@ -87,23 +87,19 @@ def acquire(path: Path) -> Claim | None:
         OSError: If it cannot be made: a folder that is gone or may not be written to, a full disk.
     """
     for attempt in range(_ATTEMPTS):
-        try:
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | _FLAGS, 0o666)
-        except OSError as error:
-            if error.errno in (errno.ELOOP, errno.EISDIR, errno.ENXIO):
-                _refuse_odd(path)
-            raise
-        try:
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                _refuse_odd(path)
-            held = _held(descriptor, shared=False)
-            # One that its holder removed between the two lines: another may have made the next one already.
-            if held is not True and _is_at(descriptor, path):
-                return Claim(path, os.dup(descriptor), sure=held is False)
-        finally:
-            os.close(descriptor)  # the lock belongs to the open file, which the claim's descriptor keeps open
-        if held is True and attempt + 1 < _ATTEMPTS:
+        if attempt:
             time.sleep(_PAUSE)  # somebody who only looks has it for a moment
+        descriptor = _open(path, os.O_RDWR | os.O_CREAT)
+        try:
+            held = _held(descriptor, shared=False)
+            # Not one that its holder removed before it let it go: another may have made the next one already.
+            if held is not True and _is_at(descriptor, path):
+                claim = Claim(path, descriptor, sure=held is False)
+                descriptor = -1
+                return claim
+        finally:
+            if descriptor >= 0:
+                os.close(descriptor)
     return None
 
 
@@ -111,15 +107,16 @@ def is_claimed(path: Path) -> bool:
     """Whether somebody living has that file, as far as the file system knows.
 
     Raises:
+        InputError: As for :func:`acquire`.
         OSError: If it is there and cannot be looked at.
     """
     try:
-        descriptor = os.open(path, os.O_RDONLY | _FLAGS)
+        descriptor = _open(path, os.O_RDONLY)
     except FileNotFoundError:
         return False
     try:
         held = _held(descriptor, shared=True)
-        return time.time() - os.fstat(descriptor).st_mtime < LEFTOVER_SECONDS if held is None else held
+        return _is_young(os.fstat(descriptor)) if held is None else held
     finally:
         os.close(descriptor)
 
@@ -137,8 +134,54 @@ def sweep(path: Path) -> bool:
     claim = acquire(path)
     if claim is None:
         return False
-    if claim.sure or time.time() - os.stat(path).st_mtime > LEFTOVER_SECONDS:
-        claim.release()
-        return True
-    claim.keep()
+    gone = claim.sure or not _is_young(os.stat(path))
+    claim.release(remove=gone)
+    return gone
+
+
+def _open(path: Path, flags: int) -> int:
+    try:
+        descriptor = os.open(path, flags | _FLAGS, 0o666)
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.EISDIR, errno.ENXIO):
+            raise _odd(path) from error
+        raise
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise _odd(path)
+    return descriptor
+
+
+def _held(descriptor: int, *, shared: bool) -> bool | None:
+    """Lock it. False: done; True: somebody else has; None: there are no locks here."""
+    try:
+        _lock(descriptor, shared=shared)
+    except OSError as error:
+        if error.errno in _BUSY:
+            return True
+        if error.errno in _NO_LOCKS:
+            return None
+        raise
     return False
+
+
+def _is_at(descriptor: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(descriptor), os.lstat(path))
+    except FileNotFoundError:
+        return False
+
+
+def _is_young(facts: os.stat_result) -> bool:
+    return time.time() - facts.st_mtime < LEFTOVER_SECONDS
+
+
+def _unlink(path: Path) -> None:
+    with suppress(OSError):  # it is swept later
+        os.unlink(path)
+
+
+def _odd(path: Path) -> InputError:
+    return InputError(
+        f"{printable(str(path))} is no plain file: a job's folder holds no links and no devices"
+    )

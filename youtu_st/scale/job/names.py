@@ -8,11 +8,14 @@ JOB = "job.json"
 VECTORS = "vectors"
 DAMAGED = "damaged"
 REJECTED = "rejected.jsonl"
+JOB_CLAIM = ".job.json.claim"
 
-_PART = re.compile(r"part-(\d{5,9})\.parquet")
-_CLAIM = re.compile(r"\.part-(\d{5,9})\.claim")
+_NUMBER = r"\d{5}|[1-9]\d{5,8}"  # each number in one way
+_PART = re.compile(rf"part-({_NUMBER})\.parquet")
+_CLAIM = re.compile(rf"\.part-({_NUMBER})\.claim")
 _TEMPORARY = re.compile(
-    r"\.(?:part-\d{5,9}\.parquet|job\.json|rejected\.jsonl)\.[0-9a-f]{16}|\.part-\d{5,9}\.claim|\.job\.json\.claim"
+    rf"\.(?:part-(?:{_NUMBER})|job\.json)\.claim"
+    rf"|\.(?:part-(?:{_NUMBER})\.parquet|job\.json|rejected\.jsonl)\.[0-9a-f]{{16}}"
 )
 
 
@@ -28,12 +31,14 @@ def claim(number: int) -> str:
 
 def part_number(name: str) -> int | None:
     """The shard of a file; None: it is none of :func:`part`."""
-    return _number(_PART.fullmatch(name), part, name)
+    found = _PART.fullmatch(name)
+    return int(found[1]) if found else None
 
 
 def claim_number(name: str) -> int | None:
     """The shard of a claim; None: it is none of :func:`claim`."""
-    return _number(_CLAIM.fullmatch(name), claim, name)
+    found = _CLAIM.fullmatch(name)
+    return int(found[1]) if found else None
 
 
 def is_temporary(name: str) -> bool:
@@ -42,11 +47,5 @@ def is_temporary(name: str) -> bool:
 
 
 def is_ours(name: str) -> bool:
-    """Whether a job's folder may hold something of that name, on its top level."""
+    """Whether a job's folder may hold something of that name on its top level."""
     return name in (JOB, VECTORS, DAMAGED, REJECTED) or is_temporary(name)
-
-
-def _number(found: re.Match[str] | None, write: object, name: str) -> int | None:
-    number = int(found[1]) if found else None
-    # One name for each number: part-000012.parquet is not another part-00012.parquet.
-    return number if number is not None and callable(write) and write(number) == name else None
