@@ -1,6 +1,6 @@
 """What a shard's file says of itself, and whether it is what was written; all from its last few kilobytes.
 
-Two keys of the Parquet file's own metadata: ``youtu-st`` holds the facts, and ``youtu-st.seal`` two checksums,
+Two keys of the Parquet file's own metadata: ``youtu-st`` holds the facts and ``youtu-st.seal`` two checksums,
 put in when the file was complete. One is over all bytes before the footer, one over the footer itself and the
 length of what stands before it. A reader of Parquet need not know of either.
 """
