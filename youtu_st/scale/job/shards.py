@@ -44,8 +44,8 @@ def digest_of_ids(ids: pa.ChunkedArray | pa.Array) -> str:
 class ShardWriter:
     """Writes the shards of one job; all of them have one schema.
 
-    ``id`` is a string, ``vector`` a list of fixed size; then come the kept columns. Vectors are not compressed:
-    they hardly get smaller, and would take twice as long to write. The other columns are, with zstd.
+    ``id`` is a string, ``vector`` a list of fixed size, and then there are the kept columns. Vectors are not
+    compressed: it hardly makes them smaller, and takes twice as long. The other columns are, with zstd.
 
     With ``dtype="float16"`` each number becomes the nearest half float, of two equally near ones the even:
     off by at most 2^-11 of itself from 2^-14 (0.00006) on, by at most 2^-25 below. Vectors are not scaled
