@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from youtu_st.errors import InputError, printable
 from youtu_st.protocol import Vectors
-from youtu_st.scale.input.shards import Rejected, Shard
+from youtu_st.scale.input.types import Rejected, Shard
 from youtu_st.scale.job import claims, facts, names
 from youtu_st.scale.job.claims import Claim
 from youtu_st.scale.job.facts import ShardFacts

@@ -16,8 +16,7 @@ from youtu_st import __version__, disk
 from youtu_st.errors import InputError, brief, in_one_line, printable, require
 from youtu_st.probes import EncoderRecord
 from youtu_st.protocol import canonical, digest
-from youtu_st.scale.input.files import InputFile
-from youtu_st.scale.input.shards import Shard
+from youtu_st.scale.input.types import InputFile, Shard
 from youtu_st.scale.job import claims, names, written
 from youtu_st.scale.settings import Columns, Cutting, Making, Task
 

@@ -14,7 +14,7 @@ import xxhash
 from youtu_st import disk
 from youtu_st.errors import InputError, counted, in_one_line, printable, require
 from youtu_st.protocol import Vectors
-from youtu_st.scale.input.shards import Rejected, Shard
+from youtu_st.scale.input.types import Rejected, Shard
 from youtu_st.scale.job import claims, facts
 from youtu_st.scale.job.facts import DamagedPartError, ShardFacts
 from youtu_st.scale.job.record import Job
