@@ -219,9 +219,7 @@ class Job:
 
 def _written(target: Path, content: bytes) -> claims.Claim:
     """A temporary file beside another, flushed, and held until it is let go."""
-    claim = claims.acquire(disk.beside(target))
-    if claim is None:
-        raise FileExistsError(errno.EEXIST, "somebody holds a file of a random name", str(target))
+    claim = claims.temporary(target)
     try:
         claim.path.write_bytes(content)
         disk.flush(claim.path)
