@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -12,7 +12,12 @@ from youtu_st.cli.embed_asked import Asked
 from youtu_st.cli.reading import check_folder
 from youtu_st.errors import require
 
+if TYPE_CHECKING:
+    from youtu_st.scale.running.telling import Summary
+    from youtu_st.scale.running.watching import Watch
+
 EXAMPLE = "Example: youtu-st embed corpus/ --model minilm --out vectors/ --workers 2"
+
 
 def embed(
     paths: Annotated[
@@ -92,9 +97,9 @@ def embed(
 ) -> None:
     """Turn a corpus of any size into Parquet with vectors; started again, go on where it was left.
 
-    Whatever ends it, the same line goes on, and so does youtu-st embed OUT. Further options: --shard-tokens N,
-    --shard I/N (this process does every N-th shard, for an array of jobs), --shard-timeout SECONDS, --extend
-    (files that are new), --server URL (an engine encodes), --truncation error, --encoding NAME,
+    Whatever ends it, the same line goes on, and so does youtu-st embed OUT. Further options: --shard-tokens
+    N, --shard I/N (this process does every N-th shard, for an array of jobs), --shard-timeout SECONDS,
+    --extend (files that are new), --server URL (an engine encodes), --truncation error, --encoding NAME,
     --split-special-tokens, --trust-remote-code; with --engine ray: --address ADDRESS, --cpus-per-worker N,
     --gpus-per-worker N; with --status: --json.
     """
@@ -134,11 +139,23 @@ def embed(
             require(module, extra)
     if out is not None:
         check_folder(out)
-        code = _start(paths, out, asked)
-    elif status:
-        code = _status(paths[0], as_json=as_json)
+    from youtu_st.cli.embed_shown import show_status, show_verified, shown
+
+    if status:
+        code = show_status(paths[0], as_json=as_json)
     elif verify is not None:
-        code = _verify(paths[0], verify, asked)
+        code = show_verified(paths[0], verify, asked.checkpoint, asked.running())
     else:
-        code = _go_on(paths[0], asked)
+        code = shown(lambda watch: _run(paths, out, asked, watch))
     raise typer.Exit(code)
+
+
+def _run(paths: list[Path], out: Path | None, asked: Asked, watch: Watch) -> Summary:
+    from youtu_st.scale.running.embed import embed, resume
+
+    if out is None:
+        return resume(paths[0], checkpoint=asked.checkpoint, watch=watch, **asked.running())
+    making, task, columns, cutting = asked.making(), asked.task(), asked.columns(), asked.cutting()
+    extend = "--extend" in asked.given
+    how = {name: value for name, value in asked.running().items() if name != "trust_remote_code"}
+    return embed(paths, out, making, task, columns, cutting, extend=extend, watch=watch, **how)

@@ -11,6 +11,7 @@ from youtu_st.cli.console import DEFAULT_MODEL, UsageError, absolute_model
 from youtu_st.errors import brief
 
 if TYPE_CHECKING:
+    from youtu_st.scale.pools.events import Pool
     from youtu_st.scale.settings import Columns, Cutting, Making, Task
 
 JOB = "job.json"
@@ -203,3 +204,33 @@ class Asked:
         from youtu_st.scale.settings import SHARD_TOKENS, Cutting
 
         return Cutting(tokens=self.given.get("--shard-tokens", SHARD_TOKENS))
+
+    def running(self) -> dict[str, Any]:
+        """What :func:`youtu_st.scale.running.embed.resume` is told of how this process goes about it."""
+        bad_rows, timeout = self.given.get("--bad-rows", "error"), self.given.get("--shard-timeout")
+        return {
+            "workers": self.given.get("--workers"),
+            "devices": self.devices,
+            "bad_rows": bad_rows,
+            "shard_timeout": timeout,
+            "shard": self.part,
+            "trust_remote_code": "--trust-remote-code" in self.given,
+            "pool": self._cluster(bad_rows, timeout) if self.uses_ray else None,
+        }
+
+    def _cluster(self, bad_rows: Any, timeout: float | None) -> Any:
+        def pool(folder: Path, making: Making) -> Pool:
+            from youtu_st.scale.cluster.pool import RayPool
+
+            return RayPool(
+                folder,
+                making,
+                workers=self.given.get("--workers"),
+                cpus=self.given.get("--cpus-per-worker", 1.0),
+                gpus=self.given.get("--gpus-per-worker"),
+                address=self.given.get("--address"),
+                bad_rows=bad_rows,
+                shard_timeout=timeout,
+            )
+
+        return pool

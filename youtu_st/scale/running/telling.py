@@ -74,7 +74,6 @@ class Summary:
         tokens: Tokens of these, as far as the encoder counts them.
         cut: Documents of these that were cut.
         rejected: Rows without a vector; ``rejected.jsonl`` lists them.
-        first_rejected: Where the first of these is, and what is wrong with it; ``""``: there is none.
         shards: Shards of the job, or of this process's part of it.
         found: Shards of these that were there before, or that others did meanwhile.
         encoded: Shards that were encoded here.
@@ -90,7 +89,6 @@ class Summary:
     tokens: int
     cut: int
     rejected: int
-    first_rejected: str
     shards: int
     found: int
     encoded: int
