@@ -16,6 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
+from youtu_st import disk
 from youtu_st.errors import InputError, printable
 
 LEFTOVER_SECONDS = 86_400
@@ -101,6 +102,20 @@ def acquire(path: Path) -> Claim | None:
             if descriptor >= 0:
                 os.close(descriptor)
     return None
+
+
+def temporary(path: Path) -> Claim:
+    """An empty file of a name that nobody else has, beside another, for what is to replace that.
+
+    It is held until it is let go, and then removed if it still has this name.
+
+    Raises:
+        OSError: If it cannot be made.
+    """
+    for _ in range(_ATTEMPTS):
+        if (claim := acquire(disk.beside(path))) is not None:
+            return claim
+    raise FileExistsError(errno.EEXIST, "temporary files are taken away while they are made", str(path))
 
 
 def is_claimed(path: Path) -> bool:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from youtu_st.disk import checksum, file_checksum, open_plain
 from youtu_st.errors import require
-from youtu_st.scale.input.shards import Rejected
+from youtu_st.scale.input.types import Rejected
 
 if TYPE_CHECKING:
     import pyarrow as pa

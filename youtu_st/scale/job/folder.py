@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 
 from youtu_st.errors import InputError, printable
 from youtu_st.protocol import Vectors
-from youtu_st.scale.input.shards import Rejected, Shard
+from youtu_st.scale.input.types import Rejected, Shard
 from youtu_st.scale.job import claims, facts, names
 from youtu_st.scale.job.claims import Claim
-from youtu_st.scale.job.facts import ShardFacts
+from youtu_st.scale.job.facts import DamagedPartError, ShardFacts
 from youtu_st.scale.job.record import Job
 from youtu_st.scale.job.shards import ShardWriter
 
@@ -209,6 +209,17 @@ class JobFolder:
         """
         return facts.read_footer(self.shard_path(number)).facts
 
+    def sound(self, number: int, *, deep: bool = False) -> ShardFacts:
+        """What a shard says of itself, if it is what was written, and this job's; as :meth:`check` looks.
+
+        Raises:
+            DamagedPartError: If it is not: the message says in which way.
+            OSError: If there is none, or it cannot be read.
+        """
+        if number >= len(self.job.shards):
+            raise DamagedPartError(f"the job has {len(self.job.shards):,} shards")
+        return self._writer.checked(self.shard_path(number), self.job.shards[number], deep=deep)
+
     def check(self, number: int, *, deep: bool = False) -> str | None:
         """What is wrong with a shard that is there; None: nothing.
 
@@ -219,9 +230,13 @@ class JobFolder:
         Raises:
             OSError: If it cannot be read.
         """
-        if number >= len(self.job.shards):
-            return f"the job has {len(self.job.shards):,} shards"
-        return self._writer.check(self.shard_path(number), self.job.shards[number], deep=deep)
+        try:
+            self.sound(number, deep=deep)
+        except FileNotFoundError:
+            return "it is gone"
+        except DamagedPartError as error:
+            return str(error)
+        return None
 
     def damaged(self, *, deep: bool = False) -> dict[int, str]:
         """What is wrong with which of the shards that are there.

@@ -16,8 +16,7 @@ from youtu_st import __version__, disk
 from youtu_st.errors import InputError, brief, in_one_line, printable, require
 from youtu_st.probes import EncoderRecord
 from youtu_st.protocol import canonical, digest
-from youtu_st.scale.input.files import InputFile
-from youtu_st.scale.input.shards import Shard
+from youtu_st.scale.input.types import InputFile, Shard
 from youtu_st.scale.job import claims, names, written
 from youtu_st.scale.settings import Columns, Cutting, Making, Task
 
@@ -220,9 +219,7 @@ class Job:
 
 def _written(target: Path, content: bytes) -> claims.Claim:
     """A temporary file beside another, flushed, and held until it is let go."""
-    claim = claims.acquire(disk.beside(target))
-    if claim is None:
-        raise FileExistsError(errno.EEXIST, "somebody holds a file of a random name", str(target))
+    claim = claims.temporary(target)
     try:
         claim.path.write_bytes(content)
         disk.flush(claim.path)

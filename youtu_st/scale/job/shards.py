@@ -14,7 +14,7 @@ import xxhash
 from youtu_st import disk
 from youtu_st.errors import InputError, counted, in_one_line, printable, require
 from youtu_st.protocol import Vectors
-from youtu_st.scale.input.shards import Rejected, Shard
+from youtu_st.scale.input.types import Rejected, Shard
 from youtu_st.scale.job import claims, facts
 from youtu_st.scale.job.facts import DamagedPartError, ShardFacts
 from youtu_st.scale.job.record import Job
@@ -140,11 +140,8 @@ class ShardWriter:
 
     def _publish(self, path: Path, table: pa.Table, found: ShardFacts) -> None:
         pq = require("pyarrow.parquet", "scale")
-        temporary = claims.acquire(disk.beside(path))
-        if temporary is None:
-            raise FileExistsError(f"somebody holds a file of a random name beside {path}")
         placeholder = secrets.token_hex(facts.SEAL_LENGTH // 2)
-        with temporary:
+        with claims.temporary(path) as temporary:
             with (
                 open(temporary.path, "r+b") as file,
                 pq.ParquetWriter(file, self.schema, **self._options) as writer,
@@ -189,29 +186,25 @@ class ShardWriter:
             raise ValueError(f"kept columns are {kept.schema} of {len(kept)} rows")
         return pa.table([*columns, *kept.columns], schema=self.schema)
 
-    def check(self, path: Path, shard: Shard, *, deep: bool = False) -> str | None:
-        """What is wrong with a shard's file; None: nothing.
+    def checked(self, path: Path, shard: Shard, *, deep: bool = False) -> ShardFacts:
+        """What a shard's file says of itself, if it is whole and this job's.
 
         Args:
             path: The file.
             shard: What was planned.
-            deep: Read all of it; else the footer only, which shows whether a file is whole and this job's.
+            deep: Read all of it; else the footer only.
 
         Raises:
-            OSError: If it cannot be read.
+            DamagedPartError: If it is not.
+            OSError: If there is none, or it cannot be read.
         """
-        try:
-            footer = facts.read_footer(path)
-            if wrong := self._other(footer, shard):
-                return wrong
-            if deep:
-                facts.check_body(path, footer)
-                self._check_ids(path, footer.facts)
-        except FileNotFoundError:
-            return "it is gone"
-        except DamagedPartError as error:
-            return str(error)
-        return None
+        footer = facts.read_footer(path)
+        if wrong := self._other(footer, shard):
+            raise DamagedPartError(wrong)
+        if deep:
+            facts.check_body(path, footer)
+            self._check_ids(path, footer.facts)
+        return footer.facts
 
     def _other(self, footer: facts.Footer, shard: Shard) -> str | None:
         """How a sound file is not the one of that shard of this job."""

@@ -15,8 +15,7 @@ import numpy as np
 
 from youtu_st.disk import checksum
 from youtu_st.errors import brief
-from youtu_st.scale.input.files import InputFile
-from youtu_st.scale.input.shards import Shard
+from youtu_st.scale.input.types import InputFile, Shard
 
 FORMAT = "youtu-st-job"
 VERSION = 1
@@ -167,6 +166,7 @@ _FIELDS: dict[str, dict[str, Callable[[Any], bool]]] = {
         "size": _is_count,
         "digest": is_text,
         "rows": _is_count,
+        "encoding": is_text,
     },
 }
 
