@@ -134,9 +134,9 @@ class Process:
         return asdict(verify(JobFolder.open(content["folder"]), encoder, content["rows"], content["seed"]))
 
     def _work(self, content: messages.Message) -> None:
-        from youtu_st.scale.work.worker import Worker
-
         try:
+            from youtu_st.scale.work.worker import Worker
+
             making = messages.making_of(content["making"])
             folder, encoder = Path(content["folder"]), self._encoder(making)
             worker = Worker(folder, making, bad_rows=content["bad_rows"], encoder=encoder)

@@ -49,6 +49,7 @@ class Shift:
         self._pieces: deque[Piece] = deque()  # that were read, and have not all their vectors
         self._written: deque[tuple[UnderWay, Future[ShardFacts]]] = deque()
         self._first: UnderWay | None = None  # whose turn it is
+        self._whole = float("-inf")  # when the last one became whole
         self._elsewhere: list[int] = []  # which another process has
         self._claimed: list[tuple[int, Claim]] = []  # which it had
         self._told: deque[Finished | Failed] = deque()
@@ -145,7 +146,7 @@ class Shift:
     def _begin(self, number: int, claim: Claim) -> UnderWay:
         job = self._folder.job
         shard: Shard = job.shards[number]
-        rows = Ahead(self._worker.rows(shard), self._worker.reading)
+        rows = Ahead(self._worker.reader.rows(shard), self._worker.reading)
         one = UnderWay(shard, job.files[shard.file].name, claim, rows)
         self._under_way.append(one)
         self._turn()
@@ -216,7 +217,8 @@ class Shift:
         while self._under_way and self._under_way[0].is_whole:
             one = self._under_way.popleft()
             self._collect(wait=True)
-            seconds = time.perf_counter() - one.began
+            now = time.perf_counter()
+            seconds, self._whole = now - max(one.began, self._whole), now
             facts = self._worker.writing.submit(one.write, self._folder, seconds)
             self._written.append((one, facts))
         yield from self._all_told()
@@ -226,7 +228,6 @@ class Shift:
         """Say whose turn it is, where that is another now."""
         first = self._under_way[0] if self._under_way else None
         if first is not None and first is not self._first:
-            first.began = time.perf_counter()
             self._began(first.shard.number)
         self._first = first
 

@@ -64,7 +64,7 @@ class UnderWay:
         settled: Rows that have a vector, or never will.
         tokens: Tokens of these.
         cut: Texts of these that were cut.
-        began: When it was its turn; as :func:`time.perf_counter` says.
+        began: When its first row was asked for; as :func:`time.perf_counter` says.
         failed: What its end is to be, where it cannot be finished.
     """
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from youtu_st.errors import ModelLoadError, YoutuError, in_one_line
+from youtu_st.errors import ModelLoadError
 from youtu_st.probes import PROBE_TEXTS
 from youtu_st.protocol import TextEncoder
 from youtu_st.scale.encoders import make, splitter_for
@@ -52,7 +52,7 @@ class Worker:
         self.asked = Asked(encoder, job.task)
         self.asked.encode([PROBE_TEXTS[0]])  # what it does not take is no row's fault
         self.bad_rows = bad_rows
-        self.reader = Reader(job.files, job.columns, job.schema, splitter=splitter_for(encoder, job.files))
+        self.reader = Reader(job.files, job.columns, job.schema, splitter_for(encoder, job.files))
         self.reading = ThreadPoolExecutor(1, "youtu-st-reading")
         self.writing = ThreadPoolExecutor(1, "youtu-st-writing")
 
