@@ -84,9 +84,10 @@ def shown(run: Callable[[Watch], Summary]) -> int:
         return FAULTY
     except InputError as error:
         watch.close()
-        if "\n" not in str(error):
-            raise
-        first, *table, last = str(error).splitlines()
+        message = str(error).replace("bad_rows='skip'", "--bad-rows skip")
+        if "\n" not in message:
+            raise InputError(message) from error
+        first, *table, last = message.splitlines()
         say("error", f"{first.rstrip(':')}: {last}")
         for line in table:
             print(printable(line), file=sys.stderr)

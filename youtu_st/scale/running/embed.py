@@ -9,8 +9,7 @@ from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from youtu_st.corpus.notes import Notes
-from youtu_st.errors import InputError, YoutuError, counted, printable
+from youtu_st.errors import InputError, counted, printable
 from youtu_st.inputs import check_count, check_seconds, one_of
 from youtu_st.scale.input.types import Shard
 from youtu_st.scale.job.folder import JobFolder, has_job
@@ -89,9 +88,7 @@ def embed(
     )
     folder, named = Path(out), [str(path) for path in paths]
     there = JobFolder.open(folder) if has_job(folder) else None
-    if there is not None and is_settled(
-        there, named, making, task, columns, cutting, extend=extend, notes=_Told(how.watch)
-    ):
+    if there is not None and is_settled(there, named, making, task, columns, cutting, extend=extend):
         return _run(there, making, how)
     content = {
         "folder": str(folder),
@@ -224,7 +221,7 @@ class _How:
             self.makings(making, most),
             bad_rows=self.bad_rows,
             shard_timeout=self.shard_timeout,
-            notice=lambda line: self.watch.say("warning", line),
+            notice=lambda line: self.watch.say("note", line),
         )
 
     def wants(self, shards: Sequence[Shard]) -> list[Shard]:
@@ -233,19 +230,6 @@ class _How:
             return list(shards)
         first, step = self.part
         return [shard for shard in shards if shard.number % step == first - 1]
-
-
-class _Told(Notes):
-    """Tells what is met while files are found; the first problem is raised."""
-
-    def __init__(self, watch: Watch) -> None:
-        self._watch = watch
-
-    def problem(self, error: YoutuError, source: str, *, below: bool = False) -> None:
-        raise error
-
-    def note(self, message: str) -> None:
-        self._watch.say("note", message)
 
 
 class _Shelf:
