@@ -116,6 +116,7 @@ def test_what_is_missing_is_encoded_and_nothing_else(here: Path, run: Run, encod
     check(here / "out", ROWS, encoder)
 
 
+@pytest.mark.slow
 def test_three_processes_of_an_array_share_a_job(here: Path, tiny: Path, encoder: Encoder) -> None:
     """Started at once, where there is no job yet; each says what it did."""
     from command import COMMAND
@@ -175,11 +176,12 @@ def test_another_model_is_told_in_a_table(
     other = checkpoint("bert", "wordpiece")
     result = run("embed", *CORPUS, "--out", "out", "--model", other)
     assert (result.code, result.out) == (2, "")
-    first, _, *table = result.err.splitlines()
+    _, first, _, *table = result.err.splitlines()  # the first is of the file that is skipped
     assert first.startswith("youtu-st: error: out holds another job: name a new folder, or ")
     assert {line.split()[0] for line in table} >= {"model", "weights"}
 
 
+@pytest.mark.slow
 def test_an_input_that_is_another_is_refused(here: Path, run: Run, tiny: Path, encoder: Encoder) -> None:
     line = ["embed", *CORPUS, "--out", "out", "--model", tiny]
     new = rows(40, seed=2)
@@ -255,6 +257,7 @@ def test_verify_encodes_rows_again(here: Path, run: Run) -> None:
     assert float(found[1]) < 1e-6
 
 
+@pytest.mark.slow
 def test_bad_rows_end_the_job_or_are_listed(tmp_path: Path, run: Run, tiny: Path, encoder: Encoder) -> None:
     good = rows(50)
     long = {"id": "long", "text": "water " * 600, "lang": "en", "year": 1}
@@ -357,6 +360,7 @@ def test_a_folder_of_something_else_is_left_alone(here: Path, run: Run, tiny: Pa
     assert run(*line, "corpus") == Result(2, "", held.format("corpus", "a.jsonl and 2 more"))
 
 
+@pytest.mark.slow
 def test_vectors_in_half_the_size(here: Path, run: Run, tiny: Path, encoder: Encoder) -> None:
     result = run(
         "embed", *CORPUS, "--out", "half", "--model", tiny, "--dtype", "float16", "--dimensions", "8"
