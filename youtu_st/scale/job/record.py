@@ -113,10 +113,15 @@ class Job:
         try:
             return written.to_text(values, self.files, self.shards)
         except UnicodeEncodeError as error:
-            odd = error.object[max(error.start - 40, 0) : error.end + 40]
-            raise InputError(
-                f"a job's paths, columns and instruction are valid Unicode, not {brief(odd)}"
-            ) from error
+            texts = (
+                *self.paths,
+                *self.columns.keep,
+                self.columns.text,
+                self.columns.id,
+                self.task.instruction,
+            )
+            odd = next((text for text in texts if text and not written.is_text(text)), self.making.model)
+            raise InputError(f"what a job is told must be valid Unicode, and {brief(odd)} is not") from error
 
     @classmethod
     def parse(cls, text: bytes) -> Job:
@@ -183,7 +188,8 @@ class Job:
             OSError: If it cannot be written.
         """
         target = folder / names.JOB
-        with _written(target, self.text()) as temporary:
+        text = self.text()
+        with _written(target, text) as temporary:
             try:
                 os.link(temporary.path, target)
             except FileExistsError:
@@ -195,7 +201,12 @@ class Job:
                 if not os.path.lexists(target):
                     os.replace(temporary.path, target)
         disk.flush(folder)
-        return Job.read(folder)
+        there = _read(folder)
+        return (
+            replace(self, making=Making.of(self.making.kept()))
+            if there == text
+            else self._parsed(folder, there)
+        )
 
     def replace(self, folder: Path, extended: Job) -> None:
         """Write an extended job in this one's place.
