@@ -55,7 +55,7 @@ def test_a_change_meanwhile_is_told(index: VectorIndex, change: str) -> None:
         index.delete(["id 20"])
     else:
         index.add(["new"], ["new" if change == "add" else "id 1"])
-    with pytest.raises(VectorIndexError, match="was changed while it was read: begin again"):
+    with pytest.raises(VectorIndexError, match="was changed meanwhile: read it again"):
         next(blocks)
 
 
@@ -67,7 +67,6 @@ def test_folding_meanwhile_is_no_change(index: VectorIndex, encoder: TinyEncoder
         index.close()  # folds the journal into the next generation's snapshot
         rest = list(blocks)
     assert [id for block in [first, *rest] for id in block.ids] == [f"id {number}" for number in range(25)]
-
 
 
 @pytest.mark.parametrize("rows", [0, -1, True, 1.5])

@@ -45,7 +45,7 @@ def read_blocks(directory: DirectoryReader, rows: int) -> Iterator[Block]:
 
     def after(documents: DocumentStore, table: VectorTable) -> tuple[list[Row], Vectors]:
         if (documents.state.next_key, documents.state.documents) != begun:
-            raise VectorIndexError(f"the index in {directory.path} was changed while it was read: begin again")
+            raise VectorIndexError(f"the index in {directory.path} was changed meanwhile: read it again")
         found = documents.rows_after(last, rows)
         return found, table.reconstruct(np.array([row.key for row in found], dtype=np.int64))
 

@@ -149,10 +149,15 @@ class IndexStore:
         """Make an empty index, which remembers what it is to be."""
         self._index = VectorIndex.create(self._path, RecordedEncoder(record.encoder))
         self._manifest = self._index.manifest
-        self._index.remember({**record.settings, _ROWS: record.rows, _IDS: record.ids})
+        self._promise(record)
 
-    def reopen(self) -> None:
-        """Nothing is to be done: an index is as it was committed."""
+    def _promise(self, record: CopyRecord) -> None:
+        self._opened.remember({**record.settings, _ROWS: record.rows, _IDS: record.ids})
+
+    def reopen(self, record: CopyRecord) -> None:
+        """An index is as it was committed; one that was just made may not know yet what it is to be."""
+        if not self.count():
+            self._promise(record)
 
     def present(self, ids: list[str]) -> set[str]:
         """Which of the ids are there."""

@@ -1,7 +1,8 @@
 """A table of LanceDB as either end.
 
 Its columns are ``id``, ``text``, ``metadata`` (JSON, which conditions such as
-``json_get_string(metadata, 'lang') = 'zh'`` look into) and ``vector``; the record is in the schema's own metadata.
+``json_get_string(metadata, 'lang') = 'zh'`` look into) and ``vector``; the record is in the
+schema's own metadata.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from typing import Any
 import numpy as np
 from filelock import FileLock, Timeout
 
-from youtu_st.errors import InputError, StoreError, in_one_line, require
+from youtu_st.errors import InputError, StoreError, brief, in_one_line, require
 from youtu_st.probes import EncoderRecord
 from youtu_st.protocol import Vectors
 from youtu_st.scale.copying.record import NAME, CopyRecord
@@ -55,7 +56,7 @@ class LanceTable(Recorded):
         super().__init__(f"lancedb:{path}#{table}", None, "table")
         if not _NAME.fullmatch(table):
             raise InputError(
-                f"a table of LanceDB is named with at most 200 letters, digits, '_', '-' and '.', not {table!r}"
+                f"a table of LanceDB is named with at most 200 letters, digits and '_-.', not {brief(table)}"
             )
         if os.path.isdir(os.path.join(path, f"{table}.lance")):
             self._open()
@@ -63,7 +64,7 @@ class LanceTable(Recorded):
     def _open(self) -> None:
         with self._told("cannot be opened"):
             self._table = self._lancedb.connect(self._path).open_table(self._name)
-            schema = self._table.schema
+            schema = self._table.to_lance().schema
         text = (schema.metadata or {}).get(NAME.encode())
         if text is None:
             raise unknown(self.name)
@@ -77,8 +78,8 @@ class LanceTable(Recorded):
             found = schema.field(field.name).type if field.name in schema.names else None
             if found != field.type:
                 raise StoreError(
-                    f"column {field.name!r} of {self.name} is "
-                    f"{'not there' if found is None else f'of type {found}'}, and must be of type {field.type}"
+                    f"column {field.name!r} of {self.name} must be of type {field.type}, and is "
+                    f"{'not there' if found is None else f'of type {found}'}"
                 )
 
     def close(self) -> None:
@@ -155,7 +156,7 @@ class LanceTable(Recorded):
             self._table = self._lancedb.connect(self._path).create_table(self._name, schema=schema)
         self.record = record
 
-    def reopen(self) -> None:
+    def reopen(self, record: CopyRecord) -> None:
         """Index the ids that are there: each block is then looked up in no time."""
         with self._told("cannot be indexed"):
             if self.count():

@@ -1,8 +1,8 @@
 """A collection of Milvus as either end: a server's, or of Milvus Lite in a file.
 
 Its fields are ``key`` (a UUID made of the id, and the primary key), ``id``, ``text``, ``metadata`` (JSON) and
-``vector``; the record is a property of the collection. The client writes primary keys into conditions as they are,
-so that an id with a quote would break them: that is what the key is for.
+``vector``; the record is a property of the collection. The client writes primary keys into conditions as
+they are, which an id with a quote would break: that is what the key is for.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from youtu_st.engines.redaction import Redactor
-from youtu_st.errors import InputError, StoreError, require
+from youtu_st.errors import InputError, StoreError, brief, require
 from youtu_st.probes import EncoderRecord
 from youtu_st.protocol import Vectors
 from youtu_st.scale.copying.keys import check_address, key_of
@@ -56,8 +56,8 @@ class MilvusCollection(Recorded):
             raise InputError(f"a file of Milvus Lite has a name that ends in .db, not {address!r}")
         if not _NAME.fullmatch(collection):
             raise InputError(
-                "a collection of Milvus is named with at most 255 letters, digits and '_', the first no digit, "
-                f"not {collection!r}"
+                "a collection of Milvus is named with at most 255 letters, digits and '_', the first no "
+                f"digit, not {brief(collection)}"
             )
         self._redact = Redactor([key])
         self._pymilvus: Any = require("pymilvus", "milvus")
@@ -122,9 +122,7 @@ class MilvusCollection(Recorded):
 
     def _query(self, condition: str, fields: list[str]) -> list[Any]:
         return list(
-            self._client.query(
-                self._name, filter=condition, output_fields=fields, consistency_level="Strong"
-            )
+            self._client.query(self._name, filter=condition, output_fields=fields, consistency_level="Strong")
         )
 
     # -- as a source -------------------------------------------------------------------------------------
@@ -202,7 +200,7 @@ class MilvusCollection(Recorded):
             )
         self.record = record
 
-    def reopen(self) -> None:
+    def reopen(self, record: CopyRecord) -> None:
         """Index and load what is there: Milvus answers no question before."""
         self._resumed = True
         self._load()

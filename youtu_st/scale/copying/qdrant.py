@@ -1,8 +1,8 @@
 """A collection of Qdrant as either end: a server's, or the client's own in a folder.
 
-A point's id is a UUID made of the row's id; its payload has ``id``, ``text`` and ``metadata``. The record is in the
-collection's metadata. Vectors have the distance ``Dot``, which of unit vectors is the cosine: with ``Cosine``
-Qdrant would write them anew.
+A point's id is a UUID made of the row's id; its payload has ``id``, ``text`` and ``metadata``. The record is
+in the collection's metadata. Vectors have the distance ``Dot``, which of unit vectors is the cosine: with
+``Cosine`` Qdrant would write them anew.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from youtu_st.engines.redaction import Redactor
-from youtu_st.errors import InputError, StoreError, require
+from youtu_st.errors import InputError, StoreError, brief, require
 from youtu_st.probes import EncoderRecord
 from youtu_st.protocol import Vectors
 from youtu_st.scale.copying.keys import check_address, key_of
@@ -55,7 +55,7 @@ class QdrantCollection(Recorded):
         if not _NAME.fullmatch(collection) or collection in (".", ".."):
             raise InputError(
                 "a collection of Qdrant is named with at most 255 characters, none of them one of "
-                f'/ \\ < > : " | ? *, not {collection!r}'
+                f'/ \\ < > : " | ? *, not {brief(collection)}'
             )
         self._redact = Redactor([key])
         self._models: Any = require("qdrant_client.models", "qdrant")
@@ -197,7 +197,7 @@ class QdrantCollection(Recorded):
                 )
         self.record = record
 
-    def reopen(self) -> None:
+    def reopen(self, record: CopyRecord) -> None:
         """Nothing is to be done: points are looked up by their ids."""
 
     def present(self, ids: list[str]) -> set[str]:
@@ -237,11 +237,18 @@ class QdrantCollection(Recorded):
                 hnsw_config=models.HnswConfigDiff(m=_LINKS),
                 optimizers_config=models.OptimizersConfigDiff(indexing_threshold=_INDEXED_FROM),
             )
-            # Yellow: it optimises; grey: it will, as soon as something is written.
-            while self._client.get_collection(self._name).status == models.CollectionStatus.YELLOW:
-                time.sleep(_PAUSE)
+            if self._is_server:
+                self._wait()
             self._client.update_collection(self._name, metadata={NAME: record.text()})
         self.record = record
+
+    def _wait(self) -> None:
+        """Until the server was seen twice with nothing to index: it begins a moment after it is told."""
+        green = 0
+        while green < 2:
+            time.sleep(_PAUSE)
+            status = self._client.get_collection(self._name).status
+            green = green + 1 if status != self._models.CollectionStatus.YELLOW else 0
 
     def search(self, queries: Vectors, k: int) -> list[list[str]]:
         """The ids of the nearest rows."""

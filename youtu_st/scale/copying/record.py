@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from youtu_st import disk
-from youtu_st.errors import InputError, StoreError
+from youtu_st.errors import InputError, StoreError, brief
 from youtu_st.probes import EncoderRecord
 
 NAME = "youtu-st"
@@ -64,8 +64,8 @@ class CopyRecord:
                 raise ValueError("it is of another format")
             if content["version"] != VERSION:
                 raise StoreError(
-                    f"{where} was written by a later release, in version {content['version']!r} of the format: "
-                    "upgrade youtu-st"
+                    f"{where} was written by a later release, in version {brief(content['version'])} of the "
+                    "format: upgrade youtu-st"
                 )
             return cls(
                 encoder=EncoderRecord.parse(content["encoder"]),
@@ -75,7 +75,9 @@ class CopyRecord:
                 settings={str(name): int(value) for name, value in content["settings"].items()},
             )
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise StoreError(f"the record of the encoder in {where} is damaged: {str(error)[:200]}") from error
+            raise StoreError(
+                f"the record of the encoder in {where} is damaged: {str(error)[:200]}"
+            ) from error
 
 
 def same_encoder(stored: EncoderRecord, source: EncoderRecord, what: str) -> None:

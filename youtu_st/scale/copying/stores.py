@@ -74,8 +74,8 @@ class Destination(Store, Protocol):
     def create(self, record: CopyRecord) -> None:
         """Make it, empty, with its record. Rows are not indexed until :meth:`finish`."""
 
-    def reopen(self) -> None:
-        """Go on with a copy that was begun."""
+    def reopen(self, record: CopyRecord) -> None:
+        """Go on with a copy that was begun; ``record`` is what :meth:`create` was given."""
 
     def present(self, ids: list[str]) -> set[str]:
         """Which of the ids are there; asked for only after :meth:`reopen`."""
@@ -87,7 +87,7 @@ class Destination(Store, Protocol):
         """Index what is there, make it ready for searches, and write the record."""
 
     def search(self, queries: Vectors, k: int) -> list[list[str]]:
-        """For each unit row ``(n, dimension)`` the ids of the ``k`` nearest, as anybody's search finds them."""
+        """For each unit row ``(n, dimension)`` the ids of the ``k`` nearest, as any search finds them."""
 
 
 class Recorded:
