@@ -30,7 +30,7 @@ test: $(VENV)/.ready-test  ## LangChain's own tests one by one, then ours, but f
 	$(BIN)/python -m pytest $(STANDARD) --verbose
 	$(PYTEST) $(STANDARD:%=--ignore=%) -m "not slow and $(strip $(EVERYWHERE))"
 
-test-slow: $(VENV)/.ready-test  ## those: published figures on whole data sets, a hundred kills, the wheel
+test-slow: $(VENV)/.ready-test $(VENV)/.ready-ray  ## those: published figures on whole data sets, a hundred kills, two nodes of Ray
 	$(PYTEST) -m "slow and $(strip $(EVERYWHERE))"
 
 test-openvino: $(VENV)/.ready-test $(VENV)/.ready-openvino  ## those that need OpenVINO

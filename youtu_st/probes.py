@@ -1,14 +1,19 @@
-"""The fixed texts, and the one cosine from which two encoders are the same."""
+"""The fixed texts, the one cosine from which two encoders are the same, and what is written down of one."""
 
 from __future__ import annotations
 
+import base64
+from collections.abc import Mapping
 from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
+from youtu_st.errors import brief
 from youtu_st.inputs import unit_rows
-from youtu_st.protocol import TextEncoder, Vectors
+from youtu_st.protocol import TextEncoder, Vectors, fingerprint
 
 PROBE_COSINE = 0.999
 """Least cosine between the vectors that two encoders give one text for the two to count as one."""
@@ -81,3 +86,157 @@ def cosines(left: Vectors, right: Vectors) -> npt.NDArray[np.float64]:
 def lowest_cosine(left: Vectors, right: Vectors) -> float:
     """The lowest of :func:`cosines`: at least :data:`PROBE_COSINE`, and the two encoders are the same."""
     return float(cosines(left, right).min())
+
+
+Self = TypeVar("Self", bound="EncoderRecord")
+
+_KINDS: dict[str, type] = {
+    "model": str,
+    "fingerprint": str,
+    "identity": dict,
+    "runtime": dict,
+    "dimension": int,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class EncoderRecord:
+    """What is written down of an encoder beside the vectors that it made.
+
+    Attributes:
+        model: What to pass to get it again.
+        fingerprint: Equal exactly where vectors mean the same.
+        identity: The parts that the fingerprint is made of.
+        runtime: How it ran, which changes a vector's last digits only.
+        dimension: Length of a vector.
+        probe_texts: Texts that another encoder can be compared on.
+        query_probes: Its own vectors of these, as queries: shape ``(len(probe_texts), dimension)``, float32.
+        document_probes: The same, as documents.
+    """
+
+    model: str
+    fingerprint: str
+    identity: Mapping[str, str]
+    runtime: Mapping[str, str]
+    dimension: int
+    probe_texts: tuple[str, ...]
+    query_probes: Vectors
+    document_probes: Vectors
+
+    @classmethod
+    def of(cls: type[Self], encoder: TextEncoder, **further: Any) -> Self:
+        """The record of an encoder; encodes the probe texts.
+
+        Args:
+            encoder: The encoder.
+            **further: Fields that a subclass has beside these.
+        """
+        query, document = encode_probes(encoder, PROBE_TEXTS)
+        return cls(
+            model=encoder.model_name,
+            fingerprint=encoder.fingerprint,
+            identity=dict(encoder.identity),
+            runtime=dict(encoder.runtime),
+            dimension=encoder.dimension,
+            probe_texts=PROBE_TEXTS,
+            query_probes=query,
+            document_probes=document,
+            **further,
+        )
+
+    def values(self) -> dict[str, Any]:
+        """The record as values that JSON has, vectors as base64 of their bytes."""
+        probes = {
+            "texts": list(self.probe_texts),
+            "query": _pack(self.query_probes),
+            "document": _pack(self.document_probes),
+        }
+        return {**{name: getattr(self, name) for name in _KINDS}, "probes": probes}
+
+    @classmethod
+    def parse(cls: type[Self], values: Mapping[str, Any], **further: Any) -> Self:
+        """The record in what :meth:`values` gave.
+
+        Args:
+            values: Whatever somebody has written there.
+            **further: Fields that a subclass has beside these.
+
+        Raises:
+            ValueError: If a value is not what it may be; or KeyError, if one is missing, or TypeError.
+        """
+        for name, kind in _KINDS.items():
+            value = values[name]
+            if not isinstance(value, kind) or isinstance(value, bool):
+                raise ValueError(f'"{name}" is {brief(value)}, not of type {kind.__name__}')
+        if values["dimension"] < 1:
+            raise ValueError(f'"dimension" is {values["dimension"]}, less than 1')
+        probes = values["probes"]
+        texts = tuple(str(text) for text in probes["texts"])
+        shape = (len(texts), values["dimension"])
+        return cls(
+            **{name: values[name] for name in _KINDS},
+            probe_texts=texts,
+            query_probes=_unpack(probes["query"], shape),
+            document_probes=_unpack(probes["document"], shape),
+            **further,
+        )
+
+    def differences(self, encoder: TextEncoder, *, what: str) -> list[str]:
+        """What an encoder is otherwise, a line each; none: its vectors mean what the recorded one's mean.
+
+        Where only ``runtime`` (dtype, device, backend) differs, the probe texts are encoded and decide. The
+        identity, which an encoder may have to work out, is asked for once.
+
+        Args:
+            encoder: The encoder.
+            what: What the record belongs to, for the lines: ``index``.
+        """
+        mine, theirs = dict(self.identity), dict(encoder.identity)
+        found = [
+            f"{part}: {what} has {mine.get(part, 'none')}, encoder has {theirs.get(part, 'none')}"
+            for part in sorted(mine.keys() | theirs.keys())
+            if mine.get(part) != theirs.get(part)
+        ]
+        found += self._other_length(encoder, what)
+        if not found and self.fingerprint != fingerprint(theirs):
+            told = encoder.fingerprint  # not over the identity, for an encoder from elsewhere
+            if self.fingerprint != told:
+                found.append(f"fingerprint: {what} has {self.fingerprint}, encoder has {told}")
+        if found or dict(self.runtime) == dict(encoder.runtime):
+            return found
+        return self.other_vectors(encoder, what=what)
+
+    def other_vectors(self, encoder: TextEncoder, *, what: str) -> list[str]:
+        """As :meth:`differences`, whatever an encoder says it is: its vectors of the probe texts decide."""
+        if found := self._other_length(encoder, what):
+            return found
+        query, document = encode_probes(encoder, self.probe_texts)
+        for role, new, stored in (
+            ("query", query, self.query_probes),
+            ("document", document, self.document_probes),
+        ):
+            lowest = lowest_cosine(new, stored)
+            if lowest < PROBE_COSINE:
+                found.append(
+                    f"{role} probes: lowest cosine {lowest:.4f}, at least {PROBE_COSINE} is needed "
+                    f"(runtime: {what} has {_words(self.runtime)}, encoder has {_words(encoder.runtime)})"
+                )
+        return found
+
+    def _other_length(self, encoder: TextEncoder, what: str) -> list[str]:
+        if self.dimension == encoder.dimension:
+            return []
+        return [f"dimension: {what} has {self.dimension}, encoder has {encoder.dimension}"]
+
+
+def _words(parts: Mapping[str, str]) -> str:
+    return " ".join(f"{name}={value}" for name, value in parts.items()) or "none"
+
+
+def _pack(vectors: Vectors) -> str:
+    return base64.b64encode(vectors.astype("<f4").tobytes()).decode()
+
+
+def _unpack(text: Any, shape: tuple[int, int]) -> Vectors:
+    data = base64.b64decode(text, validate=True)
+    return np.frombuffer(data, dtype="<f4").reshape(shape).astype(np.float32)

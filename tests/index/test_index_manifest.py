@@ -115,7 +115,7 @@ def test_check_goes_by_the_vectors_alone(path: Path) -> None:
         ({"metric": "l2"}, "'l2'"),
         ({"version": "1"}, "unknown"),
         ({"identity": None}, '"identity" is None'),
-        ({"probes": {"texts": ["a"]}}, "it is not what was written"),
+        ({"probes": {"texts": ["a"]}}, "'query' is missing"),
         ({"created": "2001-01-01"}, "it is not what was written"),
         ({"probes": {"texts": ["a"], "query": "!!", "document": "!!"}}, "damaged"),
         ({"probes": {"texts": ["a"], "query": "AAAA", "document": "AAAA"}}, "damaged"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import os
 from collections.abc import Mapping
@@ -11,83 +10,45 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from youtu_st import disk
 from youtu_st.errors import IndexDamagedError, IndexMismatchError, IndexNotFoundError, VectorIndexError, brief
 from youtu_st.index import files
-from youtu_st.probes import PROBE_COSINE, PROBE_TEXTS, encode_probes, lowest_cosine
-from youtu_st.protocol import TextEncoder, Vectors, fingerprint
+from youtu_st.probes import EncoderRecord
+from youtu_st.protocol import TextEncoder
 
 FORMAT = "youtu-st-index"
 VERSION = 2
 
 _MOST_BYTES = 16 << 20
 
-_KINDS: dict[str, type] = {
-    "model": str,
-    "fingerprint": str,
-    "identity": dict,
-    "runtime": dict,
-    "metric": str,
-    "dimension": int,
-    "factory": str,
-    "count": int,
-    "created": str,
-}
+_KINDS: dict[str, type] = {"metric": str, "factory": str, "count": int, "created": str}
 
 
-@dataclass(frozen=True, slots=True)
-class Manifest:
-    """What ``manifest.json`` says.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manifest(EncoderRecord):
+    """What ``manifest.json`` says: the encoder, and what the index is.
 
-    ``count`` is the number of documents when a writer last closed the index; ``query_probes`` and
-    ``document_probes`` are the encoder's own vectors of ``probe_texts``, shape ``(4, dimension)``;
-    ``settings`` is what :meth:`~youtu_st.index.VectorIndex.remember` was told.
+    ``count`` is the number of documents when a writer last closed the index; ``settings`` is what
+    :meth:`~youtu_st.index.VectorIndex.remember` was told.
     """
 
-    model: str
-    fingerprint: str
-    identity: Mapping[str, str]
-    runtime: Mapping[str, str]
-    dimension: int
     factory: str
     count: int
     created: str
-    probe_texts: tuple[str, ...]
-    query_probes: Vectors
-    document_probes: Vectors
     settings: Mapping[str, int] = field(default_factory=dict)
     metric: str = "cosine"
     format: str = FORMAT
     version: int = VERSION
 
     @classmethod
-    def of(cls, encoder: TextEncoder, factory: str) -> Manifest:
+    def new(cls, encoder: TextEncoder, factory: str) -> Manifest:
         """The manifest of a new, empty index; encodes the probe texts."""
-        query, document = encode_probes(encoder, PROBE_TEXTS)
-        return cls(
-            model=encoder.model_name,
-            fingerprint=encoder.fingerprint,
-            identity=dict(encoder.identity),
-            runtime=dict(encoder.runtime),
-            dimension=encoder.dimension,
-            factory=factory,
-            count=0,
-            created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
-            probe_texts=PROBE_TEXTS,
-            query_probes=query,
-            document_probes=document,
-        )
+        created = datetime.now(timezone.utc).isoformat(timespec="seconds")
+        return cls.of(encoder, factory=factory, count=0, created=created)
 
     def write(self, directory: Path) -> None:
         """Write ``manifest.json``, whole or not at all."""
-        content = {name: getattr(self, name) for name in ("format", "version", *_KINDS)}
-        content["probes"] = {
-            "texts": list(self.probe_texts),
-            "query": _pack(self.query_probes),
-            "document": _pack(self.document_probes),
-        }
+        content = {name: getattr(self, name) for name in ("format", "version", *_KINDS)} | self.values()
         if self.settings:
             content["settings"] = dict(self.settings)
         path = directory / files.MANIFEST
@@ -145,24 +106,16 @@ def _parse(content: dict[str, Any]) -> Manifest:
         value = content[name]
         if not isinstance(value, kind) or isinstance(value, bool):
             raise ValueError(f'"{name}" is {brief(value)}, not of type {kind.__name__}')
-    for name, least in (("dimension", 1), ("count", 0)):
-        if content[name] < least:
-            raise ValueError(f'"{name}" is {content[name]}, less than {least}')
+    if content["count"] < 0:
+        raise ValueError(f'"count" is {content["count"]}, less than 0')
     settings = content.get("settings", {})  # which most indexes do not have
     if not isinstance(settings, dict) or any(type(value) is not int for value in settings.values()):
         raise ValueError(f'"settings" is {brief(settings)}, not ints by their names')
-    probes = content["probes"]
-    if version > 1 and not disk.is_sealed(content):
+    own = {name: content[name] for name in ("version", *_KINDS)}
+    manifest = Manifest.parse(content, **own, settings=settings)
+    if version > 1 and not disk.is_sealed(content):  # last: another reason says more
         raise ValueError("it is not what was written")
-    texts = tuple(str(text) for text in probes["texts"])
-    shape = (len(texts), content["dimension"])
-    return Manifest(
-        **{name: content[name] for name in ("version", *_KINDS)},
-        probe_texts=texts,
-        query_probes=_unpack(probes["query"], shape),
-        document_probes=_unpack(probes["document"], shape),
-        settings=settings,
-    )
+    return manifest
 
 
 def check_encoder(manifest: Manifest, encoder: TextEncoder, path: Path) -> None:
@@ -174,20 +127,7 @@ def check_encoder(manifest: Manifest, encoder: TextEncoder, path: Path) -> None:
     Raises:
         IndexMismatchError: The message lists every difference.
     """
-    mine, theirs = dict(manifest.identity), dict(encoder.identity)
-    differences = [
-        f"{part}: index has {mine.get(part, 'none')}, encoder has {theirs.get(part, 'none')}"
-        for part in sorted(mine.keys() | theirs.keys())
-        if mine.get(part) != theirs.get(part)
-    ]
-    differences += _dimensions(manifest, encoder)
-    if not differences and manifest.fingerprint != fingerprint(theirs):
-        told = encoder.fingerprint  # not over the identity, for an encoder from elsewhere
-        if manifest.fingerprint != told:
-            differences.append(f"fingerprint: index has {manifest.fingerprint}, encoder has {told}")
-    _refuse(manifest, encoder, path, differences)
-    if dict(manifest.runtime) != dict(encoder.runtime):
-        check_probes(manifest, encoder, path)
+    _refuse(manifest, encoder, path, manifest.differences(encoder, what="index"))
 
 
 def check_probes(manifest: Manifest, encoder: TextEncoder, path: Path) -> None:
@@ -196,26 +136,7 @@ def check_probes(manifest: Manifest, encoder: TextEncoder, path: Path) -> None:
     Raises:
         IndexMismatchError: If a vector's cosine to the stored one is below ``PROBE_COSINE``.
     """
-    _refuse(manifest, encoder, path, _dimensions(manifest, encoder))
-    query, document = encode_probes(encoder, manifest.probe_texts)
-    differences = []
-    for role, new, stored in (
-        ("query", query, manifest.query_probes),
-        ("document", document, manifest.document_probes),
-    ):
-        lowest = lowest_cosine(new, stored)
-        if lowest < PROBE_COSINE:
-            differences.append(
-                f"{role} probes: lowest cosine {lowest:.4f}, at least {PROBE_COSINE} is needed "
-                f"(runtime: index has {_words(manifest.runtime)}, encoder has {_words(encoder.runtime)})"
-            )
-    _refuse(manifest, encoder, path, differences)
-
-
-def _dimensions(manifest: Manifest, encoder: TextEncoder) -> list[str]:
-    if manifest.dimension == encoder.dimension:
-        return []
-    return [f"dimension: index has {manifest.dimension}, encoder has {encoder.dimension}"]
+    _refuse(manifest, encoder, path, manifest.other_vectors(encoder, what="index"))
 
 
 def _refuse(manifest: Manifest, encoder: TextEncoder, path: Path, differences: list[str]) -> None:
@@ -225,16 +146,3 @@ def _refuse(manifest: Manifest, encoder: TextEncoder, path: Path, differences: l
             f"the index in {path} was built with another encoder ({manifest.model}, this "
             f"is {encoder.model_name}):\n{listed}\nopen it with that encoder, or build the index again"
         )
-
-
-def _words(parts: Mapping[str, str]) -> str:
-    return " ".join(f"{name}={value}" for name, value in parts.items()) or "none"
-
-
-def _pack(vectors: Vectors) -> str:
-    return base64.b64encode(vectors.astype("<f4").tobytes()).decode()
-
-
-def _unpack(text: Any, shape: tuple[int, int]) -> Vectors:
-    data = base64.b64decode(text, validate=True)
-    return np.frombuffer(data, dtype="<f4").reshape(shape).astype(np.float32)

@@ -142,7 +142,7 @@ def _rebuild(
     made_by: TextEncoder | None = None
     if manifest is None:
         made_by = encoder(None)
-        manifest = Manifest.of(made_by, "Flat")
+        manifest = Manifest.new(made_by, "Flat")
     if table is None:
         table = VectorTable(manifest.factory, manifest.dimension)
     table.discard(np.setdiff1d(table.keys, keys))

@@ -58,7 +58,7 @@ class VectorIndex:
         """
         table = VectorTable(factory, encoder.dimension)
         check_vacant(Path(path))
-        manifest = Manifest.of(encoder, factory)
+        manifest = Manifest.new(encoder, factory)
         create_directory(Path(path), manifest, table)
         return cls(IndexDirectory(Path(path), manifest, None, created=True), encoder)
 
