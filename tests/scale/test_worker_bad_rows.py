@@ -62,7 +62,10 @@ def test_a_text_that_is_too_long_ends_its_shard(tmp_path: Path, tiny: Path, shar
     assert isinstance(failed, Failed)
     assert failed.kind == "row"
     tokens = len(encoder.tokenizer(LONG)["input_ids"])
-    assert f"corpus.jsonl, row 1041: has {tokens} tokens with its prompt, and the model reads 128" in failed.message
+    assert (
+        f"corpus.jsonl, row 1041: has {tokens} tokens with its prompt, and the model reads 128"
+        in failed.message
+    )
     good = [row for i, row in enumerate(rows) if i // shard_rows not in bad]
     assert_stored(tmp_path / "out", good, made(tiny).encode_document(texts(good)))
 
@@ -94,7 +97,11 @@ def test_texts_whose_vectors_are_not_finite(tmp_path: Path, tiny: Path) -> None:
     with pytest.raises(NonFiniteError):
         encoder.encode_document([rows[3]["text"]])
     found = work(tmp_path / "out", encoder, "skip", numbers(job))
-    assert {n: event.rejected for n, event in found.items() if isinstance(event, Finished)} == {0: 1, 1: 2, 2: 0}
+    assert {n: event.rejected for n, event in found.items() if isinstance(event, Finished)} == {
+        0: 1,
+        1: 2,
+        2: 0,
+    }
     assert_stored(tmp_path / "out", good, made(tiny).encode_document(texts(good)))
 
 
@@ -185,9 +192,16 @@ def test_what_is_no_texts_fault_fails_what_is_under_way(tmp_path: Path, tiny: Pa
             blocks.close()
             raise EngineError("the server has gone")
 
-    found = work(tmp_path / "out", Broken(tiny, truncation="ignore", unknown="ignore", max_length=128), "skip", numbers(job))
+    found = work(
+        tmp_path / "out",
+        Broken(tiny, truncation="ignore", unknown="ignore", max_length=128),
+        "skip",
+        numbers(job),
+    )
     kinds = {n: getattr(event, "kind", "finished") for n, event in found.items()}
     assert kinds[0] == "finished"
     assert kinds[1] == "fault"
-    assert all(event.message == "the server has gone" for event in found.values() if isinstance(event, Failed))
+    assert all(
+        event.message == "the server has gone" for event in found.values() if isinstance(event, Failed)
+    )
     assert JobFolder.open(tmp_path / "out").claimed() == set()

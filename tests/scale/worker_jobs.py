@@ -31,7 +31,11 @@ Document = dict[str, Any]
 def documents(count: int) -> list[Document]:
     """Documents of many lengths, each another one."""
     return [
-        {"id": f"d{i}", "text": f"{i}. {' '.join(TEXTS[(i + k) % len(TEXTS)] for k in range(i % 5 + 1))}", "rank": i}
+        {
+            "id": f"d{i}",
+            "text": f"{i}. {' '.join(TEXTS[(i + k) % len(TEXTS)] for k in range(i % 5 + 1))}",
+            "rank": i,
+        }
         for i in range(count)
     ]
 
