@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from youtu_st.errors import InputError, printable
 from youtu_st.protocol import TextEncoder
 from youtu_st.scale.settings import Making
+
+if TYPE_CHECKING:
+    from youtu_st.corpus import Splitter
+    from youtu_st.scale.input.types import InputFile
 
 
 def make(making: Making) -> TextEncoder:
@@ -31,3 +39,23 @@ def make(making: Making) -> TextEncoder:
         split_special_tokens=making.split_special_tokens,
         trust_remote_code=making.trust_remote_code,
     )
+
+
+def splitter_for(encoder: TextEncoder, files: Iterable[InputFile]) -> Splitter | None:
+    """What splits files into passages, as for an index; None where none of them are split.
+
+    Raises:
+        InputError: If some are, and the encoder has no tokenizer: an engine has none.
+    """
+    names = [file.name for file in files if file.kind == "passages"]
+    if not names:
+        return None
+    from youtu_st.corpus import Splitter, passage_tokens
+
+    if not hasattr(encoder, "reader"):
+        raise InputError(
+            f"{printable(names[0])}: a document is split into passages by the model's own tokenizer, which a "
+            "server does not hand out; name the model instead, or files of rows"
+        )
+    model: Any = encoder
+    return Splitter(model.reader, passage_tokens(model))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -30,6 +30,8 @@ _END = 4 + len(_MAGIC)  # the footer's length, and the magic number
 _TAIL = 1 << 16
 _MOST_FOOTER = 1 << 28
 _ZEROS = b"0" * SEAL_LENGTH
+_SEALED = re.compile(rb"youtu-st\.seal\x18\x20([0-9a-f]{32})")
+"""The key and its value as Thrift's compact protocol has them: a second field, of bytes, 32 of them."""
 
 
 class DamagedPartError(ValueError):
@@ -100,7 +102,7 @@ class Footer:
         rows: Rows of the Parquet file.
         schema: Of the Parquet file, without metadata.
         body: Bytes before the footer.
-        checksum: Of these, as it was written.
+        checksum: Of these, as it was written; 64 bits, without a sign.
     """
 
     facts: ShardFacts
@@ -122,14 +124,10 @@ def read_footer(path: Path) -> Footer:
     with open_plain(path) as file:
         size, tail = _tail(file)
     body = size - len(tail)
+    whole = _checked(tail, body)
     try:
         metadata = pq.read_metadata(pa.BufferReader(tail))
-        stored = metadata.metadata or {}
-        facts, seal = stored[FACTS.encode()], stored[SEAL.encode()]
-        whole, own = _unpacked(seal)
-        # Before anything in it is believed: types too, which a flipped bit may have changed.
-        if own != _of_footer(tail.replace(seal, _ZEROS), body):
-            raise DamagedPartError("its footer is altered")
+        facts = (metadata.metadata or {})[FACTS.encode()]
         schema = metadata.schema.to_arrow_schema().remove_metadata()
     except (pa.ArrowException, OSError, KeyError) as error:
         raise DamagedPartError("its footer is altered") from error
@@ -144,7 +142,7 @@ def check_body(path: Path, footer: Footer) -> None:
         OSError: If it cannot be read.
     """
     with open_plain(path) as file:
-        if file_checksum(file, footer.body) != footer.checksum:
+        if _unsigned(file_checksum(file, footer.body)) != footer.checksum:
             raise DamagedPartError("its pages are altered")
 
 
@@ -166,10 +164,10 @@ def seal(path: Path, placeholder: str) -> None:
             raise DamagedPartError("its footer has no place for the checksums")
         body = size - len(tail)
         file.seek(0)
-        whole = file_checksum(file, body)
+        whole = _unsigned(file_checksum(file, body))
         own = _of_footer(tail.replace(mark, _ZEROS), body)
         file.seek(body + tail.index(mark))
-        file.write(_packed(whole, own))
+        file.write(f"{whole:016x}{own:016x}".encode())
 
 
 def _tail(file: BinaryIO) -> tuple[int, bytes]:
@@ -188,20 +186,21 @@ def _tail(file: BinaryIO) -> tuple[int, bytes]:
     return size, tail[-length:]
 
 
-def _of_footer(footer: bytes, body: int) -> int:
-    return checksum(footer + str(body).encode())
-
-
-def _packed(*values: int) -> bytes:
-    return b"".join(f"{value & (1 << 64) - 1:016x}".encode() for value in values)
-
-
-def _unpacked(seal: bytes) -> Sequence[int]:
-    half = SEAL_LENGTH // 2
-    try:
-        values = [int(seal[:half], 16), int(seal[half:], 16)]
-    except ValueError:
-        values = []
-    if len(seal) != SEAL_LENGTH or _packed(*values) != seal:
+def _checked(tail: bytes, body: int) -> int:
+    """The checksum of the body, from a footer that is what was written; before anything in it is parsed."""
+    found = list(_SEALED.finditer(tail))  # the last: metadata come after all else that a user may have named
+    if not found:
         raise DamagedPartError("its footer is altered")
-    return [value if value < 1 << 63 else value - (1 << 64) for value in values]
+    seal, at = found[-1][1], found[-1].start(1)
+    whole, own = (int(seal[i : i + 16], 16) for i in (0, 16))
+    if own != _of_footer(tail[:at] + _ZEROS + tail[at + SEAL_LENGTH :], body):
+        raise DamagedPartError("its footer is altered")
+    return whole
+
+
+def _of_footer(footer: bytes, body: int) -> int:
+    return _unsigned(checksum(footer + str(body).encode()))
+
+
+def _unsigned(value: int) -> int:
+    return value & (1 << 64) - 1

@@ -113,10 +113,15 @@ class Job:
         try:
             return written.to_text(values, self.files, self.shards)
         except UnicodeEncodeError as error:
-            odd = error.object[max(error.start - 40, 0) : error.end + 40]
-            raise InputError(
-                f"a job's paths, columns and instruction are valid Unicode, not {brief(odd)}"
-            ) from error
+            texts = (
+                *self.paths,
+                *self.columns.keep,
+                self.columns.text,
+                self.columns.id,
+                self.task.instruction,
+            )
+            odd = next((text for text in texts if text and not written.is_text(text)), self.making.model)
+            raise InputError(f"what a job is told must be valid Unicode, and {brief(odd)} is not") from error
 
     @classmethod
     def parse(cls, text: bytes) -> Job:
@@ -183,19 +188,15 @@ class Job:
             OSError: If it cannot be written.
         """
         target = folder / names.JOB
-        with _written(target, self.text()) as temporary:
-            try:
-                os.link(temporary.path, target)
-            except FileExistsError:
-                pass
-            except OSError as error:
-                if error.errno not in _WITHOUT_LINKS:
-                    raise
-                # No links here: of two within a moment the later wins, and both read it.
-                if not os.path.lexists(target):
-                    os.replace(temporary.path, target)
-        disk.flush(folder)
-        return Job.read(folder)
+        text = self.text()
+        if not os.path.lexists(target):
+            with _written(target, text) as temporary:
+                _publish(temporary.path, target)
+            disk.flush(folder)
+        there = _read(folder)
+        if there != text:
+            return self._parsed(folder, there)
+        return replace(self, making=Making.of(self.making.kept()))
 
     def replace(self, folder: Path, extended: Job) -> None:
         """Write an extended job in this one's place.
@@ -215,6 +216,20 @@ class Job:
             with _written(folder / names.JOB, extended.text()) as temporary:
                 os.replace(temporary.path, folder / names.JOB)
             disk.flush(folder)
+
+
+def _publish(written: Path, target: Path) -> None:
+    """Give a file its name, unless another has it by now."""
+    try:
+        os.link(written, target)
+    except FileExistsError:
+        pass
+    except OSError as error:
+        if error.errno not in _WITHOUT_LINKS:
+            raise
+        # No links here: of two within a moment the later wins, and the earlier may not see it.
+        if not os.path.lexists(target):
+            os.replace(written, target)
 
 
 def _written(target: Path, content: bytes) -> claims.Claim:

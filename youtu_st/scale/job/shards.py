@@ -228,5 +228,5 @@ class ShardWriter:
             ids = pq.read_table(path, columns=[ID], page_checksum_verification=True)[ID]
         except (pa.ArrowException, OSError) as error:
             raise DamagedPartError("its ids cannot be read") from error
-        if digest_of_ids(ids) != found.digest:
+        if ids.null_count or digest_of_ids(ids) != found.digest:
             raise DamagedPartError("its ids are not those that were written")

@@ -98,7 +98,7 @@ def status(folder: JobFolder) -> Status:
 
 
 def busy_seconds(spans: Iterable[tuple[float, float]]) -> float:
-    """Seconds that at least one of some spans covers: what is done at once counts once, a pause not at all."""
+    """Seconds that at least one of some spans covers: each moment counts once, a pause not at all."""
     total, until = 0.0, float("-inf")
     for start, end in sorted(spans):
         total += max(end - max(start, until), 0.0)
