@@ -39,22 +39,29 @@ class Shown(Bar):
         self.aside()
         say(kind, line)
 
-    def planning(self, rows: int, file: str) -> None:
+    def waiting(self, message: str) -> None:
         """Turn a spinner."""
-        message = f"reading: {count(rows, 'row')}, {file}" if rows else file
         if self._spinner is None:
             self._spinner = self._stack.enter_context(status(message))
         self._spinner.update(message)
 
+    def planning(self, rows: int, file: str) -> None:
+        """Turn a spinner, with the rows that were read."""
+        self.waiting(f"reading: {count(rows, 'row')}, {file}")
+
     def progress(self, progress: Progress) -> None:
-        """Move the bar on."""
-        self._stack.close()
+        """Move the bar on, or the spinner until it begins."""
         if self._is_terminal:
             super().progress(progress)
 
+    def begins(self) -> None:
+        """The spinner ends where the bar begins."""
+        self._stack.close()
+        self._spinner = None
+
     def close(self) -> None:
         """Leave the bar as it is."""
-        self._stack.close()
+        self.begins()
         super().close()
 
 
@@ -62,11 +69,12 @@ def shown(run: Callable[[Watch], Summary]) -> int:
     """Run a job, and say what came of it; the exit code.
 
     Raises:
+        SystemExit: If it was interrupted, and told so.
         YoutuError: As the job has it, but for what takes more than a line, and for a fault.
     """
     watch = Shown()
     try:
-        watch.planning(0, "looking at what there is ...")
+        watch.waiting("looking at what there is ...")
         done = run(watch)
     except JobError as error:
         if error.kind != FAULT:
@@ -76,9 +84,10 @@ def shown(run: Callable[[Watch], Summary]) -> int:
         return FAULTY
     except InputError as error:
         watch.close()
-        if "\n" not in str(error):
-            raise
-        first, *table, last = str(error).splitlines()
+        message = str(error).replace("bad_rows='skip'", "--bad-rows skip")
+        if "\n" not in message:
+            raise InputError(message) from error
+        first, *table, last = message.splitlines()
         say("error", f"{first.rstrip(':')}: {last}")
         for line in table:
             print(printable(line), file=sys.stderr)
@@ -98,7 +107,7 @@ def _told(done: Summary) -> int:
     echo(summary_line(done))
     if done.stopped:
         say("stopped", f"{count(done.left, 'shard')} left; go on with: youtu-st embed {done.folder}")
-        return INTERRUPTED
+        raise SystemExit(INTERRUPTED)  # everything is said
     return FAULTY if done.skipped or done.rejected else OK
 
 

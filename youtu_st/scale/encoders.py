@@ -54,8 +54,8 @@ def splitter_for(encoder: TextEncoder, files: Iterable[InputFile]) -> Splitter |
 
     if not hasattr(encoder, "reader"):
         raise InputError(
-            f"{printable(names[0])}: a document is split into passages by the model's own tokenizer, which a server "
-            "does not hand out; name the model instead, or files of rows"
+            f"{printable(names[0])}: a document is split into passages by the model's own tokenizer, which a "
+            "server does not hand out; name the model instead, or files of rows"
         )
     model: Any = encoder
     return Splitter(model.reader, passage_tokens(model))

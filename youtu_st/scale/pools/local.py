@@ -41,10 +41,10 @@ class _Place:
 class LocalPool:
     """A process for each of some makings; one that dies is started again.
 
-    A worker asks for a shard when it has read the last one to its end, so that none waits behind another while
-    somebody is free. Processes are started when the first shard is asked for, or when something is
-    :meth:`ask`-ed: what was asked of the first is done by the one that encodes later, with the encoder that it
-    has by then.
+    A worker asks for a shard when it has read the last one to its end, so that none waits behind another
+    while somebody is free. Processes are started when the first shard is asked for, or when something is
+    :meth:`ask`-ed: what was asked of the first is done by the one that encodes later, with the encoder that
+    it has by then.
 
     Args:
         folder: The job's.
@@ -187,7 +187,8 @@ class LocalPool:
 
     def _hand_over(self) -> None:
         """Give what waits to those that have asked, whoever has the least to do first."""
-        for place in sorted((place for place in self._places if place.wants), key=lambda one: len(one.handed)):
+        wanting = [place for place in self._places if place.wants]
+        for place in sorted(wanting, key=lambda place: len(place.handed)):
             if not self._waiting or place.child is None:
                 return
             shard = self._waiting.popleft()

@@ -17,7 +17,7 @@ From a worker::
     {"want": true}                         it has read all that it was handed
     {"began": n}                           this shard is encoded now: from here on it is the one to blame
     {"finished": {...}}, {"failed": {...}} as :class:`~youtu_st.scale.pools.events.Finished`, ``Failed``
-    {"noticed": "..."}                     what the encoder warns of, once for each kind
+    {"noticed": "..."}                     what is to be known of files, or what the encoder warns of
 """
 
 from __future__ import annotations

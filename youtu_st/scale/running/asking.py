@@ -14,6 +14,13 @@ from youtu_st.scale.settings import Columns, Cutting, Making, Task
 _MOST_NAMES = 3
 
 
+class _Silent(Notes):
+    """Raises the first problem; what else is to be known was told when the job was planned."""
+
+    def note(self, message: str) -> None:
+        """Nothing."""
+
+
 def is_settled(
     folder: JobFolder,
     paths: Sequence[str],
@@ -23,7 +30,6 @@ def is_settled(
     cutting: Cutting,
     *,
     extend: bool,
-    notes: Notes,
 ) -> bool:
     """Whether the job is the one that is asked for, and planned to its end.
 
@@ -37,7 +43,7 @@ def is_settled(
     found = compare(job, making=making, task=task, columns=columns, cutting=cutting)
     if not may_be_the_same(found):
         refuse(folder.path, found)
-    changed = compare_inputs(job.files, find_inputs(paths, notes, without=folder.path))
+    changed = compare_inputs(job.files, find_inputs(paths, _Silent(), without=folder.path))
     _check(folder, changed, extend=extend)
     return not found and not changed.new
 

@@ -102,6 +102,7 @@ class _Driver:
         self._skipped: list[Skipped] = []
         self._failed: Failed | None = None
         self._encoded = self._encoded_rows = self._tokens = self._met = 0
+        self._began, self._ended = float("inf"), float("-inf")
         self._looked = float("-inf")
 
     def run(self) -> Driven:
@@ -116,6 +117,7 @@ class _Driver:
             self._encoded,
             self._encoded_rows,
             self._tokens,
+            max(self._ended - self._began, 0.0),
             self._met,
             sum(1 for number, deaths in self._deaths.items() if deaths),
             tuple(self._skipped),
@@ -180,6 +182,8 @@ class _Driver:
                 self._meet(event.shard)
                 return
             self._count(event.shard)
+            self._ended = time.monotonic()
+            self._began = min(self._began, self._ended - event.seconds)
             self._encoded += 1
             self._encoded_rows += event.rows
             self._tokens += event.tokens

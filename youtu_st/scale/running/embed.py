@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import os
 import secrets
-import time
 from collections.abc import Callable, Collection, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from youtu_st.corpus.notes import Notes
-from youtu_st.errors import InputError, YoutuError, counted, printable
+from youtu_st.errors import InputError, counted, printable
 from youtu_st.inputs import check_count, check_seconds, one_of
 from youtu_st.scale.input.types import Shard
 from youtu_st.scale.job.folder import JobFolder, has_job
@@ -90,9 +88,7 @@ def embed(
     )
     folder, named = Path(out), [str(path) for path in paths]
     there = JobFolder.open(folder) if has_job(folder) else None
-    if there is not None and is_settled(
-        there, named, making, task, columns, cutting, extend=extend, notes=_Told(how.watch)
-    ):
+    if there is not None and is_settled(there, named, making, task, columns, cutting, extend=extend):
         return _run(there, making, how)
     content = {
         "folder": str(folder),
@@ -104,6 +100,7 @@ def embed(
         "bad_rows": bad_rows,
         "extend": extend,
     }
+    how.watch.waiting(f"loading {printable(making.model or making.server or '')} ...")
     with how.local(folder, making) as local:
         local.ask("prepare", content, lambda told: how.watch.planning(told["rows"], told["file"]))
         if pool is None:
@@ -224,7 +221,7 @@ class _How:
             self.makings(making, most),
             bad_rows=self.bad_rows,
             shard_timeout=self.shard_timeout,
-            notice=lambda line: self.watch.say("warning", line),
+            notice=lambda line: self.watch.say("note", line),
         )
 
     def wants(self, shards: Sequence[Shard]) -> list[Shard]:
@@ -233,19 +230,6 @@ class _How:
             return list(shards)
         first, step = self.part
         return [shard for shard in shards if shard.number % step == first - 1]
-
-
-class _Told(Notes):
-    """Tells what is met while files are found; the first problem is raised."""
-
-    def __init__(self, watch: Watch) -> None:
-        self._watch = watch
-
-    def problem(self, error: YoutuError, source: str, *, below: bool = False) -> None:
-        raise error
-
-    def note(self, message: str) -> None:
-        self._watch.say("note", message)
 
 
 class _Shelf:
@@ -269,14 +253,13 @@ def _run(folder: JobFolder, making: Making, how: _How, local: LocalPool | None =
         state = status(folder)
     left = how.wants(folder.open_shards())
     if not left:
-        return _end(folder, how, None, 0.0, state)
+        return _end(folder, how, None, state)
     check_room(folder)
     stop = Stop()
 
     def stopping() -> None:
         how.watch.say("stopping", "after the shards that are under way; Ctrl-C again ends it now")
 
-    began = time.monotonic()
     try:
         with ExitStack() as stack:
             if how.pool is not None:
@@ -286,11 +269,10 @@ def _run(folder: JobFolder, making: Making, how: _How, local: LocalPool | None =
                 pool = local or stack.enter_context(how.local(folder.path, making, len(left)))
             with listening(stop, stopping):
                 driven = _drive(folder, pool, left, how, stop)
-            seconds = time.monotonic() - began
     finally:
         folder.sweep()
         how.watch.close()
-    return _end(folder, how, driven, seconds)
+    return _end(folder, how, driven)
 
 
 def _drive(folder: JobFolder, pool: Pool, left: Sequence[Shard], how: _How, stop: Stop) -> Driven:
@@ -312,14 +294,12 @@ def _set_aside(folder: JobFolder, watch: Watch) -> None:
             watch.say("damaged", f"{name}: {wrong}; kept as {printable(str(where))}, and encoded again")
 
 
-def _end(
-    folder: JobFolder, how: _How, driven: Driven | None, seconds: float, state: Status | None = None
-) -> Summary:
+def _end(folder: JobFolder, how: _How, driven: Driven | None, state: Status | None = None) -> Summary:
     """Write down what was rejected, and count what is there."""
     if state is None:
         state = status(folder)
     _list_rejected(folder, state.rejected)
-    driven = driven or Driven(0, 0, 0, 0, 0, (), stopped=False)
+    driven = driven or Driven(0, 0, 0, 0.0, 0, 0, (), stopped=False)
     wanted = how.wants(folder.job.shards)
     left = len(how.wants(folder.open_shards()))
     return Summary(
@@ -333,7 +313,7 @@ def _end(
         encoded=driven.encoded,
         again=driven.again,
         encoded_rows=driven.rows,
-        seconds=seconds,
+        seconds=driven.seconds,
         skipped=tuple(_skipped(folder, one) for one in driven.skipped),
         stopped=driven.stopped,
     )

@@ -49,6 +49,7 @@ class Driven:
         encoded: Shards that were encoded here.
         rows: Rows with a vector in these.
         tokens: Tokens of these.
+        seconds: From the first row of the first of these to the last of the last.
         met: Shards that somebody else did meanwhile.
         again: Shards that were begun more than once, since a worker died over them.
         skipped: Shards that were given up.
@@ -58,6 +59,7 @@ class Driven:
     encoded: int
     rows: int
     tokens: int
+    seconds: float
     met: int
     again: int
     skipped: tuple[Skipped, ...]
@@ -79,7 +81,7 @@ class Summary:
         encoded: Shards that were encoded here.
         again: Shards of these that a worker had died over.
         encoded_rows: Documents that were encoded here.
-        seconds: From the first shard that was handed over here to the last.
+        seconds: From the first row of these to the last.
         skipped: One line for each shard that was given up.
         stopped: Whether it ended before all was done, since it was asked to.
     """

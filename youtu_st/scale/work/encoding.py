@@ -74,8 +74,8 @@ class Asked:
         found: Vectors = np.asarray(encode(texts, **self._instruction, **self._how), dtype=np.float32)
         if found.shape != (len(texts), self.dimension):
             raise EngineError(
-                f"{self.encoder.model_name} gave an array of {found.shape} for {len(texts)} texts, and vectors of "
-                f"{self.dimension} are asked for"
+                f"{self.encoder.model_name} gave an array of {found.shape} for {len(texts)} texts, and "
+                f"vectors of {self.dimension} are asked for"
             )
         return found
 

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import errno
-
 from youtu_st.errors import YoutuError, in_one_line, printable
 from youtu_st.scale.job.facts import ShardFacts
 from youtu_st.scale.job.record import Job
+from youtu_st.scale.job.room import is_full
 from youtu_st.scale.pools.events import FAULT, FULL, Failed, Finished
-
-_NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 
 
 def finished(number: int, facts: ShardFacts, *, encoded: bool = True) -> Finished:
@@ -27,7 +24,7 @@ def finished(number: int, facts: ShardFacts, *, encoded: bool = True) -> Finishe
 
 def failed(job: Job, number: int, error: Exception) -> Failed:
     """What went wrong with a shard, in one line."""
-    if isinstance(error, OSError) and error.errno in _NO_ROOM:
+    if is_full(error):
         return Failed(number, FULL, in_one_line(f"shard {number} cannot be written", error))
     if isinstance(error, YoutuError):
         return Failed(number, FAULT, printable(str(error)))

@@ -1,7 +1,7 @@
 """A worker that is a process of its own: ``python -m youtu_st.scale.work.process``.
 
-What it is told and what it tells are lines, see :mod:`youtu_st.scale.pools.messages`. It ends at once when its
-standard input closes, whatever it does at that moment: whoever drove it is gone.
+What it is told and what it tells are lines, see :mod:`youtu_st.scale.pools.messages`. It ends at once when
+its standard input closes, whatever it does at that moment: whoever drove it is gone.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -108,7 +107,7 @@ class Process:
             self._lines.send("answer", answer)
 
     def _prepare(self, content: messages.Message) -> messages.Message:
-        from youtu_st.scale.work.preparing import prepare
+        from youtu_st.scale.work.preparing import Telling, prepare
 
         making = messages.making_of(content["making"])
         job = prepare(
@@ -121,17 +120,25 @@ class Process:
             bad_rows=content["bad_rows"],
             extend=content["extend"],
             report=self._reporter(),
-            notes=lambda line: self._lines.send("noticed", line),
+            notes=Telling(lambda line: self._lines.send("noticed", line)),
             encoder=lambda: self._encoder(making),
         )
         return {"shards": len(job.shards), "rows": job.rows}
 
     def _verify(self, content: messages.Message) -> messages.Message:
+        from youtu_st.scale.encoders import splitter_for
+        from youtu_st.scale.input.reading import Reader
         from youtu_st.scale.job.folder import JobFolder
         from youtu_st.scale.job.verifying import verify
 
-        encoder = self._encoder(messages.making_of(content["making"]))
-        return asdict(verify(JobFolder.open(content["folder"]), encoder, content["rows"], content["seed"]))
+        folder, encoder = (
+            JobFolder.open(content["folder"]),
+            self._encoder(messages.making_of(content["making"])),
+        )
+        job = folder.job
+        with Reader(job.files, job.columns, job.schema, splitter_for(encoder, job.files)) as reader:
+            found = verify(folder, encoder, reader.rows, rows=content["rows"], seed=content["seed"])
+        return found._asdict()
 
     def _work(self, content: messages.Message) -> None:
         try:

@@ -21,7 +21,7 @@ from youtu_st.scale.work.under_way import Ahead, Piece, UnderWay
 if TYPE_CHECKING:
     from youtu_st.scale.input.types import Shard
     from youtu_st.scale.job.claims import Claim
-    from youtu_st.scale.job.shards import ShardFacts
+    from youtu_st.scale.job.facts import ShardFacts
     from youtu_st.scale.work.worker import Worker
 
 PAUSE = 0.2
@@ -68,7 +68,7 @@ class Shift:
         finally:
             for one in self._under_way:
                 one.leave()
-            for one, facts in self._written:
+            for _, facts in self._written:
                 facts.exception()
             for _, claim in self._claimed:
                 claim.release()
@@ -210,10 +210,11 @@ class Shift:
     def _settled(self) -> Iterator[Finished | Failed]:
         """What became of those that are whole; the next one's turn begins."""
         self._collect(wait=False)
-        for one in [one for one in self._under_way if one.failed is not None]:
-            self._under_way.remove(one)
-            one.leave()
-            self._told.append(one.failed)
+        for one in list(self._under_way):
+            if one.failed is not None:
+                self._under_way.remove(one)
+                one.leave()
+                self._told.append(one.failed)
         while self._under_way and self._under_way[0].is_whole:
             one = self._under_way.popleft()
             self._collect(wait=True)
@@ -278,6 +279,5 @@ class Shift:
             claim = None if self._is_there(number) else self._folder.claim(number)
             if claim is not None:
                 self._claimed.append((number, claim))
-            if claim is not None or self._told and self._told[-1].shard == number:
+            if claim is not None or (self._told and self._told[-1].shard == number):
                 self._elsewhere.remove(number)
-

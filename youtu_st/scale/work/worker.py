@@ -46,8 +46,8 @@ class Worker:
         encoder = make(making) if encoder is None else encoder
         if others := job.encoder.differences(encoder, what="job"):
             raise ModelLoadError(
-                f"the encoder is another than the one that the job was begun with ({encoder.model_name}, that "
-                f"was {job.encoder.model}): {'; '.join(others)}"
+                f"the encoder is another than the one that the job was begun with ({encoder.model_name}, "
+                f"that was {job.encoder.model}): {'; '.join(others)}"
             )
         self.asked = Asked(encoder, job.task)
         self.asked.encode([PROBE_TEXTS[0]])  # what it does not take is no row's fault
@@ -61,8 +61,8 @@ class Worker:
     ) -> Iterator[Finished | Failed]:
         """Encode shards, as they come.
 
-        Texts are read ahead of the network, over the ends of shards: the next shard is asked for when the last
-        one was read, some blocks before it is done.
+        Texts are read ahead of the network, over the ends of shards: the next shard is asked for when the
+        last one was read, some blocks before it is done.
 
         Args:
             shards: Numbers of shards. None: there is none now, and whatever is under way is to be finished
