@@ -109,6 +109,10 @@ class EngineError(YoutuError, RuntimeError):
     """A server that encodes elsewhere cannot be reached, refuses, or answers what no such model gives."""
 
 
+class StoreError(YoutuError, RuntimeError):
+    """A database cannot be reached or opened, refuses, or holds what no copy has written there."""
+
+
 class MissingDependencyError(YoutuError, ImportError):
     """An optional feature needs a package that is not installed: the message is the line to type."""
 

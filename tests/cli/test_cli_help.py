@@ -33,6 +33,7 @@ COMMANDS = [
     ["index", "build"],
     ["index", "search"],
     ["index", "info"],
+    ["index", "copy"],
     ["index", "check"],
     ["index", "stats"],
     ["train"],

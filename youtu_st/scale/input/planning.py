@@ -76,7 +76,7 @@ def plan_input(
             taken += len(block)
         planning = _Planning(columns, cutting, splitter, notes or Notes(), ids, report)
         planned = [planning.add(file, position) for position, file in enumerate(files)]
-        planning.check()
+        planning.check(known=schema is not None)
         if (twice := ids.twice()) is not None:
             (first, row), (second, other) = twice
             one = "a row that the job has already" if first < 0 else planned[first].place(row)
@@ -138,11 +138,15 @@ class _Planning:
         check_unchanged(file)
         return replace(file, rows=self.rows - before)
 
-    def check(self) -> None:
-        """Raise where there are no rows, or no record of any ``.jsonl`` file has a column that is kept."""
+    def check(self, *, known: bool) -> None:
+        """Raise where there are no rows, or no record of any ``.jsonl`` file has a column that is kept.
+
+        Args:
+            known: Other files had all of these columns.
+        """
         if not self.rows:
             raise InputError("there are no rows in the input")
-        if self._json:
+        if self._json and not known:
             there = {name for names in self._json.values() for name in names}
             for name in self._columns.keep:
                 if name not in there:

@@ -46,15 +46,15 @@ class JobFolder:
         Raises:
             InputError: If the folder holds something else, or cannot be written to.
         """
-        folder = Path(path)
+        folder = _path(path)
         try:
             folder.mkdir(parents=True, exist_ok=True)
             has_job(folder)
-            there = job.create(folder)
-            (folder / names.VECTORS).mkdir(exist_ok=True)
+            found = cls.open(folder, job.create(folder))
+            found.vectors.mkdir(exist_ok=True)
         except OSError as error:
             raise InputError(f"{_shown(folder)} cannot be written to: {error.strerror or error}") from error
-        return cls.open(folder, there)
+        return found
 
     @classmethod
     def open(cls, path: str | Path, job: Job | None = None) -> JobFolder:
@@ -67,7 +67,7 @@ class JobFolder:
         Raises:
             InputError: If there is none, or none that can be read.
         """
-        folder = Path(path)
+        folder = _path(path)
         if job is None:
             if not has_job(folder):
                 raise InputError(f"there is no job in {_shown(folder)}")
@@ -263,6 +263,8 @@ class JobFolder:
         with claim:
             if not os.path.lexists(self.shard_path(number)) or self.check(number, deep=True) is None:
                 return None
+            if number >= len(self.job.shards) and number < len(Job.read(self.path).shards):
+                return None  # the plan has been extended meanwhile, and it may be sound by that
             folder = self.path / names.DAMAGED
             folder.mkdir(exist_ok=True)
             taken = {entry.name for entry in _entries(folder)}
@@ -309,6 +311,12 @@ def _entries(folder: Path) -> Iterator[os.DirEntry[str]]:
             yield from entries
     except FileNotFoundError:
         return
+
+
+def _path(path: str | Path) -> Path:
+    if "\0" in str(path):
+        raise InputError("no folder's name holds a NUL character")
+    return Path(path)
 
 
 def _is_folder(path: Path) -> bool:

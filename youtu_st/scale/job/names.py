@@ -11,11 +11,12 @@ REJECTED = "rejected.jsonl"
 JOB_CLAIM = ".job.json.claim"
 
 _NUMBER = r"\d{5}|[1-9]\d{5,8}"  # each number in one way
-_PART = re.compile(rf"part-({_NUMBER})\.parquet")
-_CLAIM = re.compile(rf"\.part-({_NUMBER})\.claim")
+_PART = re.compile(rf"part-({_NUMBER})\.parquet", re.ASCII)
+_CLAIM = re.compile(rf"\.part-({_NUMBER})\.claim", re.ASCII)
 _TEMPORARY = re.compile(
     rf"\.(?:part-(?:{_NUMBER})|job\.json)\.claim"
-    rf"|\.(?:part-(?:{_NUMBER})\.parquet|job\.json|rejected\.jsonl)\.[0-9a-f]{{16}}"
+    rf"|\.(?:part-(?:{_NUMBER})\.parquet|job\.json|rejected\.jsonl)\.[0-9a-f]{{16}}",
+    re.ASCII,
 )
 
 

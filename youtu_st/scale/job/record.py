@@ -6,7 +6,7 @@ import base64
 import errno
 import os
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timezone
 from functools import cached_property
 from pathlib import Path
@@ -28,6 +28,10 @@ MOST_BYTES = 1 << 28
 
 _WITHOUT_LINKS = {errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EMLINK, errno.EINVAL}
 _OURS = ("youtu_st", "created", "making", "encoder", "task", "columns", "cutting", "paths", "schema")
+
+
+def _now() -> str:
+    return datetime.now(timezone.utc).isoformat(timespec="seconds")
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,12 +61,8 @@ class Job:
     files: tuple[InputFile, ...]
     shards: tuple[Shard, ...]
     schema: pa.Schema
-    created: str = ""
+    created: str = field(default_factory=_now)
     youtu_st: str = __version__
-
-    def __post_init__(self) -> None:
-        if not self.created:
-            object.__setattr__(self, "created", datetime.now(timezone.utc).isoformat(timespec="seconds"))
 
     @property
     def dimension(self) -> int:
@@ -189,24 +189,14 @@ class Job:
         """
         target = folder / names.JOB
         text = self.text()
-        with _written(target, text) as temporary:
-            try:
-                os.link(temporary.path, target)
-            except FileExistsError:
-                pass
-            except OSError as error:
-                if error.errno not in _WITHOUT_LINKS:
-                    raise
-                # No links here: of two within a moment the later wins, and both read it.
-                if not os.path.lexists(target):
-                    os.replace(temporary.path, target)
-        disk.flush(folder)
+        if not os.path.lexists(target):
+            with _written(target, text) as temporary:
+                _publish(temporary.path, target)
+            disk.flush(folder)
         there = _read(folder)
-        return (
-            replace(self, making=Making.of(self.making.kept()))
-            if there == text
-            else self._parsed(folder, there)
-        )
+        if there != text:
+            return self._parsed(folder, there)
+        return replace(self, making=Making.of(self.making.kept()))
 
     def replace(self, folder: Path, extended: Job) -> None:
         """Write an extended job in this one's place.
@@ -226,6 +216,20 @@ class Job:
             with _written(folder / names.JOB, extended.text()) as temporary:
                 os.replace(temporary.path, folder / names.JOB)
             disk.flush(folder)
+
+
+def _publish(written: Path, target: Path) -> None:
+    """Give a file its name, unless another has it by now."""
+    try:
+        os.link(written, target)
+    except FileExistsError:
+        pass
+    except OSError as error:
+        if error.errno not in _WITHOUT_LINKS:
+            raise
+        # No links here: of two within a moment the later wins, and the earlier may not see it.
+        if not os.path.lexists(target):
+            os.replace(written, target)
 
 
 def _written(target: Path, content: bytes) -> claims.Claim:
