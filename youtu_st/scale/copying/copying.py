@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -72,14 +73,15 @@ def _copy(source: Source, destination: Destination, resume: bool, report: Report
     first = min(COMPARED, (len(sent) + 1) // 2)
     oracle = Oracle(queries_between(sent.vectors[first:] if first < len(sent) else sent.vectors))
     written = done = 0
-    for rows in source.blocks():
-        missing = rows if begun is None else _missing(rows, destination)
-        if len(missing):
-            destination.write(missing)
-        oracle.see(rows)
-        written += len(missing)
-        done += len(rows)
-        report("copying", done, found.rows)
+    with ThreadPoolExecutor(1) as beside:  # one block is written while the next one is read
+        writing: Future[int] | None = None
+        for rows in source.blocks():
+            oracle.see(rows)
+            written += writing.result() if writing else 0
+            writing = beside.submit(_write, rows, destination, begun is not None)
+            done += len(rows)
+            report("copying", done, found.rows)
+        written += writing.result() if writing else 0
     report("indexing", done, found.rows)
     destination.finish(record.done())
     report("comparing", done, found.rows)
@@ -100,8 +102,11 @@ def _check_rows(begun: CopyRecord, record: CopyRecord, source: Source, destinati
         )
 
 
-def _missing(rows: Rows, destination: Destination) -> Rows:
-    there = destination.present(rows.ids)
-    if not there:
-        return rows
-    return rows.at([place for place, id in enumerate(rows.ids) if id not in there])
+def _write(rows: Rows, destination: Destination, resumed: bool) -> int:
+    """Write those that are not there; how many these are."""
+    there = destination.present(rows.ids) if resumed else set()
+    if there:
+        rows = rows.at([place for place, id in enumerate(rows.ids) if id not in there])
+    if len(rows):
+        destination.write(rows)
+    return len(rows)

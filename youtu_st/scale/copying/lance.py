@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -106,9 +106,9 @@ class LanceTable(Recorded):
 
     # -- as a source -------------------------------------------------------------------------------------
 
-    def survey(self) -> Iterator[Rows]:
+    def survey(self, columns: Collection[str]) -> Iterator[Rows]:
         """All rows without their vectors."""
-        return self._read([name for name in _COLUMNS if name != "vector"])
+        return self._read(["id", *columns])
 
     def blocks(self) -> Iterator[Rows]:
         """All rows in the order of the table's files."""
@@ -128,6 +128,8 @@ class LanceTable(Recorded):
                 yield _rows(batch, dimension)
 
     # -- as a destination --------------------------------------------------------------------------------
+
+    bounded = ()
 
     def admit(self, encoder: EncoderRecord) -> None:
         """Tables hold vectors of any length; one copy at a time writes.
@@ -218,12 +220,17 @@ class LanceTable(Recorded):
 
     def search(self, queries: Vectors, k: int) -> list[list[str]]:
         """The ids of the nearest rows."""
-        found: list[list[str]] = []
+        if not len(queries):
+            return []
+        found: list[list[str]] = [[] for _ in queries]
         with self._told("cannot be searched"):
-            for query in queries:
-                asked = self._table.search(query, vector_column_name="vector").distance_type("dot")
-                hits = asked.select(["id", "_distance"]).limit(k).to_arrow()
-                found.append(hits["id"].to_pylist())
+            # One vector alone makes no column of numbers.
+            asked = self._table.search([*queries, queries[0]], vector_column_name="vector")
+            hits = asked.distance_type("dot").select(["id", "_distance"]).limit(k).to_arrow()
+            hits = hits.sort_by([("query_index", "ascending"), ("_distance", "ascending")])
+            for place, id in zip(hits["query_index"].to_pylist(), hits["id"].to_pylist(), strict=True):
+                if place < len(found):
+                    found[place].append(id)
         return found
 
     @contextmanager
@@ -270,19 +277,18 @@ def _batch(rows: Rows) -> Any:
 
 def _rows(batch: Any, dimension: int) -> Rows:
     names = batch.schema.names
+
+    def column(name: str, otherwise: str | None) -> list[Any]:
+        return batch.column(names.index(name)).to_pylist() if name in names else [otherwise] * len(batch)
+
     vectors: Any = np.empty((0, dimension), dtype=np.float32)
     if "vector" in names:
-        column = batch.column(names.index("vector"))
+        held = batch.column(names.index("vector"))
         # flatten leaves nulls out: a row without a vector would shift those that follow.
-        if column.null_count:
-            raise StoreError(f"a row of the table has no vector: {column.null_count} of {len(column)}")
-        vectors = column.flatten().to_numpy(zero_copy_only=False).reshape(-1, dimension)
-    return Rows(
-        batch.column(names.index("id")).to_pylist(),
-        batch.column(names.index("text")).to_pylist(),
-        batch.column(names.index("metadata")).to_pylist(),
-        vectors,
-    )
+        if held.null_count:
+            raise StoreError(f"{held.null_count} of {len(held)} rows of the table have no vector")
+        vectors = held.flatten().to_numpy(zero_copy_only=False).reshape(-1, dimension)
+    return Rows(column("id", None), column("text", None), column("metadata", "{}"), vectors)
 
 
 def _joined(parts: list[Rows], dimension: int) -> Rows:

@@ -83,11 +83,21 @@ class Shift:
                 before = self._asked.counts  # to share them out may have counted more
                 yield from self._settled()
         except Exception as error:
+            self._go_on_after(error)
+        yield from self._settled()
+
+    def _go_on_after(self, error: Exception) -> None:
+        """Do what can be done of what is under way, when a stream has ended with an error."""
+        try:
             if is_of_a_text(error):
                 self._sift()
-            else:
-                self._fail_all(error)
-        yield from self._settled()
+                return
+        except Exception as other:
+            error = other
+        self._pieces.clear()
+        for one in self._under_way:
+            if one.failed is None:
+                self._fail(one, error)
 
     def _texts(self) -> Iterator[str]:
         """Texts as the encoder is to read them; what has been read stands in ``_pieces``."""
@@ -191,11 +201,7 @@ class Shift:
             if one.failed is not None:
                 continue
             before = self._asked.counts
-            try:
-                found = sift(self._asked, texts, first_only=self._worker.bad_rows == "error")
-            except Exception as error:
-                self._fail_all(error)
-                return
+            found = sift(self._asked, texts, first_only=self._worker.bad_rows == "error")
             tokens, cut = (after - then for after, then in zip(self._asked.counts, before, strict=True))
             rows, bad = piece.rows, {piece.done + i: why for i, why in sorted(found.bad.items())}
             rejected = [Rejected(one.file, rows.numbers[i], rows.ids[i], why) for i, why in bad.items()]
@@ -250,12 +256,6 @@ class Shift:
 
     def _fail(self, one: UnderWay, error: Exception) -> None:
         self._give_up(one, failed(self._folder.job, one.shard.number, error))
-
-    def _fail_all(self, error: Exception) -> None:
-        self._pieces.clear()
-        for one in self._under_way:
-            if one.failed is None:
-                self._fail(one, error)
 
     def _give_up(self, one: UnderWay, end: Failed) -> None:
         one.failed = end
