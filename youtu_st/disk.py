@@ -85,12 +85,17 @@ def beside(path: Path) -> Path:
 
 def replace(written: Path, path: Path) -> None:
     """Flush a file, or a directory's names, to the disk, then give it its name in one step, durably."""
-    _flush(written)
+    flush(written)
     os.replace(written, path)
-    _flush(path.parent)
+    flush(path.parent)
 
 
-def _flush(path: Path) -> None:
+def flush(path: Path) -> None:
+    """Bring a file, or the names in a directory, to the disk: a power cut leaves it as it is now.
+
+    Raises:
+        OSError: If it cannot be.
+    """
     directory = path.is_dir()
     if directory and os.name == "nt":
         return  # Windows cannot open one

@@ -92,8 +92,25 @@ class RequestTooLargeError(YoutuError, ValueError):
         self.tokens, self.limit = tokens, limit
 
 
+class JobError(YoutuError, RuntimeError):
+    """A job over a corpus came upon what it cannot go on with: what is done stays done.
+
+    Args:
+        message: One line.
+        kind: ``row``, ``unable``, ``full`` or ``fault``, see :mod:`youtu_st.scale.pools.events`.
+    """
+
+    def __init__(self, message: str, kind: str) -> None:
+        super().__init__(message)
+        self.kind = kind
+
+
 class EngineError(YoutuError, RuntimeError):
     """A server that encodes elsewhere cannot be reached, refuses, or answers what no such model gives."""
+
+
+class StoreError(YoutuError, RuntimeError):
+    """A database cannot be reached or opened, refuses, or holds what no copy has written there."""
 
 
 class MissingDependencyError(YoutuError, ImportError):

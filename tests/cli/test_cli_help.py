@@ -32,6 +32,7 @@ COMMANDS = [
     ["index", "build"],
     ["index", "search"],
     ["index", "info"],
+    ["index", "copy"],
     ["index", "check"],
     ["index", "stats"],
     ["train"],

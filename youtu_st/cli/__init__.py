@@ -15,7 +15,20 @@ from typing import Annotated, Any
 import typer
 
 import youtu_st
-from youtu_st.cli import data, encode, evaluation, fuse, index, models, rerank, serve, tokens, train, verify
+from youtu_st.cli import (
+    data,
+    embed,
+    encode,
+    evaluation,
+    fuse,
+    index,
+    models,
+    rerank,
+    serve,
+    tokens,
+    train,
+    verify,
+)
 from youtu_st.cli.console import UsageError, echo, one_line, say
 from youtu_st.errors import TrainingError, YoutuError, brief, printable
 
@@ -33,6 +46,7 @@ app = typer.Typer(
 app.command("models", epilog=models.LIST_EXAMPLE)(models.models)
 app.command("convert", epilog=models.CONVERT_EXAMPLE)(models.convert)
 app.command("encode", epilog=encode.EXAMPLE)(encode.encode)
+app.command("embed", epilog=embed.EXAMPLE)(embed.embed)
 app.command("rerank", epilog=rerank.EXAMPLE)(rerank.rerank)
 app.command("tokens", epilog=tokens.EXAMPLE)(tokens.tokens)
 app.command("serve", epilog=serve.EXAMPLE)(serve.serve)

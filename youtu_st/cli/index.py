@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from youtu_st.cli import check, stats
+from youtu_st.cli import check, copy, stats
 from youtu_st.cli.console import (
     Checkpoint,
     Fast,
@@ -253,6 +253,7 @@ def info(
         echo(f"{name:<12} {value}")
 
 
+app.command("copy", epilog=copy.EXAMPLE)(copy.copy)
 app.command("check", epilog=check.EXAMPLE)(check.check)
 app.command("stats", epilog=stats.EXAMPLE)(stats.stats)
 

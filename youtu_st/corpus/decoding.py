@@ -52,6 +52,14 @@ def check_encoding(what: str, name: str) -> str:
         ) from error
 
 
+def encoding_at_start(head: bytes) -> str | None:
+    """What the beginning of a file says: a byte order mark, or the zeros of UTF-16; None: nothing."""
+    for mark, name in _MARKS:
+        if head.startswith(mark):
+            return name
+    return utf16_without_mark(head[:_SAMPLE]) if 0 in head else None
+
+
 def encoding_of(path: Path, source: str, notes: Notes) -> str:
     """UTF-8 if all of a file is, else what its mark says or what is recognised; a note says which.
 
@@ -65,7 +73,12 @@ def encoding_of(path: Path, source: str, notes: Notes) -> str:
         OSError: If it cannot be read.
     """
     with open_plain(path) as stream:
-        encoding = _encoding(stream, source)
+        return encoding_of_stream(stream, source, notes)
+
+
+def encoding_of_stream(stream: BinaryIO, source: str, notes: Notes) -> str:
+    """As :func:`encoding_of`, for an open file that stands at its beginning and can be set back to it."""
+    encoding = _encoding(stream, source)
     if encoding != "utf-8":
         notes.note(f"{source}: read as {_name(encoding)}")
     return encoding
@@ -145,12 +158,8 @@ def _encoding(stream: BinaryIO, source: str) -> str:
     Raises:
         InputError: If nothing is, or it is no text at all.
     """
-    head = stream.read(_SAMPLE)
-    for mark, name in _MARKS:
-        if head.startswith(mark):
-            return name
-    if 0 in head and (wide := utf16_without_mark(head)) is not None:
-        return wide
+    if (said := encoding_at_start(stream.read(_SAMPLE))) is not None:
+        return said
     stream.seek(0)
     beyond = 0
     try:

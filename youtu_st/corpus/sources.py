@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -36,7 +36,7 @@ class SourceFile:
     @property
     def suffix(self) -> str:
         """Its suffix in lower case."""
-        return self.path.suffix.lower()
+        return Path(self.source).suffix.lower()  # a link's own, wherever it leads
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,13 @@ class Found:
     owned: tuple[dict[str, Any], ...]
 
 
-def find_files(paths: Iterable[str | Path], notes: Notes | None = None) -> Found:
+def find_files(
+    paths: Iterable[str | Path],
+    notes: Notes | None = None,
+    *,
+    suffixes: Sequence[str] = SUFFIXES,
+    without: Path | None = None,
+) -> Found:
     """Find the files to read.
 
     Folders are walked. Hidden files and folders are left out. So are links to folders, and what goes by the
@@ -68,11 +74,14 @@ def find_files(paths: Iterable[str | Path], notes: Notes | None = None) -> Found
         notes: Takes what cannot be read: a path that does not exist, a file that was named and is of an
             unknown kind, a folder that cannot be listed, a name that is not valid Unicode, which an index
             could not hold. None: the first is raised.
+        suffixes: Kinds of files to read, in lower case; ``.jsonl.gz`` is one.
+        without: A folder below these that is not walked, such as the one that is written to.
 
     Raises:
         InputError: If ``notes`` does not take a problem.
     """
     notes = notes or Notes()
+    left_out = os.path.realpath(without) if without is not None else None
     files: dict[str, SourceFile] = {}
     skipped: list[str] = []
     number = 0
@@ -82,8 +91,8 @@ def find_files(paths: Iterable[str | Path], notes: Notes | None = None) -> Found
         source = path.as_posix()
         if os.path.isdir(path):
             folders.append(below(source))
-            for found in _walk(path, notes):
-                if found.suffix not in SUFFIXES:
+            for found in _walk(path, notes, left_out):
+                if suffix_of(found.path, suffixes) is None:
                     number += 1
                     skipped += [found.source][: MOST_OTHERS - len(skipped)]
                 elif not os.path.isfile(found.path):
@@ -92,13 +101,19 @@ def find_files(paths: Iterable[str | Path], notes: Notes | None = None) -> Found
                     files.setdefault(found.source, found)
         elif not os.path.isfile(path):
             notes.problem(InputError(f"{_shown(str(path))}: {_absence(path)}"), source)
-        elif path.suffix.lower() not in SUFFIXES:
-            known = ", ".join(SUFFIXES)
+        elif suffix_of(path, suffixes) is None:
+            known = ", ".join(suffixes)
             notes.problem(InputError(f"{path}: cannot read files of this kind; known: {known}"), source)
         elif _is_unicode(source, notes):
             named.append(source)
             files.setdefault(source, SourceFile(path, source))
     return Found(tuple(files.values()), number, tuple(skipped), ({"source": {"$in": named}}, *folders))
+
+
+def suffix_of(path: Path, suffixes: Sequence[str]) -> str | None:
+    """Which of some suffixes a file's name ends in, upper case or not; the longest; None: in none of them."""
+    name = path.name.lower()
+    return max((one for one in suffixes if name.endswith(one) and name != one), key=len, default=None)
 
 
 def _is_unicode(source: str, notes: Notes) -> bool:
@@ -129,7 +144,7 @@ def _absence(path: Path) -> str:
     return "a link to nowhere" if path.is_symlink() else "no such file or folder"
 
 
-def _walk(folder: Path, notes: Notes) -> Iterator[SourceFile]:
+def _walk(folder: Path, notes: Notes, without: str | None) -> Iterator[SourceFile]:
     def fail(error: OSError) -> None:
         directory = Path(os.fsdecode(error.filename or folder))
         reason = (error.strerror or str(error)).lower()
@@ -142,7 +157,12 @@ def _walk(folder: Path, notes: Notes) -> Iterator[SourceFile]:
         links = {name for name in seen if os.path.islink(os.path.join(directory, name))}
         for name in sorted(links):
             notes.note(f"{_shown((Path(directory) / name).as_posix())}: left out: a link to a folder")
-        folders[:] = [name for name in seen if name not in links]
+        folders[:] = [
+            name
+            for name in seen
+            if name not in links
+            and (without is None or os.path.realpath(os.path.join(directory, name)) != without)
+        ]
         for name in sorted(names):
             if not name.startswith("."):
                 path = Path(directory) / name

@@ -22,7 +22,7 @@ RESERVED = ("source", "line", "position")
 """Metadata that says where a passage is from; a record's own fields of these names become ``record_...``."""
 
 _MOST_NAMES = 10
-_MOST_LEVELS = 100
+MOST_LEVELS = 100
 """Levels that metadata may nest, so that an index takes it."""
 _INTEGER = re.compile(r"-?[1-9][0-9]{0,18}|0")
 _DECIMAL = re.compile(r"-?(0|[1-9][0-9]{0,15})\.[0-9]{1,16}")
@@ -62,8 +62,8 @@ class Record:
             while kept in RESERVED or (kept != name and kept in self.fields):
                 kept = f"record_{kept}"
             facts[kept] = value
-        if _levels(facts, _MOST_LEVELS) > _MOST_LEVELS:
-            raise InputError(f"{where}: the fields beside the text must nest at most {_MOST_LEVELS} levels")
+        if levels(facts, MOST_LEVELS) > MOST_LEVELS:
+            raise InputError(f"{where}: the fields beside the text must nest at most {MOST_LEVELS} levels")
         check_no_nul(f"{where}: the fields beside the text", json.dumps(facts))
         if not named:
             return facts
@@ -93,15 +93,27 @@ def json_records(name: str, lines: Lines, fields: Sequence[str], fail: Fail) -> 
 
 def _values(where: str, line: str) -> Any:
     try:
-        value = json.loads(line, parse_constant=_no_number, parse_float=_finite, object_pairs_hook=_object)
+        return json_values(line)
+    except InputError as error:
+        raise InputError(f"{where}: {error}") from error
+
+
+def json_values(line: str) -> dict[str, Any]:
+    """The fields of a line of JSON: an object's, or ``text`` where the line is a string.
+
+    Raises:
+        InputError: If it is not valid JSON, or anything else; the caller knows where.
+    """
+    try:
+        value = _DECODER.decode(line)
     except json.JSONDecodeError as error:  # its own words count lines from this one
-        raise InputError(f"{where}: not valid JSON: {error.msg} at column {error.pos + 1}") from error
+        raise InputError(f"not valid JSON: {error.msg} at column {error.pos + 1}") from error
     except (ValueError, RecursionError) as error:
-        raise InputError(in_one_line(f"{where}: not valid JSON", error)) from error
+        raise InputError(in_one_line("not valid JSON", error)) from error
     if isinstance(value, str):
         return {TEXT_FIELDS[0]: value}
-    if not isinstance(value, Mapping):
-        raise InputError(f"{where}: must be an object with a field 'text', or a string")
+    if not isinstance(value, dict):
+        raise InputError("must be an object with a field 'text', or a string")
     return value
 
 
@@ -122,6 +134,9 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         twice = Counter(name for name, _ in pairs).most_common(1)[0][0]
         raise ValueError(f"the field {brief(twice)} is there twice")
     return made
+
+
+_DECODER = json.JSONDecoder(parse_constant=_no_number, parse_float=_finite, object_pairs_hook=_object)
 
 
 def csv_records(
@@ -150,7 +165,7 @@ def csv_records(
     Raises:
         InputError: If it is no table, or has no column of text, or two columns of a name.
     """
-    delimiter = "\t" if tabs else _delimiter(lines, fields)
+    delimiter = "\t" if tabs else csv_delimiter(lines(), fields)
     rows = _rows(name, lines, delimiter)
     columns = next((_Columns.of(name, row, fields) for _, row in rows), None)
     if columns is None:
@@ -160,7 +175,7 @@ def csv_records(
             if len(row) == len(columns.names):
                 columns.look(row)
         if numbers := columns.numbers:
-            note(f"{name}: read as numbers: {_listed(numbers)}")
+            note(f"{name}: read as numbers: {listed(numbers)}")
         rows = _rows(name, lines, delimiter)
         next(rows)
     for line, row in rows:
@@ -173,9 +188,9 @@ def csv_records(
             fail(error)
 
 
-def _delimiter(lines: Lines, fields: Sequence[str]) -> str:
+def csv_delimiter(lines: Iterable[str], fields: Sequence[str]) -> str:
     """The one that makes a header of the first line, where a spreadsheet writes another than a comma."""
-    first = next((line for line in lines() if line.strip()), "")
+    first = next((line for line in lines if line.strip()), "")
     for delimiter in (",", ";", "\t"):
         try:
             header = next(csv.reader([first], delimiter=delimiter), [])
@@ -216,11 +231,11 @@ class _Columns:
         names = [cell.strip() for cell in header]
         if not set(fields) & set(names):
             wanted = " or ".join(map(repr, map(printable, fields)))
-            raise InputError(f"{name}: no column {wanted}; its columns: {_listed(names)}")
+            raise InputError(f"{name}: no column {wanted}; its columns: {listed(names)}")
         twice = [column for column, number in Counter(filter(None, names)).items() if number > 1]
         if twice:
             raise InputError(
-                f"{name}, line 1: two columns of one name: {_listed(twice)}: give them different ones"
+                f"{name}, line 1: two columns of one name: {listed(twice)}: give them different ones"
             )
         unnamed = [i for i, column in enumerate(names) if not column]
         for i in unnamed:
@@ -236,7 +251,7 @@ class _Columns:
         for i, cell in enumerate(row):
             if cell and not cell.isspace():
                 self._filled.add(i)
-                if i in self._numeric and _number(cell) is None:
+                if i in self._numeric and number_in(cell) is None:
                     self._numeric.discard(i)
 
     @property
@@ -248,13 +263,13 @@ class _Columns:
         """The cells of a row by their columns' names."""
         numeric, empty = self._numeric & self._filled, self._unnamed - self._filled
         return {
-            name: _number(cell) if i in numeric else cell
+            name: number_in(cell) if i in numeric else cell
             for i, (name, cell) in enumerate(zip(self.names, row, strict=True))
             if i not in empty
         }
 
 
-def _number(cell: str) -> int | float | None:
+def number_in(cell: str) -> int | float | None:
     """The number that a cell holds, if writing it gives the cell again."""
     if _INTEGER.fullmatch(cell):
         number = int(cell)
@@ -268,7 +283,7 @@ def _record(where: str, line: int, values: Mapping[str, Any], fields: Sequence[s
     name = next((name for name in fields if name in values), None)
     if name is None:
         wanted = " or ".join(map(repr, map(printable, fields)))
-        raise InputError(f"{where}: no field {wanted}; its fields: {_listed(list(values)) or 'none'}")
+        raise InputError(f"{where}: no field {wanted}; its fields: {listed(list(values)) or 'none'}")
     text = values[name]
     if not isinstance(text, str):
         raise InputError(f"{where}: field {printable(name)!r} must be a string, not {type(text).__name__}")
@@ -279,7 +294,7 @@ def _record(where: str, line: int, values: Mapping[str, Any], fields: Sequence[s
     return Record(line, text, {key: value for key, value in values.items() if key != name})
 
 
-def _levels(value: Any, most: int) -> int:
+def levels(value: Any, most: int) -> int:
     """How deep dictionaries and lists nest; more than ``most`` is not counted."""
     level, deep = [value], 0
     while level and deep <= most:
@@ -291,7 +306,7 @@ def _levels(value: Any, most: int) -> int:
     return deep
 
 
-def _listed(names: Sequence[str]) -> str:
+def listed(names: Sequence[str]) -> str:
     """The first of some names, the beginning of each."""
     more = len(names) - _MOST_NAMES
     shown = ", ".join(printable(name[:50]) for name in names[:_MOST_NAMES])

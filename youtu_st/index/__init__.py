@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from youtu_st.index.blocks import Block
 from youtu_st.index.documents import count_documents
 from youtu_st.index.manifest import Manifest, read_manifest
 from youtu_st.index.repair import Condition, Repair, check_index, repair_index
@@ -10,6 +11,7 @@ from youtu_st.index.sample import Sample, sample_documents
 from youtu_st.index.store import VectorIndex
 
 __all__ = [
+    "Block",
     "Condition",
     "Document",
     "Hit",

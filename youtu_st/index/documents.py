@@ -45,7 +45,12 @@ class DocumentStore:
     Args:
         path: The file.
         intact: Nobody but this process has written it so far.
+
+    Attributes:
+        state: Of the transaction that has begun last.
     """
+
+    state: State
 
     def __init__(self, path: Path, *, intact: bool = False) -> None:
         self.path = path
@@ -105,7 +110,7 @@ class DocumentStore:
             state = schema.read_state(self._connection, self.version)
         except ValueError as error:
             raise damaged(self.path, error) from error
-        self._count = state.documents
+        self.state = state
         return state
 
     def end(self) -> None:
@@ -195,6 +200,10 @@ class DocumentStore:
                 raise damaged(self.path, f"document {key} is not what was stored")
             yield row
 
+    def rows_after(self, key: int, most: int) -> list[Row]:
+        """The first documents with a greater key, in the order they were added."""
+        return list(self._read("WHERE key > ? ORDER BY key LIMIT ?", [key, most]))
+
     def all_rows(self) -> Iterator[Row]:
         """Every document, in the order they were added.
 
@@ -205,8 +214,8 @@ class DocumentStore:
         for row in self._read("NOT INDEXED ORDER BY key"):
             count += 1
             yield row
-        if count != self._count:
-            raise damaged(self.path, f"it holds {count} documents of {self._count}")
+        if count != self.state.documents:
+            raise damaged(self.path, f"it holds {count} documents of {self.state.documents}")
         self._rows_intact = True
 
     def ids(self, compiled: Compiled) -> list[str]:
@@ -239,8 +248,8 @@ class DocumentStore:
         if answer != "ok":
             raise damaged(self.path, answer)
         (count,) = self._connection.execute("SELECT COUNT(*) FROM documents").fetchone()
-        if count != self._count:
-            raise damaged(self.path, f"it holds {count} documents of {self._count}")
+        if count != self.state.documents:
+            raise damaged(self.path, f"it holds {count} documents of {self.state.documents}")
         self._ids_intact = True
 
     # -- space -----------------------------------------------------------------------------------------

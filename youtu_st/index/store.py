@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from youtu_st.errors import InputError, brief
 from youtu_st.index import inputs
+from youtu_st.index.blocks import Block, read_blocks
 from youtu_st.index.creation import check_vacant, create_directory
 from youtu_st.index.directory import IndexDirectory
 from youtu_st.index.documents import DocumentStore
@@ -328,6 +329,18 @@ class VectorIndex:
             return table.reconstruct(np.array([keys[id] for id in wanted], dtype=np.int64))
 
         return self._directory.read(stored)
+
+    def blocks(self, rows: int = 1024) -> Iterator[Block]:
+        """All documents with their vectors, in the order they were added, so many at a time.
+
+        Args:
+            rows: Documents of a block; the last one has what is left.
+
+        Raises:
+            VectorIndexError: If something is added or deleted meanwhile, or this kind of FAISS index cannot
+                give its vectors back.
+        """
+        return read_blocks(self._directory, check_count("rows", rows))
 
     def __contains__(self, id: object) -> bool:
         return isinstance(id, str) and self.get([id]) != [None]

@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from youtu_st.errors import InputError, printable
 from youtu_st.protocol import TextEncoder
 from youtu_st.scale.settings import Making
+
+if TYPE_CHECKING:
+    from youtu_st.corpus import Splitter
+    from youtu_st.scale.input.types import InputFile
 
 
 def make(making: Making) -> TextEncoder:
@@ -31,3 +40,37 @@ def make(making: Making) -> TextEncoder:
         split_special_tokens=making.split_special_tokens,
         trust_remote_code=making.trust_remote_code,
     )
+
+
+@contextmanager
+def not_minding_length(encoder: TextEncoder) -> Iterator[None]:
+    """Let texts of this package's own be cut, where a user's are not to be: the probes, on a short model."""
+    model: Any = encoder
+    before = getattr(encoder, "truncation", None)
+    try:
+        if before is not None:
+            model.truncation = "ignore"
+        yield
+    finally:
+        if before is not None:
+            model.truncation = before
+
+
+def splitter_for(encoder: TextEncoder, files: Iterable[InputFile]) -> Splitter | None:
+    """What splits files into passages, as for an index; None where none of them are split.
+
+    Raises:
+        InputError: If some are, and the encoder has no tokenizer: an engine has none.
+    """
+    names = [file.name for file in files if file.kind == "passages"]
+    if not names:
+        return None
+    from youtu_st.corpus import Splitter, passage_tokens
+
+    if not hasattr(encoder, "reader"):
+        raise InputError(
+            f"{printable(names[0])}: a document is split into passages by the model's own tokenizer, which a "
+            "server does not hand out; name the model instead, or files of rows"
+        )
+    model: Any = encoder
+    return Splitter(model.reader, passage_tokens(model))
