@@ -165,7 +165,7 @@ def test_bad_rows_of_csv(tmp_path: Path, suffix: str):
         (3, None, "3 fields, and the header has 2"),
         (8, None, "its id is blank"),
         (9, "d", "blank, so there is nothing to encode"),
-        (10, None, "1 fields, and the header has 2"),
+        (10, None, "1 field, and the header has 2"),
         (11, None, f"not valid CSV: {wanted} after '\"'"),
         (13, None, "not UTF-8 at byte 5 of the line (0xe9)"),
     ]

@@ -82,10 +82,8 @@ def test_the_plan_depends_on_the_input_and_the_arguments_alone():
     files = find_inputs(["in"])
     plans = [plan_input(files, Columns(), Cutting(rows=7)) for _ in range(2)]
     assert plans[0] == plans[1]
-    further = plan_input(files, Columns(), Cutting(rows=7), first_number=100, first_file=20)
-    assert further.shards == tuple(
-        shard._replace(number=shard.number + 100, file=shard.file + 20) for shard in plans[0].shards
-    )
+    further = plan_input(files, Columns(), Cutting(rows=7), first_number=100)
+    assert further.shards == tuple(shard._replace(number=shard.number + 100) for shard in plans[0].shards)
 
 
 def test_who_waits_is_told():
@@ -294,6 +292,29 @@ def test_a_file_that_changes_after_it_was_planned(name: str):
         everything(plan, columns)
     os.remove(name)
     with pytest.raises(InputError, match=rf"{name}: cannot be read: no such file or directory$"):
+        everything(plan, columns)
+
+
+def test_a_file_that_changes_while_it_is_planned():
+    write_jsonl(Path("a.jsonl"), ({"text": f"text {i}"} for i in range(9000)))
+
+    def grow(rows: int, _: str) -> None:
+        if rows < 5000:
+            with open("a.jsonl", "a") as file:
+                file.write('{"text": "more"}\n')
+
+    with pytest.raises(InputError, match=r"^a\.jsonl: the file has changed since it was planned$"):
+        plan_input(find_inputs(["a.jsonl"]), Columns(), Cutting(), report=grow)
+
+
+def test_a_value_of_another_type_far_from_the_ends():
+    records = [{"text": f"text {i}", "n": 10_000 + i} for i in range(9000)]
+    write_jsonl(Path("a.jsonl"), records)
+    plan, columns = planned("a.jsonl", keep=("n",))
+    records[4500]["n"] = "abc"  # as many bytes
+    write_jsonl(Path("a.jsonl"), records)
+    assert find_inputs(["a.jsonl"])[0].digest == plan.files[0].digest
+    with pytest.raises(InputError, match=r"^a\.jsonl: the file has changed since it was planned$"):
         everything(plan, columns)
 
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import BinaryIO, cast
 
-from youtu_st.corpus.decoding import LONGEST, decode, encoding_at_start, encoding_of_stream
+from youtu_st.corpus.decoding import LONGEST, check_encoding, decode, encoding_at_start, encoding_of_stream
 from youtu_st.corpus.notes import Notes
 from youtu_st.disk import open_plain
 from youtu_st.errors import InputError, in_one_line, printable
@@ -127,6 +127,7 @@ class Opened:
 
     def __init__(self, file: InputFile) -> None:
         self.file = file
+        check_encoding(f"{printable(file.name)}: encoding", file.encoding)
         with reading(file.name):
             self._plain = open_plain(file.path)
             self.stream = cast(BinaryIO, gzip.GzipFile(fileobj=self._plain)) if file.is_gzip else self._plain

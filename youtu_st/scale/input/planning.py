@@ -39,7 +39,6 @@ def plan_input(
     splitter: Splitter | None = None,
     report: Report | None = None,
     first_number: int = 0,
-    first_file: int = 0,
     known_ids: Iterable[Sequence[str]] = (),
     schema: pa.Schema | None = None,
     notes: Notes | None = None,
@@ -56,7 +55,6 @@ def plan_input(
         splitter: Splits files of passages, by the model's tokenizer. None: there must be none of these.
         report: Called with the number of rows so far and the name of the file, now and then.
         first_number: Number of the first shard, where a job has others already.
-        first_file: Position of the first file, likewise.
         known_ids: Ids that rows of that job have, in blocks.
         schema: Of what that job keeps.
         notes: Takes what files are written in, where it is not UTF-8. None: it is logged.
@@ -85,8 +83,7 @@ def plan_input(
     return Plan(
         tuple(planned),
         tuple(
-            Shard(first_number + i, first_file + position, *piece)
-            for i, (position, piece) in enumerate(planning.pieces)
+            Shard(first_number + i, position, *piece) for i, (position, piece) in enumerate(planning.pieces)
         ),
         planning.kept.schema(schema),
         planning.rows,

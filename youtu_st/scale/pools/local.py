@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import queue
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 from youtu_st.errors import ModelLoadError
@@ -63,6 +64,9 @@ class LocalPool(Crew[Child]):
         with self._lock:
             child = self._start(self._places[0])
             child.send(kind, content)
+            if kind == "prepare":  # the others load meanwhile
+                for place in self._places[1:]:
+                    self._start(place).send("make", asdict(place.making))
         while (message := self._answers.get()) is not None:
             if "answer" in message:
                 answer: Message = message["answer"]
