@@ -15,6 +15,7 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -126,19 +127,11 @@ class Process:
         return {"shards": len(job.shards), "rows": job.rows}
 
     def _verify(self, content: messages.Message) -> messages.Message:
-        from youtu_st.scale.encoders import splitter_for
-        from youtu_st.scale.input.reading import Reader
         from youtu_st.scale.job.folder import JobFolder
         from youtu_st.scale.job.verifying import verify
 
-        folder, encoder = (
-            JobFolder.open(content["folder"]),
-            self._encoder(messages.making_of(content["making"])),
-        )
-        job = folder.job
-        with Reader(job.files, job.columns, job.schema, splitter_for(encoder, job.files)) as reader:
-            found = verify(folder, encoder, reader.rows, rows=content["rows"], seed=content["seed"])
-        return found._asdict()
+        encoder = self._encoder(messages.making_of(content["making"]))
+        return asdict(verify(JobFolder.open(content["folder"]), encoder, content["rows"], content["seed"]))
 
     def _work(self, content: messages.Message) -> None:
         try:
