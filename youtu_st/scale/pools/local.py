@@ -102,6 +102,9 @@ class LocalPool:
         with self._lock:
             child = self._start(self._places[0])
             child.send(kind, content)
+            if kind == "prepare":  # the others load meanwhile
+                for place in self._places[1:]:
+                    self._start(place).send("make", asdict(place.making))
         while (message := self._answers.get()) is not None:
             if "answer" in message:
                 answer: Message = message["answer"]
@@ -229,7 +232,8 @@ class LocalPool:
     def _gone(self, place: _Place) -> None:
         child, place.child = place.child, None
         if not self._open:
-            self._answers.put(None)
+            if place is self._places[0]:
+                self._answers.put(None)
             return
         began, handed = place.began, place.handed
         place.began, place.handed, place.deadline, place.wants = None, [], float("inf"), False

@@ -15,6 +15,7 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -93,6 +94,9 @@ class Process:
                 return
             if kind == "open":
                 self._work(content)
+            elif kind == "make":
+                with suppress(Exception):  # it comes again when the job is opened, and is told then
+                    self._encoder(messages.making_of(content))
             else:
                 self._answer(self._prepare if kind == "prepare" else self._verify, content)
 
