@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from youtu_st.cli.console import DEFAULT_MODEL, UsageError, absolute_model
+from youtu_st.cli.reading import gathering
 from youtu_st.errors import brief
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ _OF_A_CORPUS = (
 _OF_WEIGHTS = ("--checkpoint", "--split-special-tokens", "--trust-remote-code", "--devices")
 _OF_RAY = ("--address", "--cpus-per-worker", "--gpus-per-worker")
 _OF_VERIFYING = ("--verify", "--checkpoint", "--trust-remote-code", "--devices")
+_MOST = 1e6
 _COUNTS = ("--dimensions", "--shard-tokens", "--workers", "--verify")
 
 
@@ -72,13 +74,16 @@ class Asked:
             if name in self.given:
                 check_count(name, self.given[name])
         self._check_numbers()
+        if "--encoding" in self.given:
+            gathering(self.given["--encoding"])
         if as_json and not status:
             raise UsageError("--json goes with --status")
         looking = "--status" if status else "--verify" if "--verify" in self.given else None
         if out is None:
             self._check_going_on(paths, looking)
         elif looking is not None:
-            raise UsageError(f"{looking} goes with the job's folder alone: youtu-st embed {out} {looking}")
+            line = f"youtu-st embed {out} {looking} {self.given.get(looking, '')}".rstrip()
+            raise UsageError(f"{looking} goes with the job's folder alone: {line}")
         elif "--instruction" in self.given and self.given.get("--role") != "query":
             raise UsageError("--instruction goes with --role query: documents are encoded without one")
         elif "--server" in self.given:
@@ -93,10 +98,10 @@ class Asked:
             self._refuse(_OF_RAY, "goes with --engine ray")
         else:
             self._refuse(("--devices",), "is for this machine: on Ray, say how many --gpus-per-worker")
-        for name in _OF_RAY[1:]:
-            value = self.given.get(name, 1.0)
-            if not 0 <= value < 1e6 or (name == "--cpus-per-worker" and not value):
-                raise UsageError(f"{name} must be a number of at least 0, not {value!r}")
+        if not 0 < (cpus := self.given.get("--cpus-per-worker", 1.0)) < _MOST:
+            raise UsageError(f"--cpus-per-worker must be a number above 0, not {cpus!r}")
+        if not 0 <= (gpus := self.given.get("--gpus-per-worker", 0.0)) < _MOST:
+            raise UsageError(f"--gpus-per-worker must be a number of at least 0, not {gpus!r}")
         if self.part is not None and not 1 <= self.part[0] <= self.part[1]:
             raise UsageError(f"--shard must be I/N, I from 1 to N, such as 3/16, not {self.given['--shard']}")
 

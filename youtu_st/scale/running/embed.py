@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Callable, Collection, Sequence
-from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -20,7 +19,7 @@ from youtu_st.scale.job.status import Status, status
 from youtu_st.scale.job.verifying import Verified
 from youtu_st.scale.pools.events import Pool
 from youtu_st.scale.pools.local import LocalPool
-from youtu_st.scale.running.asking import check_files, is_settled
+from youtu_st.scale.running.asking import check_files, check_input, is_settled
 from youtu_st.scale.running.devices import makings
 from youtu_st.scale.running.driving import drive
 from youtu_st.scale.running.stopping import Stop, listening
@@ -87,6 +86,7 @@ def embed(
         workers, devices, shard_timeout, bad_rows, shard, pool, watch or (Bar() if show_progress else Watch())
     )
     folder, named = Path(out), [str(path) for path in paths]
+    check_input(named, columns, folder)
     there = JobFolder.open(folder) if has_job(folder) else None
     if there is not None and is_settled(there, named, making, task, columns, cutting, extend=extend):
         return _run(there, making, how)
@@ -261,14 +261,12 @@ def _run(folder: JobFolder, making: Making, how: _How, local: LocalPool | None =
         how.watch.say("stopping", "after the shards that are under way; Ctrl-C again ends it now")
 
     try:
-        with ExitStack() as stack:
-            if how.pool is not None:
-                pool = how.pool(folder.path.absolute(), making)
-                stack.callback(pool.close)
-            else:
-                pool = local or stack.enter_context(how.local(folder.path, making, len(left)))
-            with listening(stop, stopping):
-                driven = _drive(folder, pool, left, how, stop)
+        if how.pool is not None:
+            pool: Pool = how.pool(folder.path.absolute(), making)
+        else:
+            pool = local or how.local(folder.path, making, len(left))
+        with listening(stop, stopping):
+            driven = _drive(folder, pool, left, how, stop)
     finally:
         folder.sweep()
         how.watch.close()
@@ -280,10 +278,12 @@ def _drive(folder: JobFolder, pool: Pool, left: Sequence[Shard], how: _How, stop
         wanted = how.wants(folder.job.shards)
         rows = sum(shard.rows for shard in wanted) - sum(shard.rows for shard in left)
         found = (len(wanted) - len(left), rows)
-        return drive(_Shelf(folder), pool, left, stop=stop, tell=how.watch.progress, found=found)
+        driven = drive(_Shelf(folder), pool, left, stop=stop, tell=how.watch.progress, found=found)
+        pool.close()
     except BaseException:
         pool.close(now=True)
         raise
+    return driven
 
 
 def _set_aside(folder: JobFolder, watch: Watch) -> None:
