@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 from youtu_st.errors import InputError, TruncationWarning, YoutuError, in_one_line, printable
 from youtu_st.scale.pools import messages
@@ -34,6 +34,16 @@ ORPHANED = 3
 _FIRST_PATIENCE = 0.05
 _PATIENCE = 0.5
 _BETWEEN_REPORTS = 0.2
+
+
+class Wire(Protocol):
+    """Messages in and out."""
+
+    def take(self, seconds: float | None = None) -> messages.Message | None:
+        """The next message; None, if there is none within so many seconds."""
+
+    def send(self, kind: str, content: Any = True) -> None:
+        """Tell the driver something."""
 
 
 class Lines:
@@ -80,7 +90,7 @@ class Process:
         lines: To and from the driver.
     """
 
-    def __init__(self, lines: Lines) -> None:
+    def __init__(self, lines: Wire) -> None:
         self._lines = lines
         self._made: tuple[Making, TextEncoder] | None = None
         self._noticed: set[str] = set()
