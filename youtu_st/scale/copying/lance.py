@@ -11,7 +11,6 @@ import os
 import re
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -31,8 +30,10 @@ LARGE = 1_000_000
 COMMIT_BYTES = 64 << 20
 """Vectors that are committed together: each commit is a file, and a version of the table."""
 
+_LOOKED_AT, _REFINED = 200, 5
+"""Rows of the graph that a search looks at, and how many times as many as are asked for it scores exactly."""
+
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,199}")
-_SUBVECTOR = 8
 
 
 class LanceTable(Recorded):
@@ -216,16 +217,17 @@ class LanceTable(Recorded):
 
         if "vector" not in self._indexed():
             self._table.create_index("vector", config=HnswSq(distance_type="dot"))
-            self._table.wait_for_index(["vector_idx"], timeout=timedelta(hours=12))
 
     def search(self, queries: Vectors, k: int) -> list[list[str]]:
-        """The ids of the nearest rows."""
+        """The ids of the nearest rows; an index is asked to look as closely as is advised for it."""
         if not len(queries):
             return []
         found: list[list[str]] = [[] for _ in queries]
         with self._told("cannot be searched"):
             # One vector alone makes no column of numbers.
             asked = self._table.search([*queries, queries[0]], vector_column_name="vector")
+            if "vector" in self._indexed():
+                asked = asked.ef(_LOOKED_AT).refine_factor(_REFINED)
             hits = asked.distance_type("dot").select(["id", "_distance"]).limit(k).to_arrow()
             hits = hits.sort_by([("query_index", "ascending"), ("_distance", "ascending")])
             for place, id in zip(hits["query_index"].to_pylist(), hits["id"].to_pylist(), strict=True):

@@ -18,6 +18,10 @@ Report = Callable[[str, int, int], None]
 """Told what is done (``checking``), how many rows are done, and of how many."""
 
 
+def silent(what: str, done: int, rows: int) -> None:
+    """Tell nobody."""
+
+
 @dataclass(frozen=True, slots=True)
 class Survey:
     """What is known of a source.
