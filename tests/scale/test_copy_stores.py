@@ -136,7 +136,9 @@ def test_a_large_table_is_indexed_and_found_in(tmp_path: Path) -> None:
         table = LanceTable(str(tmp_path / "lance"), "table", large=3000)
         reading = copying.open_source(source)
         proof = copying.copy_opened(reading, table)
-    assert {index.columns[0] for index in lancedb.connect(tmp_path / "lance").open_table("table").list_indices()} == {"id", "vector"}
+    assert {
+        index.columns[0] for index in lancedb.connect(tmp_path / "lance").open_table("table").list_indices()
+    } == {"id", "vector"}
     table.close()
     reading.close()
     assert proof.holds
