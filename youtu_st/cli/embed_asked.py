@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -224,7 +224,7 @@ class Asked:
         }
 
     def _cluster(self, bad_rows: Any, timeout: float | None) -> Any:
-        def pool(folder: Path, making: Making) -> Pool:
+        def pool(folder: Path, making: Making, notice: Callable[[str], None]) -> Pool:
             from youtu_st.scale.cluster.pool import RayPool
 
             return RayPool(
@@ -236,6 +236,7 @@ class Asked:
                 address=self.given.get("--address"),
                 bad_rows=bad_rows,
                 shard_timeout=timeout,
+                notice=notice,
             )
 
         return pool

@@ -27,8 +27,8 @@ from youtu_st.scale.running.telling import Driven, Skipped, Summary
 from youtu_st.scale.running.watching import Bar, Watch
 from youtu_st.scale.settings import BadRows, Columns, Cutting, Making, Task
 
-MakePool = Callable[[Path, Making], Pool]
-"""Workers for a job's folder, by its absolute path, with an encoder made so."""
+MakePool = Callable[[Path, Making, Callable[[str], None]], Pool]
+"""Workers for a job's folder, by its absolute path, with an encoder made so; what it warns of is told."""
 
 
 def embed(
@@ -221,8 +221,11 @@ class _How:
             self.makings(making, most),
             bad_rows=self.bad_rows,
             shard_timeout=self.shard_timeout,
-            notice=lambda line: self.watch.say("note", line),
+            notice=self.notice,
         )
+
+    def notice(self, line: str) -> None:
+        self.watch.say("note", line)
 
     def wants(self, shards: Sequence[Shard]) -> list[Shard]:
         """Those of some shards that are this process's to do."""
@@ -262,7 +265,7 @@ def _run(folder: JobFolder, making: Making, how: _How, local: LocalPool | None =
 
     try:
         if how.pool is not None:
-            pool: Pool = how.pool(folder.path.absolute(), making)
+            pool: Pool = how.pool(folder.path.absolute(), making, how.notice)
         else:
             pool = local or how.local(folder.path, making, len(left))
         with listening(stop, stopping):
