@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -53,10 +53,12 @@ class Asked:
 
     Args:
         given: Values by the options' names, those that were given alone.
+        debug: Whether all is to be shown that goes on behind it.
     """
 
-    def __init__(self, given: Mapping[str, Any]) -> None:
+    def __init__(self, given: Mapping[str, Any], *, debug: bool = False) -> None:
         self.given = given
+        self.debug = debug
 
     def check(self, paths: Sequence[Path], out: Path | None, *, status: bool, as_json: bool) -> None:
         """Raise for a slip of the pen.
@@ -224,7 +226,7 @@ class Asked:
         }
 
     def _cluster(self, bad_rows: Any, timeout: float | None) -> Any:
-        def pool(folder: Path, making: Making) -> Pool:
+        def pool(folder: Path, making: Making, notice: Callable[[str], None]) -> Pool:
             from youtu_st.scale.cluster.pool import RayPool
 
             return RayPool(
@@ -236,6 +238,8 @@ class Asked:
                 address=self.given.get("--address"),
                 bad_rows=bad_rows,
                 shard_timeout=timeout,
+                notice=notice,
+                debug=self.debug,
             )
 
         return pool

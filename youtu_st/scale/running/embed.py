@@ -27,8 +27,8 @@ from youtu_st.scale.running.telling import Driven, Skipped, Summary
 from youtu_st.scale.running.watching import Bar, Watch
 from youtu_st.scale.settings import BadRows, Columns, Cutting, Making, Task
 
-MakePool = Callable[[Path, Making], Pool]
-"""Workers for a job's folder, by its absolute path, with an encoder made so."""
+MakePool = Callable[[Path, Making, Callable[[str], None]], Pool]
+"""Workers for a job's folder, by its absolute path, with an encoder made so; it warns whoever is named."""
 
 
 def embed(
@@ -211,6 +211,9 @@ class _How:
         if self.part is not None and not 1 <= self.part[0] <= self.part[1]:
             raise InputError(f"shard must be (i, n) with i from 1 to n, not {self.part!r}")
 
+    def note(self, line: str) -> None:
+        self.watch.say("note", line)
+
     def makings(self, making: Making, most: int | None = None) -> list[Making]:
         found = makings(making, self.workers, self.devices) if self.pool is None else [making]
         return found[:most]
@@ -221,7 +224,7 @@ class _How:
             self.makings(making, most),
             bad_rows=self.bad_rows,
             shard_timeout=self.shard_timeout,
-            notice=lambda line: self.watch.say("note", line),
+            notice=self.note,
         )
 
     def wants(self, shards: Sequence[Shard]) -> list[Shard]:
@@ -262,7 +265,7 @@ def _run(folder: JobFolder, making: Making, how: _How, local: LocalPool | None =
 
     try:
         if how.pool is not None:
-            pool: Pool = how.pool(folder.path.absolute(), making)
+            pool: Pool = how.pool(folder.path.absolute(), making, how.note)
         else:
             pool = local or how.local(folder.path, making, len(left))
         with listening(stop, stopping):
