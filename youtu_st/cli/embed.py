@@ -20,6 +20,7 @@ EXAMPLE = "Example: youtu-st embed corpus/ --model minilm --out vectors/ --worke
 
 
 def embed(
+    context: typer.Context,
     paths: Annotated[
         list[Path],
         typer.Argument(
@@ -132,11 +133,16 @@ def embed(
         "--split-special-tokens": split_special_tokens or None,
         "--trust-remote-code": trust_remote_code or None,
     }
-    asked = Asked({name: value for name, value in given.items() if value is not None})
+    debug = bool(context.find_root().params.get("debug"))
+    asked = Asked({name: value for name, value in given.items() if value is not None}, debug=debug)
     asked.check(paths, out, status=status, as_json=as_json)
     for module, extra in (("pyarrow", "scale"), ("ray", "ray")):
         if module != "ray" or asked.uses_ray:
             require(module, extra)
+    if asked.uses_ray:
+        from youtu_st.scale.cluster.connection import check_cluster
+
+        check_cluster(address)  # before a model is loaded
     if out is not None:
         check_folder(out)
     from youtu_st.cli.embed_shown import show_status, show_verified, shown

@@ -53,10 +53,12 @@ class Asked:
 
     Args:
         given: Values by the options' names, those that were given alone.
+        debug: Whether all is to be shown that goes on behind it.
     """
 
-    def __init__(self, given: Mapping[str, Any]) -> None:
+    def __init__(self, given: Mapping[str, Any], *, debug: bool = False) -> None:
         self.given = given
+        self.debug = debug
 
     def check(self, paths: Sequence[Path], out: Path | None, *, status: bool, as_json: bool) -> None:
         """Raise for a slip of the pen.
@@ -237,6 +239,10 @@ class Asked:
                 bad_rows=bad_rows,
                 shard_timeout=timeout,
                 notice=notice,
+<<<<<<< HEAD
+=======
+                debug=self.debug,
+>>>>>>> w-ray
             )
 
         return pool

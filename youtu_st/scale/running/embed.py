@@ -211,6 +211,9 @@ class _How:
         if self.part is not None and not 1 <= self.part[0] <= self.part[1]:
             raise InputError(f"shard must be (i, n) with i from 1 to n, not {self.part!r}")
 
+    def note(self, line: str) -> None:
+        self.watch.say("note", line)
+
     def makings(self, making: Making, most: int | None = None) -> list[Making]:
         found = makings(making, self.workers, self.devices) if self.pool is None else [making]
         return found[:most]
