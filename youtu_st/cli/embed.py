@@ -150,7 +150,7 @@ def embed(
     if status:
         code = show_status(paths[0], as_json=as_json)
     elif verify is not None:
-        code = show_verified(paths[0], verify, asked.checkpoint, asked.running())
+        code = show_verified(paths[0], verify, asked.elsewhere(), asked.devices)
     else:
         code = shown(lambda watch: _run(paths, out, asked, watch))
     raise typer.Exit(code)
@@ -160,8 +160,7 @@ def _run(paths: list[Path], out: Path | None, asked: Asked, watch: Watch) -> Sum
     from youtu_st.scale.running.embed import embed, resume
 
     if out is None:
-        return resume(paths[0], checkpoint=asked.checkpoint, watch=watch, **asked.running())
+        return resume(paths[0], watch=watch, **asked.elsewhere(), **asked.running())
     making, task, columns, cutting = asked.making(), asked.task(), asked.columns(), asked.cutting()
     extend = "--extend" in asked.given
-    how = {name: value for name, value in asked.running().items() if name != "trust_remote_code"}
-    return embed(paths, out, making, task, columns, cutting, extend=extend, watch=watch, **how)
+    return embed(paths, out, making, task, columns, cutting, extend=extend, watch=watch, **asked.running())

@@ -35,7 +35,6 @@ _OF_A_CORPUS = (
     "--keep",
     "--keep-text",
     "--shard-tokens",
-    "--server",
     "--truncation",
     "--extend",
     "--encoding",
@@ -43,7 +42,7 @@ _OF_A_CORPUS = (
 )
 _OF_WEIGHTS = ("--checkpoint", "--split-special-tokens", "--trust-remote-code", "--devices")
 _OF_RAY = ("--address", "--cpus-per-worker", "--gpus-per-worker")
-_OF_VERIFYING = ("--verify", "--checkpoint", "--trust-remote-code", "--devices")
+_OF_VERIFYING = ("--verify", "--checkpoint", "--server", "--trust-remote-code", "--devices")
 _MOST = 1e6
 _COUNTS = ("--dimensions", "--shard-tokens", "--workers", "--verify")
 
@@ -212,8 +211,16 @@ class Asked:
 
         return Cutting(tokens=self.given.get("--shard-tokens", SHARD_TOKENS))
 
+    def elsewhere(self) -> dict[str, Any]:
+        """What a job's folder does not say of its encoder, or says otherwise than it is now."""
+        return {
+            "checkpoint": self.checkpoint,
+            "server": self.given.get("--server"),
+            "trust_remote_code": "--trust-remote-code" in self.given,
+        }
+
     def running(self) -> dict[str, Any]:
-        """What :func:`youtu_st.scale.running.embed.resume` is told of how this process goes about it."""
+        """How this process goes about it."""
         bad_rows, timeout = self.given.get("--bad-rows", "error"), self.given.get("--shard-timeout")
         return {
             "workers": self.given.get("--workers"),
@@ -221,7 +228,6 @@ class Asked:
             "bad_rows": bad_rows,
             "shard_timeout": timeout,
             "shard": self.part,
-            "trust_remote_code": "--trust-remote-code" in self.given,
             "pool": self._cluster(bad_rows, timeout) if self.uses_ray else None,
         }
 
@@ -239,10 +245,7 @@ class Asked:
                 bad_rows=bad_rows,
                 shard_timeout=timeout,
                 notice=notice,
-<<<<<<< HEAD
-=======
                 debug=self.debug,
->>>>>>> w-ray
             )
 
         return pool

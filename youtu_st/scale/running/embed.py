@@ -12,7 +12,6 @@ from youtu_st.errors import InputError, counted, printable
 from youtu_st.inputs import check_count, check_seconds, one_of
 from youtu_st.scale.input.types import Shard
 from youtu_st.scale.job.folder import JobFolder, has_job
-from youtu_st.scale.job.record import Job
 from youtu_st.scale.job.rejected import write_rejected
 from youtu_st.scale.job.room import check_room
 from youtu_st.scale.job.status import Status, status
@@ -112,6 +111,7 @@ def resume(
     out: str | Path,
     *,
     checkpoint: str | None = None,
+    server: str | None = None,
     trust_remote_code: bool = False,
     workers: int | None = None,
     devices: Sequence[str] | None = None,
@@ -127,6 +127,7 @@ def resume(
     Args:
         out: The job's folder.
         checkpoint: Where the weights are now, if they are elsewhere.
+        server: Where the engine is that encodes, if one is to: a folder does not say where texts are sent.
         trust_remote_code: Run code that a checkpoint brings; a folder does not remember that.
         workers: As for :func:`embed`, like all that follow.
         devices: Likewise.
@@ -145,7 +146,9 @@ def resume(
     )
     folder = JobFolder.open(out)
     check_files(folder)
-    return _run(folder, made_again(folder.job, checkpoint, trust_remote_code), how)
+    if server is None and folder.job.making.server is not None and not _has_work(folder):
+        return _run(folder, folder.job.making, how)
+    return _run(folder, made_again(folder, checkpoint, server, trust_remote_code), how)
 
 
 def verify(
@@ -154,6 +157,7 @@ def verify(
     *,
     seed: int | None = None,
     checkpoint: str | None = None,
+    server: str | None = None,
     trust_remote_code: bool = False,
     devices: Sequence[str] | None = None,
 ) -> Verified:
@@ -164,6 +168,7 @@ def verify(
         rows: How many.
         seed: Of the draw. None: others each time.
         checkpoint: As for :func:`resume`.
+        server: Likewise.
         trust_remote_code: Likewise.
         devices: The first of these encodes.
 
@@ -173,7 +178,7 @@ def verify(
     """
     folder = JobFolder.open(out)
     check_files(folder)
-    making = makings(made_again(folder.job, checkpoint, trust_remote_code), 1, devices)[0]
+    making = makings(made_again(folder, checkpoint, server, trust_remote_code), 1, devices)[0]
     content = {
         "folder": str(folder.path),
         "making": asdict(making),
@@ -184,10 +189,30 @@ def verify(
         return Verified(**pool.ask("verify", content))
 
 
-def made_again(job: Job, checkpoint: str | None, trust_remote_code: bool) -> Making:
-    """How a job's encoder is made in this process."""
-    making = replace(job.making, trust_remote_code=trust_remote_code)
-    return making if checkpoint is None else replace(making, checkpoint=checkpoint)
+def made_again(
+    folder: JobFolder, checkpoint: str | None, server: str | None, trust_remote_code: bool
+) -> Making:
+    """How a job's encoder is made in this process.
+
+    Raises:
+        InputError: If an engine is to encode, and the caller has not said where it is.
+    """
+    making = folder.job.making
+    if making.server is not None and server is None:
+        # The texts go there, and a key from the environment: not because a file says so.
+        raise InputError(
+            f"{printable(str(folder.path))} was begun with a server, {printable(making.server)}: "
+            "say where it is, --server URL"
+        )
+    if server is not None:
+        making = replace(making, server=server)
+    if checkpoint is not None:
+        making = replace(making, checkpoint=checkpoint)
+    return replace(making, trust_remote_code=trust_remote_code)
+
+
+def _has_work(folder: JobFolder) -> bool:
+    return bool(folder.open_shards() or folder.damaged())
 
 
 @dataclass(frozen=True)
@@ -210,9 +235,6 @@ class _How:
             check_seconds("shard_timeout", self.shard_timeout)
         if self.part is not None and not 1 <= self.part[0] <= self.part[1]:
             raise InputError(f"shard must be (i, n) with i from 1 to n, not {self.part!r}")
-
-    def note(self, line: str) -> None:
-        self.watch.say("note", line)
 
     def makings(self, making: Making, most: int | None = None) -> list[Making]:
         found = makings(making, self.workers, self.devices) if self.pool is None else [making]
