@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-
 from encoding.texts import DATA, abstracts, paragraphs
 
 FILES = 8
 GROUP = 1024
+WORDS = ("water", "light", "city", "river", "music", "stone", "paper", "field", "north", "house", "world")
+"""Each is one token of MiniLM's."""
 ABSTRACTS, PARAGRAPHS = 5183, 2067
 MISSING = "../shared/data has no scifact and squad, whose passages are encoded"
 Row = tuple[str, str]
@@ -39,23 +40,30 @@ def short_texts(count: int) -> Iterator[Row]:
 
 
 def equal_texts(count: int, tokens: int) -> Iterator[Row]:
-    """Texts of so many tokens, with the two that a tokenizer adds; every word is one token of MiniLM's."""
-    words = "water light city river music stone paper field north house world table green glass night".split()
+    """Texts of so many tokens, with the two that a tokenizer adds."""
     chance = random.Random(1)
     for number in range(count):
-        yield f"e{number:06d}", " ".join(chance.choices(words, k=tokens - 2))
+        yield f"e{number:06d}", " ".join(chance.choices(WORDS, k=tokens - 2))
 
 
 def write(folder: Path, rows: Iterable[Row], count: int, files: int = FILES) -> Path:
-    """Files of about as many rows each, with the columns ``id`` and ``text``; ``count`` is that of the rows."""
+    """Files of about as many rows each: the columns ``id``, ``text`` and ``kind``, the id's first letter.
+
+    Args:
+        folder: A new one.
+        rows: Ids and texts.
+        count: Of these.
+        files: How many.
+    """
     folder.mkdir(parents=True)
     given = iter(rows)
-    schema = pa.schema([("id", pa.string()), ("text", pa.string())])
+    schema = pa.schema([(name, pa.string()) for name in ("id", "text", "kind")])
     for number in range(files):
         size = count * (number + 1) // files - count * number // files
         with pq.ParquetWriter(folder / f"rows-{number:02d}.parquet", schema) as writer:
             while size > 0 and (part := list(itertools.islice(given, min(size, GROUP)))):
                 size -= len(part)
                 ids, texts = zip(*part, strict=True)
-                writer.write_table(pa.table([pa.array(ids), pa.array(texts)], schema=schema))
+                kinds = [name[0] for name in ids]
+                writer.write_table(pa.table([ids, texts, kinds], schema=schema))
     return folder

@@ -5,11 +5,11 @@ python -m scaling.recipe ADDRESS BLOCK DIRECTORY INPUT OUT MARK
 The class is the one of Ray's guide to batch inference: the model is loaded in ``__init__``, and ``__call__``
 takes a batch, which ``encode`` sorts by length. There are two actors.
 
-- On two nodes with one CPU each the recipe never begins: the actors take both, and the tasks that read wait for
-  one. So its nodes must say that they have one more.
-- As documented (BLOCK is 0) small files become one block, and one actor does everything. Ray says so in a warning,
-  and to set ``override_num_blocks``, which changes nothing here (2.60). With BLOCK, rows are repartitioned into
-  blocks of so many.
+- On two nodes with one CPU each the recipe never begins: the actors take both, and the tasks that read wait
+  for one. So its nodes must say that they have one more.
+- As documented (BLOCK is 0) small files become one block, and one actor does everything. Ray warns of it, and
+  says to set ``override_num_blocks``, which changes nothing here (2.60). With BLOCK, rows are repartitioned
+  into blocks of so many.
 """
 
 from __future__ import annotations

@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -48,10 +49,16 @@ def rows_of(folder: Path) -> int:
     return sum(pq.ParquetFile(path).metadata.num_rows for path in files_of(folder))
 
 
-def shard_facts(path: Path) -> dict[str, str]:
-    """What a shard says of itself, in its file's own metadata."""
-    kept = pq.ParquetFile(path).metadata.metadata or {}
-    return {key.decode(): value.decode() for key, value in kept.items() if key != b"ARROW:schema"}
+def shard_facts(path: Path) -> dict[str, Any]:
+    """What a shard of a job says of itself, in its file's own metadata."""
+    kept = pq.ParquetFile(path).metadata.metadata
+    facts: dict[str, Any] = json.loads(kept[b"youtu-st"])
+    return facts
+
+
+def first_row(folder: Path) -> float:
+    """Seconds since the epoch when a job's first row was read: each shard says how long it took."""
+    return min(path.stat().st_mtime - shard_facts(path)["seconds"] for path in files_of(folder))
 
 
 def read(folder: Path) -> tuple[list[str], np.ndarray]:
@@ -75,11 +82,8 @@ def what_is_wrong(folder: Path, right_ids: Sequence[str], right: np.ndarray) -> 
     if len(ids) != len(set(ids)):
         return f"{len(ids) - len(set(ids))} ids are there twice"
     if ids != list(right_ids):
-        return f"{len(set(right_ids) - set(ids))} ids are missing, and {len(set(ids) - set(right_ids))} are not its own"
+        missing, strange = set(right_ids) - set(ids), set(ids) - set(right_ids)
+        return f"{len(missing)} ids are missing, and {len(strange)} were never given"
     lengths = np.linalg.norm(vectors, axis=1) * np.linalg.norm(right, axis=1)
     lowest = float(((vectors * right).sum(axis=1) / lengths).min())
     return None if lowest >= LEAST_COSINE else f"other vectors than the library's: a cosine of {lowest:.4f}"
-
-
-def dumped(value: object) -> str:
-    return json.dumps(value, indent=2) + "\n"

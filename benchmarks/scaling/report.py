@@ -1,0 +1,142 @@
+"""Tables, and what the project promised."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping
+from typing import Any
+
+from scaling.contestants import LOOP, ON_RAY, OURS, RAY_BLOCKS, RAY_DATA, STREAM
+from scaling.copies import BARE, COPY
+from scaling.memory import FEW, MANY
+from scaling.restarts import RESTART
+from scaling.shards import COST, ENCODING
+from scaling.stage import Figures
+
+Rows = Mapping[str, Figures]
+COLUMNS = {  # of a figure: its heading and its form
+    "per_second": ("documents/s", ",.1f"),
+    "with_start": ("with start", ",.1f"),
+    "start_s": ("start s", ".1f"),
+    "end_s": ("end s", ".1f"),
+    "twice": ("twice", ",.0f"),
+    "shard_rows": ("a shard", ",.0f"),
+    "restart_s": ("again s", ".3f"),
+    "first_s": ("first s", ".2f"),
+    "with_start_s": ("with start s", ".2f"),
+    "seconds": ("seconds", ",.2f"),
+    "cpu_s": ("CPU s", ",.3f"),
+    "cpu_ms": ("CPU ms", ",.1f"),
+    "driver_mb": ("MB", ",.0f"),
+    "shards": ("shards", ",.0f"),
+    "rows": ("rows", ",.0f"),
+    "tokens": ("tokens", ".0f"),
+    "others": ("others", ".0%"),
+}
+TITLES = {
+    "embed": "documents/s from the first text to the last file; CPU ms of one; MB of the process started",
+    "ray": "the same on two Ray nodes with a core each",
+    "kill": "rows that went through the network twice, after kill -9 of a worker at half-time",
+    "restart": "a finished job started again, in one process: the first time imports",
+    "memory": "the most memory that the process of the command has had",
+    "shard": "a shard of rows of 100 tokens: read, written, flushed and renamed; and encoded, on one core",
+    "copy": "from a folder of `embed` into LanceDB, with imports; the command also compares",
+}
+
+
+def medians(taken: Mapping[str, list[Figures]]) -> dict[str, Figures]:
+    """Of each figure over the turns."""
+    return {
+        name: {
+            key: None if turns[0][key] is None else statistics.median(turn[key] for turn in turns)
+            for key in turns[0]
+            if not isinstance(turns[0][key], bool)
+        }
+        for name, turns in taken.items()
+        if turns
+    }
+
+
+def table(part: str, rows: Rows) -> str:
+    """One part's."""
+    columns = [key for key in COLUMNS if any(own.get(key) is not None for own in rows.values())]
+    lines = [TITLES[part], f"  {'':28}" + "".join(f"{COLUMNS[key][0]:>13}" for key in columns)]
+    for name, own in rows.items():
+        lines.append(f"  {name:28}" + "".join(cell(own.get(key), COLUMNS[key][1]) for key in columns))
+    return "\n".join(lines) + "\n"
+
+
+def cell(value: float | None, form: str) -> str:
+    return f"{'' if value is None else format(value, form):>13}"
+
+
+def targets(found: Mapping[str, Rows]) -> list[Figures]:
+    """What was promised, and what came of it."""
+
+    def of(part: str, name: str, key: str) -> float | None:
+        value: float | None = found.get(part, {}).get(name, {}).get(key)
+        return value
+
+    def times(part: str, key: str, name: str, *others: str) -> float | None:
+        there = [value for other in others if (value := of(part, other, key)) is not None]
+        mine = of(part, name, key)
+        return None if mine is None or not there else mine / max(there)
+
+    def over(one: float | None, other: float | None) -> float | None:
+        return None if one is None or other is None else one - other
+
+    def shards(name: str) -> float | None:
+        twice, rows = of("kill", name, "twice"), of("kill", name, "shard_rows")
+        return None if twice is None or not rows else twice / rows
+
+    few, many = (of("memory", f"{count:,} rows", "driver_mb") for count in (FEW, MANY))
+    cost, encoding = of("shard", COST, "seconds"), of("shard", ENCODING, "seconds")
+    speed = "documents/s of embed --workers 2, times"
+    promised: list[tuple[str, str, float, float | None]] = [
+        (f"{speed} iter_encode_document's", ">=", 0.95, times("embed", "per_second", OURS, STREAM)),
+        (f"{speed} the loop's", ">=", 1.2, times("embed", "per_second", OURS, LOOP)),
+        (
+            "documents/s on Ray, times those of --workers 2",
+            ">=",
+            0.85,
+            times("ray", "per_second", ON_RAY, OURS),
+        ),
+        (
+            "documents/s on Ray, times Ray Data's, the faster",
+            ">=",
+            1.0,
+            times("ray", "per_second", ON_RAY, RAY_DATA, RAY_BLOCKS),
+        ),
+        ("rows twice after a kill, in shards", "<=", 1.0, shards(OURS)),
+        ("the same on Ray", "<=", 1.0, shards(ON_RAY)),
+        ("restart of a finished job after the imports, s", "<=", 2.0, of("restart", RESTART, "restart_s")),
+        (f"the driver's memory, {MANY:,} rows over {FEW:,}, MB", "<=", 50.0, over(many, few)),
+        ("a shard's cost, share of encoding it", "<=", 0.01, over_all(cost, encoding)),
+        ("index copy into LanceDB, times the bare script", "<=", 1.5, times("copy", "seconds", COPY, BARE)),
+    ]
+    return [
+        {
+            "what": what,
+            "limit": limit,
+            "wanted": wanted,
+            "got": got,
+            "reached": None if got is None else got >= wanted if limit == ">=" else got <= wanted,
+        }
+        for what, limit, wanted, got in promised
+    ]
+
+
+def over_all(one: float | None, other: float | None) -> float | None:
+    return None if one is None or not other else one / other
+
+
+def target_table(found: list[dict[str, Any]]) -> str:
+    """Those that were measured."""
+    lines = ["targets"]
+    for each in found:
+        if each["got"] is not None:
+            mark = "reached" if each["reached"] else "missed"
+            lines.append(
+                f"  {each['what']:58} {each['limit']} {each['wanted']:<6}{each['got']:>9.3f}  {mark}"
+            )
+    return "\n".join(lines)
