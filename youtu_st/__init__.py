@@ -51,6 +51,7 @@ _SUBMODULES = {
     "protocol",
     "rerank",
     "retriever",
+    "scale",
     "spec",
     "training",
     "verification",

@@ -105,7 +105,7 @@ print("ready", flush=True)
 sys.stdin.readline()
 print(len(JobFolder.create(sys.argv[1], mine).job.shards), flush=True)
 """
-    processes = [started(code, tmp_path / "out", 3 + i) for i in range(6)]
+    processes = [started(code, tmp_path / "out", 3 + i) for i in range(4)]
     for process in processes:
         assert said(process) == "ready"
     for process in processes:

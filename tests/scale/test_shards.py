@@ -36,6 +36,8 @@ def test_others_read_what_was_written(tmp_path: Path) -> None:
     np.testing.assert_array_equal(np.stack(table["vector"].to_numpy()), unit(4, DIMENSION, 101))
     assert table.select(["year", "tags"]).to_pylist() == kept_of(1).to_pylist()
 
+    temporary = folder.shard_path(2).with_name(".part-00002.parquet.0123456789abcdef")
+    temporary.write_bytes(folder.shard_path(2).read_bytes())  # of somebody who is about to write it
     whole = pa.dataset.dataset(folder.vectors)
     assert whole.schema.equals(folder.schema, check_metadata=False)
     assert whole.count_rows() == 12

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -10,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 from job_folders import ids_of, job, unit, write
 
-from youtu_st.scale.input.types import Rejected
+from youtu_st.scale.input.types import Rejected, Shard
 from youtu_st.scale.job import facts
 from youtu_st.scale.job.facts import DamagedPartError
 from youtu_st.scale.job.folder import JobFolder
@@ -28,9 +29,9 @@ def footer_length(content: bytes) -> int:
     return int.from_bytes(content[-8:-4], "little") + 8
 
 
-@pytest.mark.parametrize("bit", [0, 5])
+@pytest.mark.parametrize(("bit", "step"), [(0, 1), (5, 3)])
 def test_a_flipped_bit_anywhere_in_the_footer_is_found_without_reading_the_rest(
-    folder: JobFolder, bit: int
+    folder: JobFolder, bit: int, step: int
 ) -> None:
     path = folder.shard_path(1)
     content = path.read_bytes()
@@ -38,7 +39,7 @@ def test_a_flipped_bit_anywhere_in_the_footer_is_found_without_reading_the_rest(
     seal = pq.read_metadata(path).metadata[facts.SEAL.encode()]
     of_pages = range(content.rindex(seal), content.rindex(seal) + 16)
     unnoticed = []
-    for at in range(begin, len(content)):
+    for at in range(begin, len(content), step):
         changed = bytearray(content)
         changed[at] ^= 1 << bit
         path.write_bytes(changed)
@@ -48,11 +49,13 @@ def test_a_flipped_bit_anywhere_in_the_footer_is_found_without_reading_the_rest(
     assert set(unnoticed) <= set(of_pages)  # which is the checksum of the pages itself
 
 
-@pytest.mark.parametrize("bit", [1, 7])
-def test_a_flipped_bit_anywhere_in_the_pages_is_found_by_reading_them(folder: JobFolder, bit: int) -> None:
+@pytest.mark.parametrize(("bit", "step"), [(1, 1), (7, 5)])
+def test_a_flipped_bit_anywhere_in_the_pages_is_found_by_reading_them(
+    folder: JobFolder, bit: int, step: int
+) -> None:
     path = folder.shard_path(1)
     content = path.read_bytes()
-    for at in range(len(content) - footer_length(content)):
+    for at in range(0, len(content) - footer_length(content), step):
         changed = bytearray(content)
         changed[at] ^= 1 << bit
         path.write_bytes(changed)
@@ -63,7 +66,7 @@ def test_a_flipped_bit_anywhere_in_the_pages_is_found_by_reading_them(folder: Jo
 def test_a_shard_cut_short_at_any_length_is_found(folder: JobFolder) -> None:
     path = folder.shard_path(1)
     content = path.read_bytes()
-    for length in range(len(content)):
+    for length in range(0, len(content), 2):
         path.write_bytes(content[:length])
         assert folder.check(1) in ("it is cut short", "its footer is altered"), length
     for more in (b"\0", b"PAR1", content):
@@ -124,6 +127,17 @@ def test_a_shard_beyond_the_plan_is_not_done_and_can_be_set_aside(folder: JobFol
     assert folder.damaged() == {17: "the job has 3 shards"}
     assert folder.set_aside(17).name == "part-00017.parquet.1"
     assert folder.damaged() == {}
+
+
+def test_nor_one_of_a_plan_that_was_extended_meanwhile(folder: JobFolder) -> None:
+    later = folder.job.extended(
+        [replace(folder.job.files[0], name="corpus/b.jsonl")], [Shard(3, 0, 0, 5, 1, 1, 0)]
+    )
+    folder.job.replace(folder.path, later)
+    write(JobFolder.open(folder.path), 3, 5)
+    assert folder.damaged() == {3: "the job has 3 shards"}
+    assert folder.set_aside(3) is None
+    assert JobFolder.open(folder.path).done() == {0, 1, 2, 3}
 
 
 def test_parquet_that_somebody_else_wrote_is_no_shard(folder: JobFolder) -> None:

@@ -37,7 +37,7 @@ def test_without_anything_there_are_the_defaults() -> None:
 
 
 MISTAKES = [
-    ("prot: 1", "unknown field 'prot' (did you mean 'port'? allowed: backend, batch_tokens"),
+    ("prot: 1", "unknown field 'prot' (did you mean 'port'? allowed: address, backend"),
     ("port: '80'", "field 'port': input should be a valid integer, got '80'"),
     ("port: 65536", "field 'port': input should be less than or equal to 65535, got 65536"),
     ("port: true", "field 'port': input should be a valid integer, got True"),

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from youtu_st.cli.console import DEFAULT_MODEL, UsageError, absolute_model
+from youtu_st.cli.reading import gathering
 from youtu_st.errors import brief
 
 if TYPE_CHECKING:
@@ -34,7 +35,6 @@ _OF_A_CORPUS = (
     "--keep",
     "--keep-text",
     "--shard-tokens",
-    "--server",
     "--truncation",
     "--extend",
     "--encoding",
@@ -42,7 +42,8 @@ _OF_A_CORPUS = (
 )
 _OF_WEIGHTS = ("--checkpoint", "--split-special-tokens", "--trust-remote-code", "--devices")
 _OF_RAY = ("--address", "--cpus-per-worker", "--gpus-per-worker")
-_OF_VERIFYING = ("--verify", "--checkpoint", "--trust-remote-code", "--devices")
+_OF_VERIFYING = ("--verify", "--checkpoint", "--server", "--trust-remote-code", "--devices")
+_MOST = 1e6
 _COUNTS = ("--dimensions", "--shard-tokens", "--workers", "--verify")
 
 
@@ -51,10 +52,12 @@ class Asked:
 
     Args:
         given: Values by the options' names, those that were given alone.
+        debug: Whether all is to be shown that goes on behind it.
     """
 
-    def __init__(self, given: Mapping[str, Any]) -> None:
+    def __init__(self, given: Mapping[str, Any], *, debug: bool = False) -> None:
         self.given = given
+        self.debug = debug
 
     def check(self, paths: Sequence[Path], out: Path | None, *, status: bool, as_json: bool) -> None:
         """Raise for a slip of the pen.
@@ -72,13 +75,16 @@ class Asked:
             if name in self.given:
                 check_count(name, self.given[name])
         self._check_numbers()
+        if "--encoding" in self.given:
+            gathering(self.given["--encoding"])
         if as_json and not status:
             raise UsageError("--json goes with --status")
         looking = "--status" if status else "--verify" if "--verify" in self.given else None
         if out is None:
             self._check_going_on(paths, looking)
         elif looking is not None:
-            raise UsageError(f"{looking} goes with the job's folder alone: youtu-st embed {out} {looking}")
+            line = f"youtu-st embed {out} {looking} {self.given.get(looking, '')}".rstrip()
+            raise UsageError(f"{looking} goes with the job's folder alone: {line}")
         elif "--instruction" in self.given and self.given.get("--role") != "query":
             raise UsageError("--instruction goes with --role query: documents are encoded without one")
         elif "--server" in self.given:
@@ -93,10 +99,10 @@ class Asked:
             self._refuse(_OF_RAY, "goes with --engine ray")
         else:
             self._refuse(("--devices",), "is for this machine: on Ray, say how many --gpus-per-worker")
-        for name in _OF_RAY[1:]:
-            value = self.given.get(name, 1.0)
-            if not 0 <= value < 1e6 or (name == "--cpus-per-worker" and not value):
-                raise UsageError(f"{name} must be a number of at least 0, not {value!r}")
+        if not 0 < (cpus := self.given.get("--cpus-per-worker", 1.0)) < _MOST:
+            raise UsageError(f"--cpus-per-worker must be a number above 0, not {cpus!r}")
+        if not 0 <= (gpus := self.given.get("--gpus-per-worker", 0.0)) < _MOST:
+            raise UsageError(f"--gpus-per-worker must be a number of at least 0, not {gpus!r}")
         if self.part is not None and not 1 <= self.part[0] <= self.part[1]:
             raise UsageError(f"--shard must be I/N, I from 1 to N, such as 3/16, not {self.given['--shard']}")
 
@@ -205,8 +211,16 @@ class Asked:
 
         return Cutting(tokens=self.given.get("--shard-tokens", SHARD_TOKENS))
 
+    def elsewhere(self) -> dict[str, Any]:
+        """What a job's folder does not say of its encoder, or says otherwise than it is now."""
+        return {
+            "checkpoint": self.checkpoint,
+            "server": self.given.get("--server"),
+            "trust_remote_code": "--trust-remote-code" in self.given,
+        }
+
     def running(self) -> dict[str, Any]:
-        """What :func:`youtu_st.scale.running.embed.resume` is told of how this process goes about it."""
+        """How this process goes about it."""
         bad_rows, timeout = self.given.get("--bad-rows", "error"), self.given.get("--shard-timeout")
         return {
             "workers": self.given.get("--workers"),
@@ -214,12 +228,11 @@ class Asked:
             "bad_rows": bad_rows,
             "shard_timeout": timeout,
             "shard": self.part,
-            "trust_remote_code": "--trust-remote-code" in self.given,
             "pool": self._cluster(bad_rows, timeout) if self.uses_ray else None,
         }
 
     def _cluster(self, bad_rows: Any, timeout: float | None) -> Any:
-        def pool(folder: Path, making: Making) -> Pool:
+        def pool(folder: Path, making: Making, notice: Callable[[str], None]) -> Pool:
             from youtu_st.scale.cluster.pool import RayPool
 
             return RayPool(
@@ -231,6 +244,8 @@ class Asked:
                 address=self.given.get("--address"),
                 bad_rows=bad_rows,
                 shard_timeout=timeout,
+                notice=notice,
+                debug=self.debug,
             )
 
         return pool

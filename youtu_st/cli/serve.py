@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -19,8 +21,12 @@ from youtu_st.cli.console import (
 )
 
 if TYPE_CHECKING:
+    from socket import socket
+
     from youtu_st.encoder import Encoder
     from youtu_st.rerank import Reranker
+    from youtu_st.serving.keys import Keys
+    from youtu_st.serving.replica import Replica
     from youtu_st.serving.settings import ServerSettings
 
 EXAMPLE = "Example: youtu-st serve minilm --port 8000"
@@ -60,6 +66,7 @@ def raise_file_limit() -> None:
 
 
 def serve(
+    context: typer.Context,
     model: Annotated[
         str | None,
         typer.Argument(
@@ -97,6 +104,11 @@ def serve(
     grace: Annotated[float | None, typer.Option(hidden=True)] = None,
     log: Annotated[str | None, typer.Option(hidden=True)] = None,
     trust_remote_code: Annotated[bool, typer.Option("--trust-remote-code", hidden=True)] = False,
+    engine: Annotated[str | None, typer.Option(hidden=True)] = None,
+    replicas: Annotated[int | None, typer.Option(hidden=True)] = None,
+    address: Annotated[str | None, typer.Option(hidden=True)] = None,
+    cpus_per_replica: Annotated[float | None, typer.Option(hidden=True)] = None,
+    gpus_per_replica: Annotated[float | None, typer.Option(hidden=True)] = None,
     refused: Annotated[
         list[str] | None,
         typer.Option("--key", "--keys", "--api-key", "--api-keys", hidden=True, callback=_refuse_keys),
@@ -106,7 +118,8 @@ def serve(
 
     Keys come from --keys-file or from YOUTU_ST_KEYS, and other machines are served only with some. Further
     options: --timeout SECONDS, --max-body BYTES, --truncation cut, --grace SECONDS, --log json, --no-keys,
-    --trust-remote-code.
+    --trust-remote-code; on Ray Serve --engine ray, --replicas N, --address HOST:PORT, --cpus-per-replica N,
+    --gpus-per-replica N.
     """
     from youtu_st.errors import require
 
@@ -128,6 +141,11 @@ def serve(
         "grace": grace,
         "log": log,
         "trust_remote_code": trust_remote_code or None,
+        "engine": engine,
+        "replicas": replicas,
+        "address": address,
+        "cpus_per_replica": cpus_per_replica,
+        "gpus_per_replica": gpus_per_replica,
     }
     for module in NEEDED:
         require(module, "serve")
@@ -137,12 +155,13 @@ def serve(
     settings = settings_from(config, flags)
     if settings.model is None:
         raise UsageError("say which model: youtu-st serve MODEL, or model: in the file of --config")
+    debug = bool(context.find_root().params.get("debug"))
     with lines(settings.log):
-        code = _serve(settings, absolute_model(settings.model))
+        code = _serve(settings, absolute_model(settings.model), debug)
     raise typer.Exit(code)
 
 
-def _serve(settings: ServerSettings, name: str) -> int:
+def _serve(settings: ServerSettings, name: str, debug: bool) -> int:
     from youtu_st.serving.app import app
     from youtu_st.serving.keys import load_keys
     from youtu_st.serving.run import open_socket, run
@@ -155,13 +174,73 @@ def _serve(settings: ServerSettings, name: str) -> int:
         RERANKERS.resolve(settings.reranker, settings.reranker_checkpoint)
     keys = load_keys(settings.keys_file)
     opened = open_socket(settings, keys)
-    server = Server(
-        settings,
-        lambda: load_model(settings, name),
-        None if settings.reranker is None else lambda: load_reranker(settings),
-        keys=keys,
-    )
+    if settings.engine == "ray":
+        with opened:
+            return _serve_on_ray(settings, name, keys, opened, debug)
+    server = Server(settings, *loaders(settings, name), keys=keys)
     return run(server, app(server), opened)
+
+
+def _serve_on_ray(settings: ServerSettings, name: str, keys: Keys, opened: socket, debug: bool) -> int:
+    from socket import gethostname
+
+    from youtu_st.scale.cluster.replicas import Replicas
+    from youtu_st.serving.app import app
+    from youtu_st.serving.front import Front
+    from youtu_st.serving.run import run
+
+    replicas = Replicas(
+        f"youtu-st {gethostname()} {opened.getsockname()[1]}",
+        partial(make_replica, elsewhere(settings), name),
+        number=settings.replicas,
+        cpus=settings.cpus_per_replica,
+        gpus=settings.gpus_per_replica,
+        address=settings.address,
+        debug=debug,
+    )
+    front = Front(settings, replicas, keys=keys)
+    try:
+        replicas.connect()
+        return run(front, app(front, front.forward), opened)
+    finally:
+        replicas.close()
+
+
+def elsewhere(settings: ServerSettings) -> ServerSettings:
+    """Settings for another process, which stands in another directory; who may ask is not among them."""
+    from youtu_st.spec.reranker import RERANKERS
+
+    def whole(path: str | None) -> str | None:
+        return path if path is None or not os.path.isdir(path) else os.path.abspath(path)
+
+    changed = {
+        "checkpoint": whole(settings.checkpoint),
+        "reranker": settings.reranker and RERANKERS.canonical_name(settings.reranker),
+        "reranker_checkpoint": whole(settings.reranker_checkpoint),
+        "keys_file": None,
+    }
+    return settings.model_copy(update=changed)
+
+
+def make_replica(settings: ServerSettings, name: str) -> Replica:
+    """Load the models of a server in a process that only computes: called there, by its name.
+
+    Args:
+        settings: What :func:`elsewhere` gives.
+        name: As for :func:`load_model`.
+    """
+    from youtu_st.serving.replica import Replica
+    from youtu_st.serving.server import Server
+
+    return Replica(Server(settings, *loaders(settings, name)))
+
+
+def loaders(
+    settings: ServerSettings, name: str
+) -> tuple[Callable[[], Encoder], Callable[[], Reranker] | None]:
+    """What loads the models of a server."""
+    second = None if settings.reranker is None else lambda: load_reranker(settings)
+    return lambda: load_model(settings, name), second
 
 
 def load_model(settings: ServerSettings, name: str) -> Encoder:

@@ -30,11 +30,24 @@ from youtu_st.spec.prompts import prompts_for
 Instruction = str | Sequence[str | None] | None
 
 
+class _Cut:
+    """How many texts were cut, of the calls of all threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self.texts = 0
+
+    def add(self, texts: int) -> None:
+        with self._lock:
+            self.texts += texts
+
+
 class _Here(NamedTuple):
     """What a process has of its own: what :meth:`RemoteEncoder._open` gave, and the limit on requests."""
 
     client: Any
     slots: threading.BoundedSemaphore
+    cut: _Cut
 
 
 class RemoteEncoder(ABC):
@@ -159,6 +172,11 @@ class RemoteEncoder(ABC):
         """How it runs: the kind of server, and where. Where that differs, an index compares a few vectors."""
         return {"backend": self.backend, "device": self._server}
 
+    @property
+    def cut_texts(self) -> int:
+        """Texts that were cut so far, in this process: here, or there as far as the server tells."""
+        return self._here.get().cut.texts
+
     def __repr__(self) -> str:
         return (
             f"{type(self).__name__}({self.model_name!r} at {self._server}, spec {self._facts().name}, "
@@ -244,6 +262,7 @@ class RemoteEncoder(ABC):
         with progress_bar(len(given), progress) as bar:
             for done in call.run(batches, self.concurrency):
                 bar.update(done)
+        self._here.get().cut.add(sum(plan.cut) + _over(given, self.max_characters))
         if plan.cut and self.truncation == "warn":
             warn_cut(sum(plan.cut), len(unique), self._server, stacklevel=4)
         return unique.repeat(vectors)
@@ -295,7 +314,7 @@ class RemoteEncoder(ABC):
 
     def _connect(self, secret: Any) -> None:
         self._here = PerProcess(
-            lambda: _Here(self._open(secret), threading.BoundedSemaphore(self.concurrency))
+            lambda: _Here(self._open(secret), threading.BoundedSemaphore(self.concurrency), _Cut())
         )
 
     def __copy__(self) -> RemoteEncoder:
@@ -315,3 +334,7 @@ class RemoteEncoder(ABC):
     def __setstate__(self, state: Mapping[str, Any]) -> None:
         vars(self).update(state)
         self._connect(None)
+
+
+def _over(texts: list[str], limit: int | None) -> int:
+    return 0 if limit is None else sum(len(text) > limit for text in texts)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from youtu_st.errors import InputError, printable
@@ -39,6 +40,20 @@ def make(making: Making) -> TextEncoder:
         split_special_tokens=making.split_special_tokens,
         trust_remote_code=making.trust_remote_code,
     )
+
+
+@contextmanager
+def not_minding_length(encoder: TextEncoder) -> Iterator[None]:
+    """Let texts of this package's own be cut, where a user's are not to be: the probes, on a short model."""
+    model: Any = encoder
+    before = getattr(encoder, "truncation", None)
+    try:
+        if before is not None:
+            model.truncation = "ignore"
+        yield
+    finally:
+        if before is not None:
+            model.truncation = before
 
 
 def splitter_for(encoder: TextEncoder, files: Iterable[InputFile]) -> Splitter | None:

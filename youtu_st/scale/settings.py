@@ -109,7 +109,7 @@ class Cutting:
     """How large a shard is: both bounds hold, but for a single row that has more tokens.
 
     Attributes:
-        tokens: As estimated, see :mod:`youtu_st.scale.input.plan`.
+        tokens: As estimated, see :mod:`youtu_st.scale.input.cutting`.
         rows: Rows.
     """
 

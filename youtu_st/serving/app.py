@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -40,13 +39,15 @@ FINGERPRINT = "X-Model-Fingerprint"
 _CALL = "youtu_st.call"
 
 Answer = Callable[[Call], Awaitable[Pieces]]
+Forward = Callable[[Call], Awaitable[Response]]
 
 
-def app(server: Server) -> FastAPI:
+def app(server: Server, forward: Forward | None = None) -> FastAPI:
     """The application that answers for a server.
 
     Args:
         server: What is served; it may still be loading.
+        forward: Answers requests for vectors and scores, where the models are elsewhere. None: they are here.
     """
     made = FastAPI(
         title="youtu-st",
@@ -58,10 +59,12 @@ def app(server: Server) -> FastAPI:
         exception_handlers={HTTPException: _refused},
     )
     made.add_middleware(Edge, server=server)
-    _post(made, "/v1/embeddings", embeddings, EmbeddingFields, lambda: server.fingerprint)
-    _post(made, "/v2/embed", embed, CohereFields, lambda: server.fingerprint)
+    embedded = forward or _answered(embeddings, lambda: server.fingerprint)
+    _post(made, "/v1/embeddings", embedded, EmbeddingFields)
+    _post(made, "/v2/embed", forward or _answered(embed, lambda: server.fingerprint), CohereFields)
+    reranked = forward or _answered(rerank, lambda: server.reranker_fingerprint)
     for path in ("/v1/rerank", "/v2/rerank", "/rerank"):
-        _post(made, path, rerank, RerankFields, lambda: server.reranker_fingerprint)
+        _post(made, path, reranked, RerankFields)
     _get(made, "/health", lambda _: about.health(), "The process lives.")
     _get(made, "/ready", lambda _: about.ready(server), "Requests are taken: 200, else 503.")
     _get(made, "/info", lambda _: about.info(server), "What is served, and the limits.")
@@ -69,7 +72,7 @@ def app(server: Server) -> FastAPI:
     _get(made, "/v1/models/{name:path}", lambda asked: _model(server, asked), "One of them.", "name")
 
     async def metrics(request: Request) -> Response:
-        content, media = await asyncio.to_thread(server.metrics.page)
+        content, media = await server.page()
         return Response(content, media_type=media)
 
     async def docs(request: Request) -> Response:
@@ -85,12 +88,16 @@ def _model(server: Server, asked: Request) -> dict[str, Any]:
     return about.model(server, asked.path_params["name"])
 
 
-def _post(
-    made: FastAPI, path: str, answer: Answer, kind: type[Fields], fingerprint: Callable[[], str]
-) -> None:
+def _answered(answer: Answer, fingerprint: Callable[[], str]) -> Forward:
+    async def answered(call: Call) -> Response:
+        return PiecesResponse(await answer(call), {FINGERPRINT: fingerprint()})
+
+    return answered
+
+
+def _post(made: FastAPI, path: str, answer: Forward, kind: type[Fields]) -> None:
     async def endpoint(request: Request) -> Response:
-        pieces = await answer(request.scope[_CALL])
-        return PiecesResponse(pieces, {FINGERPRINT: fingerprint()})
+        return await answer(request.scope[_CALL])
 
     body = {"required": True, "content": {"application/json": {"schema": kind.model_json_schema()}}}
     made.add_api_route(

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from typing import TYPE_CHECKING, TypeVar
+from collections.abc import Coroutine
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from starlette.types import Receive, Scope
 
@@ -18,9 +19,11 @@ from youtu_st.serving.waiting import answer
 
 if TYPE_CHECKING:
     from youtu_st.inference.requests import Request, Rows, Steps
+    from youtu_st.serving.metrics import Counted
     from youtu_st.serving.server import Server
 
 F = TypeVar("F", bound=Fields)
+T = TypeVar("T")
 
 SMALL = 1 << 16
 """Bytes of a body that are parsed on the event loop: a thread would cost more."""
@@ -39,6 +42,7 @@ class Call:
         room: For the bodies of all requests.
 
     Attributes:
+        path: Of the request.
         began: When it arrived, by ``time.perf_counter``: event loops there are count in milliseconds.
         body: What it carries.
         request: Its texts in tokens, once they are read.
@@ -47,9 +51,10 @@ class Call:
     def __init__(self, server: Server, scope: Scope, receive: Receive, room: Room) -> None:
         settings = server.settings
         self.server = server
+        self.path: str = scope["path"]
         self.began = time.perf_counter()
         self.body = Body(scope, receive, room, most=settings.max_body, seconds=settings.body_timeout)
-        self.request: Request | None = None
+        self.request: Counted | None = None
         self._is_large = False
         self._headers = dict(scope["headers"])
         self._receive = receive
@@ -80,8 +85,21 @@ class Call:
         """The fields of the body.
 
         Raises:
-            Fault: 400 if they are not what they may be; 408, 413, 415 or 429 if the body is too slow, too
-                large, compressed or one too many; 503 if requests are not taken.
+            Fault: 400 if they are not what they may be, and as for :meth:`raw`.
+            ClientGone: If the client leaves before its end.
+        """
+        raw = await self.raw()
+        self._is_large = len(raw) > LARGE
+        if len(raw) <= SMALL:
+            return fields_of(kind, parse(raw))
+        return await asyncio.to_thread(lambda: fields_of(kind, parse(raw)))
+
+    async def raw(self) -> bytes | bytearray:
+        """The body as it came.
+
+        Raises:
+            Fault: 400 if the request's own deadline is none; 408, 413, 415 or 429 if the body is too slow,
+                too large, compressed or one too many; 503 if requests are not taken.
             ClientGone: If the client leaves before its end.
         """
         self.check_open()
@@ -91,11 +109,31 @@ class Call:
             )
             raise Fault(415, message, param="Content-Encoding", code="content_encoding")
         self._ends = self._arrived + self._seconds()
-        raw = await self.body.read()
-        self._is_large = len(raw) > LARGE
-        if len(raw) <= SMALL:
-            return fields_of(kind, parse(raw))
-        return await asyncio.to_thread(lambda: fields_of(kind, parse(raw)))
+        return await self.body.read()
+
+    @property
+    def seconds_left(self) -> float:
+        """Until the deadline."""
+        return self._ends - asyncio.get_running_loop().time()
+
+    async def wait(self, work: Coroutine[Any, Any, T]) -> T:
+        """What some work gives, if it does before the client leaves or the deadline passes; both are counted.
+
+        Raises:
+            ClientGone: If the client has left.
+            Fault: 504 past the deadline.
+            Exception: What the work raised.
+        """
+        metrics = self.server.metrics
+        try:
+            return await answer(work, self._receive, self._ends)
+        except ClientGone:
+            metrics.dropped("client_left")
+            raise
+        except Fault as fault:
+            if fault.status == 504:
+                metrics.dropped("deadline")
+            raise
 
     async def rows(
         self, steps: Steps, *, texts: int, where: Where, cut: bool, remedy: str, limit: int | None
@@ -122,20 +160,14 @@ class Call:
                 raise _too_long(request, where, remedy, limit)
             return request, await scheduler.run(request)
 
-        metrics = self.server.metrics
         try:
-            request, rows = await answer(work(), self._receive, self._ends)
-        except ClientGone:
-            metrics.dropped("client_left")
-            raise
-        except Fault as fault:
-            if fault.status == 504:
-                metrics.dropped("deadline")
+            request, rows = await self.wait(work())
+        except (ClientGone, Fault):
             raise
         except Exception as error:
             raise of_error(error, where) from error
         if request.cut_texts:
-            metrics.cut(request.cut_texts)
+            self.server.metrics.cut(request.cut_texts)
         return request, rows
 
     def _header(self, name: str) -> str | None:

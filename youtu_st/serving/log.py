@@ -16,7 +16,7 @@ import orjson
 from youtu_st.errors import printable
 
 if TYPE_CHECKING:
-    from youtu_st.inference.requests import Request
+    from youtu_st.serving.metrics import Counted
 
 Form = Literal["text", "json"]
 LOGGER = "youtu_st.serving"
@@ -34,7 +34,7 @@ def event(what: str, level: int = logging.INFO, /, **fields: object) -> None:
     _log.log(level, what, extra={"fields": fields})
 
 
-def request_line(route: str, status: int, request: Request | None, seconds: float) -> None:
+def request_line(route: str, status: int, request: Counted | None, seconds: float) -> None:
     """Write the line of a request that was answered.
 
     Args:

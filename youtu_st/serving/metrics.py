@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import Protocol
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
-
-if TYPE_CHECKING:
-    from youtu_st.inference.requests import Request
 
 ROUTES = frozenset(
     (
@@ -19,10 +17,69 @@ ROUTES = frozenset(
 )
 """Routes that are told apart; all else, whatever was asked for, is one more."""
 OTHER = "other"
+OF_BATCHES = frozenset(
+    f"youtu_st_{name}"
+    for name in (
+        *("batches", "batch_texts", "batch_tokens", "batch_padding_tokens", "batch_seconds"),
+        "queue_tokens",
+    )
+)
+"""What is counted where the model is; all else where the requests arrive."""
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 """Upper bounds of what is counted together."""
 
-Tell = Callable[[str, int, "Request | None", float], None]
+
+class Counted(Protocol):
+    """What is counted of a request, as :class:`~youtu_st.inference.requests.Request` has it."""
+
+    @property
+    def texts(self) -> int:
+        """Texts, or pairs, of the caller, repeats included."""
+
+    @property
+    def encoded_texts(self) -> int:
+        """Different texts."""
+
+    @property
+    def tokens(self) -> int:
+        """Tokens of the different texts."""
+
+    @property
+    def asked_tokens(self) -> int:
+        """Tokens of the caller's texts, repeats included."""
+
+    @property
+    def reading(self) -> float:
+        """Seconds that tokenising took."""
+
+    @property
+    def waiting(self) -> float:
+        """Seconds in which no batch held any of the texts."""
+
+    @property
+    def computing(self) -> float:
+        """Seconds of the batches that held them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """Those of a request that was answered elsewhere."""
+
+    texts: int
+    encoded_texts: int
+    tokens: int
+    asked_tokens: int
+    reading: float
+    waiting: float
+    computing: float
+
+    @classmethod
+    def of(cls, request: Counted) -> Counts:
+        """Those of a request, without its texts."""
+        return cls(*(getattr(request, name) for name in cls.__slots__))
+
+
+Tell = Callable[[str, int, "Counted | None", float], None]
 
 
 class Metrics:
@@ -74,7 +131,7 @@ class Metrics:
         ready = Gauge("youtu_st_ready", "1: requests are taken; 0: not yet, or no more.", registry=registry)
         ready.set_function(is_ready)
 
-    def request(self, route: str, status: int, request: Request | None, seconds: float) -> None:
+    def request(self, route: str, status: int, request: Counted | None, seconds: float) -> None:
         """Count a request that was answered.
 
         Args:

@@ -126,6 +126,7 @@ def run(server: Server, app: Any, opened: socket.socket) -> int:
     process.run([opened])
     code = FAULT if process.given_up else OK
     if process.is_loading or process.given_up:
+        server.release()
         _end(code)
     if server.failure is not None:
         raise server.failure

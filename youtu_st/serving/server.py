@@ -97,11 +97,12 @@ class Server:
         Keeps what goes wrong as :attr:`failure`.
         """
         try:
-            self._load()
+            self.start()
         except BaseException as error:
             self.failure = error
 
-    def _load(self) -> None:
+    def start(self) -> None:
+        """What :meth:`load` does; raises what goes wrong."""
         start = time.perf_counter()
         load_model, load_reranker = self._loaders
         model = load_model()
@@ -128,9 +129,20 @@ class Server:
             loading_s=round(loaded - start, 1),
             warming_up_s=round(time.perf_counter() - loaded, 1),
         )
+        self.turn("ready")
+
+    def turn(self, state: State) -> None:
+        """Change the state, unless the server is closing."""
         with self._lock:
-            if self.state == "starting":
-                self.state = "ready"
+            if self.state != "closing":
+                self.state = state
+
+    def release(self) -> None:
+        """Let go of what would outlive this process; before its end, whatever that is."""
+
+    async def page(self) -> tuple[bytes, str]:
+        """What ``GET /metrics`` answers, and its content type."""
+        return await asyncio.to_thread(self.metrics.page)
 
     def close(self) -> None:
         """Take no further requests."""

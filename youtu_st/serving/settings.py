@@ -87,6 +87,12 @@ class ServerSettings(ModelSettings):
         idle_timeout: Seconds after which a connection is closed on which nothing happens.
         grace: Seconds in which what was accepted is answered after SIGTERM.
         log: The form of a line.
+        engine: ``ray``: the models are in replicas on Ray Serve; None: in this process.
+        replicas: How many.
+        address: Of the cluster, ``HOST:PORT`` or ``auto``; None: the one that ``RAY_ADDRESS`` names, else one
+            is started on this machine.
+        cpus_per_replica: CPUs of the cluster that a replica takes, and threads that it computes with.
+        gpus_per_replica: GPUs likewise; a part of one, where several share it.
     """
 
     host: Annotated[str, Field(min_length=1, max_length=253)] = "127.0.0.1"
@@ -106,6 +112,11 @@ class ServerSettings(ModelSettings):
     idle_timeout: Seconds = 30.0
     grace: Annotated[float, Field(ge=0, le=1e6)] = 30.0
     log: Literal["text", "json"] = "text"
+    engine: Literal["ray"] | None = None
+    replicas: Count = 1
+    address: Annotated[str, Field(min_length=1, max_length=300)] | None = None
+    cpus_per_replica: Annotated[float, Field(ge=0, le=4096)] = 1.0
+    gpus_per_replica: Annotated[float, Field(ge=0, le=4096)] = 0.0
 
 
 def settings_from(config: str | Path | None = None, flags: Mapping[str, Any] | None = None) -> ServerSettings:
@@ -133,6 +144,10 @@ def settings_from(config: str | Path | None = None, flags: Mapping[str, Any] | N
     settings = validated(ServerSettings, fields, config or "the settings")
     if settings.no_keys and settings.keys_file is not None:
         raise InputError("--no-keys and --keys-file contradict each other: leave one of them out")
+    if settings.engine is None:
+        for name in ("replicas", "address", "cpus_per_replica", "gpus_per_replica"):
+            if getattr(settings, name) != ServerSettings.model_fields[name].default:
+                raise InputError(f"{flag(name)} is for --engine ray: give that too, or leave it out")
     for weights, model in (("checkpoint", "model"), ("reranker_checkpoint", "reranker")):
         if getattr(settings, weights) is not None and getattr(settings, model) is None:
             raise InputError(f"{weights} says which weights, and not of what: give {model} too")

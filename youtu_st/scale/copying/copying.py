@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 
-from youtu_st.errors import InputError
+from youtu_st.errors import InputError, StoreError
 from youtu_st.scale.copying.ends import open_destination, open_source
 from youtu_st.scale.copying.proof import COMPARED, QUERIES, Oracle, Proof, prove, queries_between
 from youtu_st.scale.copying.record import CopyRecord, same_encoder
 from youtu_st.scale.copying.rows import Rows
 from youtu_st.scale.copying.stores import Destination, Source
-from youtu_st.scale.copying.survey import Report, survey
+from youtu_st.scale.copying.survey import Report, silent, survey
 
 SEED = 0
 
@@ -40,7 +41,6 @@ def copy_rows(
             holds other rows or another encoder's, or cannot hold a row: the message names the row.
         StoreError: If a store cannot be reached, or refuses.
     """
-    told = report or (lambda what, done, rows: None)
     with ExitStack() as ends:
         reading = open_source(str(source))
         ends.callback(reading.close)
@@ -48,10 +48,13 @@ def copy_rows(
             raise InputError(f"{reading.name} is both ends: name another destination")
         writing = open_destination(str(destination))
         ends.callback(writing.close)
-        return _copy(reading, writing, resume, told)
+        return copy_opened(reading, writing, resume=resume, report=report or silent)
 
 
-def _copy(source: Source, destination: Destination, resume: bool, report: Report) -> Proof:
+def copy_opened(
+    source: Source, destination: Destination, *, resume: bool = False, report: Report = silent
+) -> Proof:
+    """As :func:`copy_rows`, of stores that are open, and stay so."""
     begun = destination.record
     if begun is not None:
         same_encoder(begun.encoder, source.encoder, destination.name)
@@ -68,22 +71,39 @@ def _copy(source: Source, destination: Destination, resume: bool, report: Report
     else:
         _check_rows(begun, record, source, destination)
         destination.reopen(record)
-    sent = source.rows_of(found.drawn)
-    first = min(COMPARED, (len(sent) + 1) // 2)
-    oracle = Oracle(queries_between(sent.vectors[first:] if first < len(sent) else sent.vectors))
-    written = done = 0
-    for rows in source.blocks():
-        missing = rows if begun is None else _missing(rows, destination)
-        if len(missing):
-            destination.write(missing)
-        oracle.see(rows)
-        written += len(missing)
-        done += len(rows)
-        report("copying", done, found.rows)
-    report("indexing", done, found.rows)
+    drawn = source.rows_of(found.drawn)
+    sent = min(COMPARED, (len(drawn) + 1) // 2)  # those are compared, the others are asked with
+    oracle = Oracle(queries_between(drawn.vectors[sent:] if sent < len(drawn) else drawn.vectors))
+    written = _write_all(source, destination, oracle, found.rows, resumed=begun is not None, report=report)
+    report("indexing", found.rows, found.rows)
     destination.finish(record.done())
-    report("comparing", done, found.rows)
-    return prove(source, destination, oracle, sent.at(list(range(first))), found.rows, written)
+    report("comparing", found.rows, found.rows)
+    return prove(source, destination, oracle, drawn.at(list(range(sent))), found.rows, written)
+
+
+def _write_all(
+    source: Source, destination: Destination, oracle: Oracle, rows: int, *, resumed: bool, report: Report
+) -> int:
+    """Write all blocks of a source, one while the next is read; how many rows were not there yet.
+
+    Raises:
+        StoreError: If these are not as many rows as were looked at.
+    """
+    written = done = 0
+    with ThreadPoolExecutor(1) as beside:
+        writing: Future[int] | None = None
+        for block in source.blocks():
+            oracle.see(block)
+            written += writing.result() if writing else 0
+            writing = beside.submit(_write, block, destination, resumed)
+            done += len(block)
+            report("copying", done, rows)
+        written += writing.result() if writing else 0
+    if done != rows:
+        raise StoreError(
+            f"{source.name} had {rows:,} rows when they were looked at, and {done:,} now: begin again"
+        )
+    return written
 
 
 def _check_rows(begun: CopyRecord, record: CopyRecord, source: Source, destination: Destination) -> None:
@@ -100,8 +120,11 @@ def _check_rows(begun: CopyRecord, record: CopyRecord, source: Source, destinati
         )
 
 
-def _missing(rows: Rows, destination: Destination) -> Rows:
-    there = destination.present(rows.ids)
-    if not there:
-        return rows
-    return rows.at([place for place, id in enumerate(rows.ids) if id not in there])
+def _write(rows: Rows, destination: Destination, resumed: bool) -> int:
+    """Write those that are not there; how many these are."""
+    there = destination.present(rows.ids) if resumed else set()
+    if there:
+        rows = rows.at([place for place, id in enumerate(rows.ids) if id not in there])
+    if len(rows):
+        destination.write(rows)
+    return len(rows)

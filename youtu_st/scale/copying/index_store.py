@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -85,7 +85,7 @@ class IndexStore:
         if _ROWS in self.settings:
             raise StoreError(f"the copy into {self.name} was not finished: finish it with --resume")
 
-    def survey(self) -> Iterator[Rows]:
+    def survey(self, columns: Collection[str]) -> Iterator[Rows]:
         """All documents without vectors."""
         for rows in self.blocks():
             rows.vectors = rows.vectors[:0]
@@ -109,6 +109,8 @@ class IndexStore:
             return CopyRecord(self._manifest, rows, ids, settings=settings)
         ids = digest_of(self._index.ids())
         return CopyRecord(self._manifest, len(self._index), ids, finished=bool(len(self._index)))
+
+    bounded = ("text", "metadata")
 
     def admit(self, encoder: EncoderRecord) -> None:
         """An index takes any encoder's vectors; the directory must be free.

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from youtu_st.errors import InputError, StoreError, brief, counted, in_one_line, printable, require
+from youtu_st.errors import InputError, StoreError, brief, counted, in_one_line, require
 from youtu_st.inputs import unit_rows
 from youtu_st.probes import EncoderRecord
 from youtu_st.protocol import Vectors, fingerprint
-from youtu_st.scale.copying.rows import Rows, json_of, rows_of_a_block
+from youtu_st.scale.copying.rows import Rows, jsons_of, rows_of_a_block
 from youtu_st.scale.job.folder import JobFolder
 
 _ID, _TEXT, _VECTOR = "id", "text", "vector"
@@ -79,9 +79,12 @@ class JobStore:
     def _numbers(self) -> range:
         return range(len(self._folder.job.shards))
 
-    def survey(self) -> Iterator[Rows]:
-        """All rows without their vectors."""
-        return self._read([name for name in self._schema.names if name != _VECTOR])
+    def survey(self, columns: Collection[str]) -> Iterator[Rows]:
+        """All rows without their vectors; metadata are looked at where a number may be none."""
+        wanted = {_ID, *columns}
+        if "metadata" in columns or any(_has_numbers(self._schema.field(name).type) for name in self._kept):
+            wanted.update(self._kept)
+        return self._read([name for name in self._schema.names if name in wanted])
 
     def blocks(self) -> Iterator[Rows]:
         """All rows, shard by shard."""
@@ -149,16 +152,16 @@ class JobStore:
         return Rows(ids, texts, self._metadata(batch, ids), vectors)
 
     def _metadata(self, batch: Any, ids: list[str]) -> list[str]:
-        if not self._kept:
+        if not self._kept or self._kept[0] not in batch.schema.names:
             return ["{}"] * len(ids)
         columns = {name: batch.column(batch.schema.names.index(name)).to_pylist() for name in self._kept}
         for name in self._json:
             columns[name] = [None if value is None else json.loads(value) for value in columns[name]]
-        made = []
-        for id, *values in zip(ids, *columns.values(), strict=True):
-            there = {name: value for name, value in zip(columns, values, strict=True) if value is not None}
-            made.append(json_of(there, f"{self.name}: row {printable(brief(id))}"))
-        return made
+        rows = [
+            {name: value for name, value in zip(columns, values, strict=True) if value is not None}
+            for values in zip(*columns.values(), strict=True)
+        ]
+        return jsons_of(rows, lambda place: f"{self.name}: row {brief(ids[place])}")
 
 
 def _cut(record: EncoderRecord, dimension: int) -> EncoderRecord:
@@ -183,6 +186,12 @@ def _shorter(vectors: Vectors, dimension: int) -> Vectors:
 
 def _is_json(field: Any) -> bool:
     return bool((field.metadata or {}).get(b"youtu-st") == b"json")
+
+
+def _has_numbers(kind: Any) -> bool:
+    """Whether NaN may be somewhere in an Arrow type: all but whole numbers, texts and booleans."""
+    types = require("pyarrow.types", "scale")
+    return not (types.is_string(kind) or types.is_integer(kind) or types.is_boolean(kind))
 
 
 def _has_json(kind: Any) -> bool:

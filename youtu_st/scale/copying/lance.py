@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -31,8 +30,10 @@ LARGE = 1_000_000
 COMMIT_BYTES = 64 << 20
 """Vectors that are committed together: each commit is a file, and a version of the table."""
 
+_LOOKED_AT, _REFINED = 200, 5
+"""Rows of the graph that a search looks at, and how many times as many as are asked for it scores exactly."""
+
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,199}")
-_SUBVECTOR = 8
 
 
 class LanceTable(Recorded):
@@ -106,9 +107,9 @@ class LanceTable(Recorded):
 
     # -- as a source -------------------------------------------------------------------------------------
 
-    def survey(self) -> Iterator[Rows]:
+    def survey(self, columns: Collection[str]) -> Iterator[Rows]:
         """All rows without their vectors."""
-        return self._read([name for name in _COLUMNS if name != "vector"])
+        return self._read(["id", *columns])
 
     def blocks(self) -> Iterator[Rows]:
         """All rows in the order of the table's files."""
@@ -128,6 +129,8 @@ class LanceTable(Recorded):
                 yield _rows(batch, dimension)
 
     # -- as a destination --------------------------------------------------------------------------------
+
+    bounded = ()
 
     def admit(self, encoder: EncoderRecord) -> None:
         """Tables hold vectors of any length; one copy at a time writes.
@@ -214,16 +217,22 @@ class LanceTable(Recorded):
 
         if "vector" not in self._indexed():
             self._table.create_index("vector", config=HnswSq(distance_type="dot"))
-            self._table.wait_for_index(["vector_idx"], timeout=timedelta(hours=12))
 
     def search(self, queries: Vectors, k: int) -> list[list[str]]:
-        """The ids of the nearest rows."""
-        found: list[list[str]] = []
+        """The ids of the nearest rows; an index is asked to look as closely as is advised for it."""
+        if not len(queries):
+            return []
+        found: list[list[str]] = [[] for _ in queries]
         with self._told("cannot be searched"):
-            for query in queries:
-                asked = self._table.search(query, vector_column_name="vector").distance_type("dot")
-                hits = asked.select(["id", "_distance"]).limit(k).to_arrow()
-                found.append(hits["id"].to_pylist())
+            # One vector alone makes no column of numbers.
+            asked = self._table.search([*queries, queries[0]], vector_column_name="vector")
+            if "vector" in self._indexed():
+                asked = asked.ef(_LOOKED_AT).refine_factor(_REFINED)
+            hits = asked.distance_type("dot").select(["id", "_distance"]).limit(k).to_arrow()
+            hits = hits.sort_by([("query_index", "ascending"), ("_distance", "ascending")])
+            for place, id in zip(hits["query_index"].to_pylist(), hits["id"].to_pylist(), strict=True):
+                if place < len(found):
+                    found[place].append(id)
         return found
 
     @contextmanager
@@ -270,19 +279,18 @@ def _batch(rows: Rows) -> Any:
 
 def _rows(batch: Any, dimension: int) -> Rows:
     names = batch.schema.names
+
+    def column(name: str, otherwise: str | None) -> list[Any]:
+        return batch.column(names.index(name)).to_pylist() if name in names else [otherwise] * len(batch)
+
     vectors: Any = np.empty((0, dimension), dtype=np.float32)
     if "vector" in names:
-        column = batch.column(names.index("vector"))
+        held = batch.column(names.index("vector"))
         # flatten leaves nulls out: a row without a vector would shift those that follow.
-        if column.null_count:
-            raise StoreError(f"a row of the table has no vector: {column.null_count} of {len(column)}")
-        vectors = column.flatten().to_numpy(zero_copy_only=False).reshape(-1, dimension)
-    return Rows(
-        batch.column(names.index("id")).to_pylist(),
-        batch.column(names.index("text")).to_pylist(),
-        batch.column(names.index("metadata")).to_pylist(),
-        vectors,
-    )
+        if held.null_count:
+            raise StoreError(f"{held.null_count} of {len(held)} rows of the table have no vector")
+        vectors = held.flatten().to_numpy(zero_copy_only=False).reshape(-1, dimension)
+    return Rows(column("id", None), column("text", None), column("metadata", "{}"), vectors)
 
 
 def _joined(parts: list[Rows], dimension: int) -> Rows:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from youtu_st.probes import EncoderRecord
 from youtu_st.protocol import Vectors
 from youtu_st.scale.copying.keys import check_address, key_of
 from youtu_st.scale.copying.record import NAME, CopyRecord
-from youtu_st.scale.copying.rows import Rows, json_of, values_of
+from youtu_st.scale.copying.rows import Rows, jsons_of, values_of
 from youtu_st.scale.copying.stores import Recorded, too_long, unknown
 
 KEY_VARIABLE = "MILVUS_TOKEN"
@@ -127,9 +127,9 @@ class MilvusCollection(Recorded):
 
     # -- as a source -------------------------------------------------------------------------------------
 
-    def survey(self) -> Iterator[Rows]:
+    def survey(self, columns: Collection[str]) -> Iterator[Rows]:
         """All rows without their vectors."""
-        return self._read(_FIELDS[:-1])
+        return self._read(["id", *columns])
 
     def blocks(self) -> Iterator[Rows]:
         """All rows in the order of their keys."""
@@ -151,12 +151,14 @@ class MilvusCollection(Recorded):
         vectors = [row["vector"] for row in found if "vector" in row]
         return Rows(
             [row["id"] for row in found],
-            [row["text"] for row in found],
-            [json_of(row["metadata"], f"{self.name}: row {row['id']!r}") for row in found],
+            [row.get("text") for row in found],
+            jsons_of([row.get("metadata", {}) for row in found], lambda place: self._row(found[place]["id"])),
             np.array(vectors, dtype=np.float32).reshape(-1, dimension),
         )
 
     # -- as a destination --------------------------------------------------------------------------------
+
+    bounded = ("text", "metadata")
 
     def admit(self, encoder: EncoderRecord) -> None:
         """Milvus has limits to a vector's length.

@@ -11,7 +11,7 @@ import os
 import re
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -23,7 +23,7 @@ from youtu_st.probes import EncoderRecord
 from youtu_st.protocol import Vectors
 from youtu_st.scale.copying.keys import check_address, key_of
 from youtu_st.scale.copying.record import NAME, CopyRecord
-from youtu_st.scale.copying.rows import Rows, json_of, values_of
+from youtu_st.scale.copying.rows import Rows, jsons_of, values_of
 from youtu_st.scale.copying.stores import Recorded, unknown
 
 KEY_VARIABLE = "QDRANT_API_KEY"
@@ -72,7 +72,9 @@ class QdrantCollection(Recorded):
         make: Any = require("qdrant_client", "qdrant").QdrantClient
         with self._told("cannot be reached" if self._is_server else "cannot be opened"):
             if self._is_server:
-                self._client = make(url=self._address, api_key=key, timeout=_TIMEOUT)
+                self._client = make(
+                    url=self._address, api_key=key, timeout=_TIMEOUT, check_compatibility=False
+                )
             else:
                 self._client = make(path=self._address, force_disable_check_same_thread=True)
 
@@ -109,7 +111,7 @@ class QdrantCollection(Recorded):
 
     # -- as a source -------------------------------------------------------------------------------------
 
-    def survey(self) -> Iterator[Rows]:
+    def survey(self, columns: Collection[str]) -> Iterator[Rows]:
         """All rows without their vectors."""
         return self._read(with_vectors=False)
 
@@ -143,11 +145,15 @@ class QdrantCollection(Recorded):
         return Rows(
             [payload["id"] for payload in payloads],
             [payload["text"] for payload in payloads],
-            [json_of(payload["metadata"], f"{self.name}: row {payload['id']!r}") for payload in payloads],
+            jsons_of(
+                [payload["metadata"] for payload in payloads], lambda place: self._row(payloads[place]["id"])
+            ),
             np.array(vectors, dtype=np.float32).reshape(-1, dimension),
         )
 
     # -- as a destination --------------------------------------------------------------------------------
+
+    bounded = ("text", "metadata")
 
     def admit(self, encoder: EncoderRecord) -> None:
         """Qdrant has a limit to a vector's length.

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Protocol
 
-from youtu_st.errors import InputError, StoreError
+from youtu_st.errors import InputError, StoreError, brief
 from youtu_st.probes import EncoderRecord
 from youtu_st.protocol import Vectors
 from youtu_st.scale.copying.record import CopyRecord
@@ -47,8 +47,13 @@ class Source(Store, Protocol):
             YoutuError: Saying what is to be done.
         """
 
-    def survey(self) -> Iterator[Rows]:
-        """All rows in the order of :meth:`blocks`, without vectors: ``(0, dimension)``."""
+    def survey(self, columns: Collection[str]) -> Iterator[Rows]:
+        """All rows in the order of :meth:`blocks`, without vectors: ``(0, dimension)``.
+
+        Args:
+            columns: Which of ``text`` and ``metadata`` are looked at: the others may be None, or ``{}`` if
+                they are sure to be JSON.
+        """
 
     def blocks(self) -> Iterator[Rows]:
         """All rows, each once, in an order that is the same every time; a bounded number at a time."""
@@ -60,6 +65,10 @@ class Destination(Store, Protocol):
     @property
     def record(self) -> CopyRecord | None:
         """Of the copy that was begun here; None: there is nothing of that name."""
+
+    @property
+    def bounded(self) -> Collection[str]:
+        """Which of ``text`` and ``metadata`` :meth:`fault` looks at."""
 
     def admit(self, encoder: EncoderRecord) -> None:
         """Raise for what the store cannot be for these vectors, before anything is made.
@@ -125,6 +134,10 @@ class Recorded:
     def settings(self) -> Mapping[str, int]:
         """What the index remembered that the rows came from."""
         return self._known.settings
+
+    def _row(self, id: object) -> str:
+        """What a message calls a row."""
+        return f"{self.name}: row {brief(id)}"
 
     @property
     def _known(self) -> CopyRecord:

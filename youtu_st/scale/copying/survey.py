@@ -18,6 +18,10 @@ Report = Callable[[str, int, int], None]
 """Told what is done (``checking``), how many rows are done, and of how many."""
 
 
+def silent(what: str, done: int, rows: int) -> None:
+    """Tell nobody."""
+
+
 @dataclass(frozen=True, slots=True)
 class Survey:
     """What is known of a source.
@@ -57,7 +61,7 @@ def survey(source: Source, destination: Destination, draw: int, seed: int, repor
     drawn = [""] * len(wanted)
     rows = digest = 0
     with Ids() as ids:
-        for part in source.survey():
+        for part in source.survey(destination.bounded):
             _check(part, rows, source, destination)
             digest = digest_of(part.ids, digest)
             ids.add(part.ids, 0, np.arange(rows, rows + len(part), dtype=np.int64))

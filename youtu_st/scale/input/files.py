@@ -81,7 +81,7 @@ def find_inputs(
             continue
         suffix = suffix_of(Path(source.source), tuple(KINDS)) or ""
         try:
-            size, digest = digest_of_ends(path)
+            size, digest = digest_of_ends(path, source.source)
         except InputError as error:
             notes.problem(error, source.source)
             continue
@@ -89,8 +89,12 @@ def find_inputs(
     return list(files.values())
 
 
-def digest_of_ends(path: str | Path) -> tuple[int, str]:
+def digest_of_ends(path: str | Path, name: str | None = None) -> tuple[int, str]:
     """A file's size in bytes, and a digest of its size and its ends: ``xxh3`` of 128 bits, in hex digits.
+
+    Args:
+        path: The file.
+        name: What to call it. None: by its path.
 
     Raises:
         InputError: If it cannot be read.
@@ -103,9 +107,8 @@ def digest_of_ends(path: str | Path) -> tuple[int, str]:
             stream.seek(max(stream.tell(), size - ENDS))
             digest.update(stream.read(ENDS))
     except OSError as error:
-        raise InputError(
-            in_one_line(f"{printable(str(path))}: cannot be read", error.strerror or error)
-        ) from error
+        what = f"{printable(name or str(path))}: cannot be read"
+        raise InputError(in_one_line(what, (error.strerror or str(error)).lower())) from error
     return size, digest.hexdigest()
 
 
@@ -114,7 +117,7 @@ def looked_at_again(files: Iterable[InputFile]) -> list[InputFile]:
     now = []
     for file in files:
         if os.path.isfile(file.path):
-            size, digest = digest_of_ends(file.path)
+            size, digest = digest_of_ends(file.path, file.name)
             now.append(replace(file, size=size, digest=digest))
     return now
 
@@ -144,5 +147,5 @@ def check_unchanged(file: InputFile) -> None:
     Raises:
         InputError: Naming it.
     """
-    if digest_of_ends(file.path) != (file.size, file.digest):
+    if digest_of_ends(file.path, file.name) != (file.size, file.digest):
         raise InputError(f"{printable(file.name)}: the file has changed since it was planned")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
@@ -11,8 +12,10 @@ import numpy as np
 import numpy.typing as npt
 import xxhash
 
+from youtu_st.errors import InputError, in_one_line, printable
+
 _BUCKETS = 64
-_HELD = 1 << 17
+_HELD = 1 << 16
 """Ids that wait in memory: 24 bytes each."""
 _SORTED = 1 << 18
 """Ids that are sorted together."""
@@ -77,16 +80,30 @@ class Ids:
         if not self._buckets:
             return _first_twice([_twice(np.concatenate(self._held))]) if self._held else None
         self._write()
-        return _first_twice(
-            _twice(entries) for bucket in self._buckets for entries in _parts(bucket, 0, self._scratch)
-        )
+        with _room(self._scratch):
+            return _first_twice(
+                _twice(entries) for bucket in self._buckets for entries in _parts(bucket, 0, self._scratch)
+            )
 
     def _write(self) -> None:
-        if not self._buckets:
-            self._buckets = [_temporary(self._scratch) for _ in range(_BUCKETS)]
-        if self._held:
-            _distribute(np.concatenate(self._held), self._buckets, 0)
+        with _room(self._scratch):
+            if not self._buckets:
+                self._buckets = [_temporary(self._scratch) for _ in range(_BUCKETS)]
+            if self._held:
+                _distribute(np.concatenate(self._held), self._buckets, 0)
         self._held, self._count = [], 0
+
+
+@contextmanager
+def _room(scratch: Path | None) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        where = printable(str(scratch or tempfile.gettempdir()))
+        reason = (error.strerror or str(error)).lower()
+        raise InputError(
+            in_one_line(f"the ids of all rows cannot be compared: temporary files in {where}", reason)
+        ) from error
 
 
 def _temporary(scratch: Path | None) -> BinaryIO:

@@ -5,14 +5,12 @@ from __future__ import annotations
 import codecs
 import gzip
 import zlib
-from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
-from itertools import islice
 from typing import BinaryIO, cast
 
-from youtu_st.corpus.decoding import LONGEST, decode, encoding_at_start, encoding_of_stream
+from youtu_st.corpus.decoding import LONGEST, check_encoding, decode, encoding_at_start, encoding_of_stream
 from youtu_st.corpus.notes import Notes
 from youtu_st.disk import open_plain
 from youtu_st.errors import InputError, in_one_line, printable
@@ -50,22 +48,31 @@ class Lines:
     def __init__(self, parts: Iterator[bytes], name: str, number: int = 0, offset: int = 0) -> None:
         self.number, self.offset = number, offset
         self._name = name
-        self._raw = self._counted(parts)
+        self._blocks = self._split(parts)
+        self._block: list[bytes] = []
+        self._at = 0
 
     def __iter__(self) -> Iterator[bytes]:
         """The lines that are left, with their ends; one after the other, whoever asks."""
-        return self._raw
+        while self._filled():
+            line = self._block[self._at]
+            self._at += 1
+            self.number += 1
+            self.offset += len(line)
+            yield line
 
     def skip_to(self, number: int) -> None:
-        """Pass over lines until the next one follows ``number``."""
-        deque(islice(self._raw, number - self.number), maxlen=0)
+        """Pass over lines until the next one follows ``number``: many at once."""
+        while (left := number - self.number) > 0 and self._filled():
+            passed = self._block[self._at : self._at + left]
+            self._at += len(passed)
+            self.number += len(passed)
+            self.offset += sum(map(len, passed))
 
-    def _counted(self, parts: Iterator[bytes]) -> Iterator[bytes]:
-        for lines in self._split(parts):
-            for line in lines:
-                self.number += 1
-                self.offset += len(line)
-                yield line
+    def _filled(self) -> bool:
+        if self._at == len(self._block):
+            self._block, self._at = next(self._blocks, []), 0
+        return bool(self._block)
 
     def _split(self, parts: Iterator[bytes]) -> Iterator[list[bytes]]:
         begun: list[bytes] = []
@@ -78,7 +85,8 @@ class Lines:
                 # A line feed may follow the carriage return that a part ends in.
                 rest = b"" if lines[-1].endswith(b"\n") else lines.pop()
                 begun, size = [rest] if rest else [], len(rest)
-                yield lines
+                if lines:
+                    yield lines
             if size > LONGEST:
                 where = f"{printable(self._name)}, row {self.number + 1}"
                 raise InputError(f"{where}: a line of more than {LONGEST >> 20} MiB: that is no text")
@@ -119,12 +127,16 @@ class Opened:
 
     def __init__(self, file: InputFile) -> None:
         self.file = file
-        self.seekable = not file.is_gzip and is_of_lines(file.encoding)
-        """Whether one may begin at a byte."""
+        check_encoding(f"{printable(file.name)}: encoding", file.encoding)
         with reading(file.name):
             self._plain = open_plain(file.path)
             self.stream = cast(BinaryIO, gzip.GzipFile(fileobj=self._plain)) if file.is_gzip else self._plain
         self._lines: Lines | None = None
+
+    @property
+    def seekable(self) -> bool:
+        """Whether one may begin at a byte."""
+        return not self.file.is_gzip and is_of_lines(self.file.encoding)
 
     def head(self) -> bytes:
         """The first bytes of the text; sets it back to its beginning."""
@@ -192,10 +204,13 @@ def encoding_of(opened: Opened, notes: Notes) -> str:
     head = opened.head()
     with reading(opened.file.name):
         try:
-            if encoding_at_start(head) is None:
-                decoder = codecs.getincrementaldecoder("utf-8")("strict")
+            if 0 not in head and encoding_at_start(head) is None:
+                decoder, line = codecs.getincrementaldecoder("utf-8")("strict"), 0
                 for part in iter(partial(opened.stream.read, _PART), b""):
                     decoder.decode(part)
+                    line = 0 if b"\n" in part or b"\r" in part else line + len(part)
+                    if line > LONGEST:  # which is an error as soon as it is read
+                        return "utf-8"
                 decoder.decode(b"", final=True)
                 return "utf-8"
         except UnicodeDecodeError:
@@ -204,6 +219,6 @@ def encoding_of(opened: Opened, notes: Notes) -> str:
             opened.stream.seek(0)
             return encoding_of_stream(opened.stream, name, notes)
         except InputError as error:
-            if not isinstance(error.__cause__, UnicodeDecodeError):
+            if 0 in head or not isinstance(error.__cause__, UnicodeDecodeError):
                 raise
             return "utf-8"

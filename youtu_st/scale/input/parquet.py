@@ -20,7 +20,7 @@ from youtu_st.scale.settings import Columns
 
 _BUFFER = 1 << 18
 """Bytes of a column that are read ahead: without a bound a whole row group's are."""
-_MOST_MEASURED = 1 << 14
+_MOST_MEASURED = 1 << 12
 
 
 class Block(NamedTuple):
@@ -152,7 +152,7 @@ class ParquetInput:
     def _read(self, group: int, names: Sequence[str], most: int) -> Iterator[pa.RecordBatch]:
         groups = range(group, self._parquet.metadata.num_row_groups)
         for one in groups:
-            size = min(most, self._fitting(one))
+            size = min(most, self._fitting(one, names))
             batches = self._parquet.iter_batches(
                 batch_size=size, row_groups=[one], columns=list(names), use_threads=False
             )
@@ -163,11 +163,16 @@ class ParquetInput:
                     break
                 yield batch
 
-    def _fitting(self, group: int) -> int:
-        """Rows of a row group that are about as many bytes as are handed on together."""
+    def _fitting(self, group: int, names: Sequence[str]) -> int:
+        """Rows of a row group whose columns are about as many bytes as are handed on together."""
         facts = self._parquet.metadata.row_group(group)
-        size: int = max(1, facts.total_byte_size // max(1, facts.num_rows))
-        return max(16, MOST_BYTES // size)
+        parts = tuple(f"{name}." for name in names)
+        size = 0
+        for i in range(facts.num_columns):
+            column = facts.column(i)
+            if column.path_in_schema in names or column.path_in_schema.startswith(parts):
+                size += column.total_uncompressed_size
+        return max(16, MOST_BYTES * int(facts.num_rows) // max(1, size))
 
 
 class _Checked:

@@ -39,7 +39,6 @@ def plan_input(
     splitter: Splitter | None = None,
     report: Report | None = None,
     first_number: int = 0,
-    first_file: int = 0,
     known_ids: Iterable[Sequence[str]] = (),
     schema: pa.Schema | None = None,
     notes: Notes | None = None,
@@ -56,7 +55,6 @@ def plan_input(
         splitter: Splits files of passages, by the model's tokenizer. None: there must be none of these.
         report: Called with the number of rows so far and the name of the file, now and then.
         first_number: Number of the first shard, where a job has others already.
-        first_file: Position of the first file, likewise.
         known_ids: Ids that rows of that job have, in blocks.
         schema: Of what that job keeps.
         notes: Takes what files are written in, where it is not UTF-8. None: it is logged.
@@ -76,7 +74,7 @@ def plan_input(
             taken += len(block)
         planning = _Planning(columns, cutting, splitter, notes or Notes(), ids, report)
         planned = [planning.add(file, position) for position, file in enumerate(files)]
-        planning.check()
+        planning.check(known=schema is not None)
         if (twice := ids.twice()) is not None:
             (first, row), (second, other) = twice
             one = "a row that the job has already" if first < 0 else planned[first].place(row)
@@ -85,8 +83,7 @@ def plan_input(
     return Plan(
         tuple(planned),
         tuple(
-            Shard(first_number + i, first_file + position, *piece)
-            for i, (position, piece) in enumerate(planning.pieces)
+            Shard(first_number + i, position, *piece) for i, (position, piece) in enumerate(planning.pieces)
         ),
         planning.kept.schema(schema),
         planning.rows,
@@ -138,11 +135,15 @@ class _Planning:
         check_unchanged(file)
         return replace(file, rows=self.rows - before)
 
-    def check(self) -> None:
-        """Raise where there are no rows, or no record of any ``.jsonl`` file has a column that is kept."""
+    def check(self, *, known: bool) -> None:
+        """Raise where there are no rows, or no record of any ``.jsonl`` file has a column that is kept.
+
+        Args:
+            known: Other files had all of these columns.
+        """
         if not self.rows:
             raise InputError("there are no rows in the input")
-        if self._json:
+        if self._json and not known:
             there = {name for names in self._json.values() for name in names}
             for name in self._columns.keep:
                 if name not in there:

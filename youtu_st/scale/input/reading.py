@@ -167,11 +167,15 @@ def _rows(
         left, first = left - len(block), False
         good = [record for record in block if not record.reason and record.id is not None]
         texts = [record.text for record in good]
+        try:
+            kept = kept_table(schema, [record.kept for record in good], texts, cells=cells)
+        except (pa.ArrowException, TypeError, ValueError) as error:  # no value was of such a type
+            raise _changed(file) from error
         yield Rows(
             [record.id or "" for record in good],
             texts,
             [record.number for record in good],
-            kept_table(schema, [record.kept for record in good], texts, cells=cells),
+            kept,
             [
                 Rejected(file.name, record.number, record.id, record.reason)
                 for record in block

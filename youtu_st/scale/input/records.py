@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from youtu_st.corpus.decoding import LONGEST
 from youtu_st.corpus.tables import csv_delimiter, json_values
-from youtu_st.errors import InputError, brief, in_one_line, printable
+from youtu_st.errors import InputError, brief, counted, in_one_line, printable
 from youtu_st.inputs import check_unicode
 from youtu_st.scale.input.columns import (
     KeptTypes,
@@ -190,7 +190,7 @@ def csv_records(
         id = None if id_at is not None else f"{file.name}:{row.number}"
         reason, cells, text = row.reason, row.cells, ""
         if not reason and len(cells) != width:
-            reason = f"{len(cells)} fields, and the header has {width}"
+            reason = f"{counted(len(cells), 'field')}, and the header has {width}"
         if not reason:
             if id_at is not None:
                 id = cells[id_at]

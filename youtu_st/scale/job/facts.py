@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from youtu_st.disk import checksum, file_checksum, open_plain
-from youtu_st.errors import require
+from youtu_st.errors import InputError, require
 from youtu_st.scale.input.types import Rejected
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ _SEALED = re.compile(rb"youtu-st\.seal\x18\x20([0-9a-f]{32})")
 """The key and its value as Thrift's compact protocol has them: a second field, of bytes, 32 of them."""
 
 
-class DamagedPartError(ValueError):
+class DamagedPartError(InputError):
     """A shard's file is not what was written: the message says in which way."""
 
 
@@ -51,7 +51,7 @@ class ShardFacts:
         seconds: From its first row to its last.
         fingerprint: The encoder's.
         job: The key of the job, see :attr:`Job.key`.
-        digest: Of the ids in their order, see :func:`youtu_st.scale.job.parts.digest_of_ids`.
+        digest: Of the ids in their order, see :func:`youtu_st.scale.job.shards.digest_of_ids`.
     """
 
     shard: int

@@ -263,6 +263,8 @@ class JobFolder:
         with claim:
             if not os.path.lexists(self.shard_path(number)) or self.check(number, deep=True) is None:
                 return None
+            if number >= len(self.job.shards) and number < len(Job.read(self.path).shards):
+                return None  # the plan has been extended meanwhile, and it may be sound by that
             folder = self.path / names.DAMAGED
             folder.mkdir(exist_ok=True)
             taken = {entry.name for entry in _entries(folder)}

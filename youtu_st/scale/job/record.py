@@ -6,7 +6,7 @@ import base64
 import errno
 import os
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timezone
 from functools import cached_property
 from pathlib import Path
@@ -28,6 +28,10 @@ MOST_BYTES = 1 << 28
 
 _WITHOUT_LINKS = {errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EMLINK, errno.EINVAL}
 _OURS = ("youtu_st", "created", "making", "encoder", "task", "columns", "cutting", "paths", "schema")
+
+
+def _now() -> str:
+    return datetime.now(timezone.utc).isoformat(timespec="seconds")
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,12 +61,8 @@ class Job:
     files: tuple[InputFile, ...]
     shards: tuple[Shard, ...]
     schema: pa.Schema
-    created: str = ""
+    created: str = field(default_factory=_now)
     youtu_st: str = __version__
-
-    def __post_init__(self) -> None:
-        if not self.created:
-            object.__setattr__(self, "created", datetime.now(timezone.utc).isoformat(timespec="seconds"))
 
     @property
     def dimension(self) -> int:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from itertools import accumulate
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -13,6 +14,8 @@ from youtu_st.errors import InputError, in_one_line, printable, require
 from youtu_st.inputs import check_count, unit_rows
 from youtu_st.probes import cosines
 from youtu_st.protocol import TextEncoder, Vectors
+from youtu_st.scale.encoders import splitter_for
+from youtu_st.scale.input.reading import Reader
 from youtu_st.scale.input.types import Rows, Shard
 from youtu_st.scale.job.facts import DamagedPartError
 from youtu_st.scale.job.folder import JobFolder
@@ -26,7 +29,8 @@ _BLOCK = 1024
 _DRAWN_SHARDS = 64
 
 
-class Verified(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Verified:
     """How near stored vectors are to new ones.
 
     Attributes:
@@ -45,10 +49,10 @@ class Verified(NamedTuple):
 def verify(
     folder: JobFolder,
     encoder: TextEncoder,
-    read: Read,
-    *,
     rows: int,
     seed: int = 0,
+    *,
+    read: Read | None = None,
     most_shards: int = _DRAWN_SHARDS,
 ) -> Verified:
     """Encode random rows again and compare them with what is stored.
@@ -58,9 +62,9 @@ def verify(
     Args:
         folder: A job's.
         encoder: The job's encoder, or one like it.
-        read: Reads the input.
-        rows: How many rows; fewer where the job has no more.
+        rows: How many rows; fewer where the shards that are drawn have no more.
         seed: Of the draw: the same seed draws the same rows, as long as the same shards are there.
+        read: Reads the input. None: from where the job has found it.
         most_shards: Shards to draw from, at most: each costs reading its part of the input.
 
     Raises:
@@ -68,6 +72,10 @@ def verify(
         OSError: If a file cannot be read.
         YoutuError: As the encoder has it.
     """
+    if read is None:
+        job = folder.job
+        with Reader(job.files, job.columns, job.schema, splitter_for(encoder, job.files)) as reader:
+            return verify(folder, encoder, rows, seed, read=reader.rows, most_shards=most_shards)
     drawn = _draw(folder, check_count("rows", rows), np.random.default_rng(seed), most_shards)
     lowest, largest, count = 1.0, 0.0, 0
     for texts, stored in _blocks(_pairs(folder, read, drawn)):

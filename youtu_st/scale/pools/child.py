@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -24,6 +25,7 @@ _RUN = (
 )
 _KEPT_BYTES = 8192
 _MOST_REASON = 200
+_ERROR = re.compile("error|exception|fault", re.IGNORECASE)
 
 
 class Child:
@@ -90,18 +92,22 @@ class Child:
         return True
 
     def how_it_ended(self) -> str:
-        """Its signal or exit code, and the last line that it wrote to standard error."""
+        """Its signal or exit code, and the last error that it wrote to standard error."""
         code = self._process.wait()
         self._listening[1].join(1.0)
         how = f"was killed (signal {-code})" if code < 0 else f"ended with exit code {code}"
-        last = self.last_line()
+        last = self.last_error()
         return f"{how}: {last}" if last else how
 
-    def last_line(self) -> str:
-        """The last line of its standard error, fit to be shown; ``""`` where there is none."""
+    def last_error(self) -> str:
+        """The last line of its standard error that speaks of an error, else the last one; fit to be shown.
+
+        ``""`` where there is none.
+        """
         lines = self._tail.decode(errors="replace").replace("\r", "\n").splitlines()
         written = [line.strip() for line in lines if line.strip()]
-        return printable(written[-1][:_MOST_REASON]) if written else ""
+        found = [line for line in written if _ERROR.search(line)] or written or [""]
+        return printable(found[-1][:_MOST_REASON])
 
     def _listen(self) -> None:
         assert self._process.stdout is not None

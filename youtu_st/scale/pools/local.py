@@ -4,41 +4,18 @@ from __future__ import annotations
 
 import os
 import queue
-import threading
-import time
-from collections import deque
 from collections.abc import Callable, Sequence
-from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
-from types import TracebackType
 
 from youtu_st.errors import ModelLoadError
 from youtu_st.scale.pools import messages
 from youtu_st.scale.pools.child import Child, Message
-from youtu_st.scale.pools.events import Died, Event
+from youtu_st.scale.pools.crew import Crew, Hear, Place
 from youtu_st.scale.settings import BadRows, Making
 
-_LONGEST_TICK = 0.5
-_PER_WORKER = 2  # one that is encoded, and one that is read meanwhile
 
-
-@dataclass(slots=True, eq=False)
-class _Place:
-    """One worker, and whoever takes its place when it dies."""
-
-    making: Making
-    child: Child | None = None
-    handed: list[int] = field(default_factory=list)
-    began: int | None = None
-    deadline: float = float("inf")
-    wants: bool = False
-    late: bool = False
-    over: bool = False
-    """Nobody takes its place any more."""
-
-
-class LocalPool:
+class LocalPool(Crew[Child]):
     """A process for each of some makings; one that dies is started again.
 
     A worker asks for a shard when it has read the last one to its end, so that none waits behind another
@@ -63,27 +40,12 @@ class LocalPool:
         shard_timeout: float | None = None,
         notice: Callable[[str], None] | None = None,
     ) -> None:
-        self._folder = folder
-        self._bad_rows = bad_rows
-        self._timeout = shard_timeout
-        self._notice = notice
-        self._places = [_Place(making) for making in makings]
+        super().__init__(folder, makings, bad_rows=bad_rows, shard_timeout=shard_timeout, notice=notice)
         self._environment = _threads(len(makings))
-        self._waiting: deque[int] = deque()
-        self._blamed: set[int] = set()
-        self._noticed: set[str] = set()
-        self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
         self._answers: queue.SimpleQueue[Message | None] = queue.SimpleQueue()
-        self._lock = threading.RLock()
-        self._open = self._closing = False
 
     def __enter__(self) -> LocalPool:
         return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close(now=kind is not None)
 
     def ask(self, kind: str, content: Message, progress: Callable[[Message], None] | None = None) -> Message:
         """Have something done in the first worker's process, before it works.
@@ -102,6 +64,9 @@ class LocalPool:
         with self._lock:
             child = self._start(self._places[0])
             child.send(kind, content)
+            if kind == "prepare":  # the others load meanwhile
+                for place in self._places[1:]:
+                    self._start(place).send("make", asdict(place.making))
         while (message := self._answers.get()) is not None:
             if "answer" in message:
                 answer: Message = message["answer"]
@@ -112,148 +77,17 @@ class LocalPool:
                 progress(message["progress"])
         raise ModelLoadError(f"the process that was to {kind} the job {child.how_it_ended()}")
 
-    def open_places(self) -> int:
-        """Shards that may be handed over now."""
-        with self._lock:
-            self._begin()
-            taken = len(self._waiting) + sum(len(place.handed) for place in self._places)
-            return max(0, _PER_WORKER * self.workers() - taken)
-
-    def submit(self, shard: int) -> None:
-        """Hand a shard to whoever is free first."""
-        with self._lock:
-            self._begin()
-            self._waiting.append(shard)
-            self._hand_over()
-
-    def wait(self, seconds: float) -> list[Event]:
-        """What has happened since; empty if nothing has within so many seconds."""
-        end, found = time.monotonic() + seconds, list[Event]()
-        while not found:
-            now = time.monotonic()
-            self._end_late_ones(now)
-            try:
-                found.append(self._events.get(timeout=max(0.0, min(end - now, _LONGEST_TICK))))
-            except queue.Empty:
-                if now >= end:
-                    return []
-        with suppress(queue.Empty):
-            while True:
-                found.append(self._events.get_nowait())
-        return found
-
-    def workers(self) -> int:
-        """Workers that live now, or are being started."""
-        with self._lock:
-            if not self._open:
-                return len(self._places)
-            return sum(1 for place in self._places if place.child is not None)
-
     def pids(self) -> list[int]:
         """The processes that live now."""
         with self._lock:
             return [place.child.pid for place in self._places if place.child is not None]
 
-    def close(self, *, now: bool = False) -> None:
-        """End the workers: after the shards they have begun, or now."""
-        with self._lock:
-            self._closing = True
-            self._waiting.clear()
-            children = [place.child for place in self._places if place.child is not None]
-            for child in children:
-                child.kill() if now else child.send("end")
-        for child in children:
-            while not child.wait(_LONGEST_TICK):
-                self._end_late_ones(time.monotonic())
+    def _hire(self, place: Place[Child], hear: Hear) -> Child:
+        return Child(hear, self._environment)
 
-    def _begin(self) -> None:
-        if self._open or self._closing:
-            return
-        self._open = True
-        for place in self._places:
-            self._start(place)
-            self._open_at(place)
-
-    def _start(self, place: _Place) -> Child:
-        if place.child is None:
-            place.child = Child(lambda message: self._heard(place, message), self._environment)
-        return place.child
-
-    def _open_at(self, place: _Place) -> None:
-        self._start(place).send(
-            "open",
-            {"folder": str(self._folder), "making": asdict(place.making), "bad_rows": self._bad_rows},
-        )
-
-    def _hand_over(self) -> None:
-        """Give what waits to those that have asked, whoever has the least to do first."""
-        wanting = [place for place in self._places if place.wants]
-        for place in sorted(wanting, key=lambda place: len(place.handed)):
-            if not self._waiting or place.child is None:
-                return
-            shard = self._waiting.popleft()
-            place.wants = False
-            place.handed.append(shard)
-            place.child.send("shard", {"number": shard, "alone": shard in self._blamed})
-
-    def _heard(self, place: _Place, message: Message | None) -> None:
-        """Called by the threads of the children."""
-        with self._lock:
-            if message is None:
-                self._gone(place)
-                return
-            ((kind, content),) = message.items()
-            if kind in ("answer", "refused", "progress"):
-                self._answers.put(message)
-            elif kind == "want":
-                place.wants = True
-                self._hand_over()
-            elif kind == "began":
-                place.began = content
-                place.deadline = time.monotonic() + (self._timeout or float("inf"))
-            elif kind == "noticed":
-                self._say(content)
-            elif kind in ("finished", "failed"):
-                self._over(place, kind, content)
-
-    def _over(self, place: _Place, kind: str, content: Message) -> None:
-        event = messages.heard(kind, content)
-        if event.shard is None:
-            place.over = True
-        elif event.shard in place.handed:
-            place.handed.remove(event.shard)
-            if place.began == event.shard:
-                place.began, place.deadline = None, float("inf")
-        self._events.put(event)
-
-    def _gone(self, place: _Place) -> None:
-        child, place.child = place.child, None
-        if not self._open:
-            self._answers.put(None)
-            return
-        began, handed = place.began, place.handed
-        place.began, place.handed, place.deadline, place.wants = None, [], float("inf"), False
-        if child is None or place.over or (self._closing and not handed):
-            return
-        reason = f"took longer than {self._timeout:g} s" if place.late else child.how_it_ended()
-        place.late = False
-        if began is not None:
-            self._blamed.add(began)
-        self._events.put(Died(began, tuple(n for n in handed if n != began), reason))
-        if not self._closing:
-            self._open_at(place)
-
-    def _end_late_ones(self, now: float) -> None:
-        with self._lock:
-            for place in self._places:
-                if now >= place.deadline and place.child is not None:
-                    place.late, place.deadline = True, float("inf")
-                    place.child.kill()
-
-    def _say(self, line: str) -> None:
-        if self._notice is not None and line not in self._noticed:
-            self._noticed.add(line)
-            self._notice(line)
+    def _heard_otherwise(self, place: Place[Child], message: Message | None) -> None:
+        if message is not None or place is self._places[0]:
+            self._answers.put(message)
 
 
 def _threads(workers: int) -> dict[str, str]:

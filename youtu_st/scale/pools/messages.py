@@ -4,6 +4,7 @@ To a worker::
 
     {"prepare": {...}}                     plan a job, or compare one that is there with what is asked
     {"verify": {...}}                      encode some rows again
+    {"make": {...}}                        make the encoder, which is to be opened with later
     {"open": {"folder", "making", "bad_rows"}}   make the encoder, and begin to ask for shards
     {"shard": {"number", "alone"}}         encode this one; alone: with no other beside it
     {"end": true}                          finish what was handed over, and end

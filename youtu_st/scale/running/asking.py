@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from youtu_st.corpus.notes import Notes
+from youtu_st.corpus.sources import find_files
 from youtu_st.errors import InputError, counted, printable
-from youtu_st.scale.input.files import Changed, compare_inputs, find_inputs, looked_at_again
+from youtu_st.scale.input.columns import check_columns
+from youtu_st.scale.input.files import KINDS, Changed, compare_inputs, find_inputs, looked_at_again
 from youtu_st.scale.job.comparing import compare, may_be_the_same, refuse
 from youtu_st.scale.job.folder import JobFolder
 from youtu_st.scale.settings import Columns, Cutting, Making, Task
@@ -19,6 +22,18 @@ class _Silent(Notes):
 
     def note(self, message: str) -> None:
         """Nothing."""
+
+
+def check_input(paths: Sequence[str], columns: Columns, folder: Path) -> None:
+    """Raise for what can be said to be wrong before an encoder is loaded.
+
+    Raises:
+        InputError: If a path is none, there is no file to read, or columns contradict each other.
+    """
+    check_columns(columns)
+    if not find_files(paths, _Silent(), suffixes=tuple(KINDS), without=folder).files:
+        named = ", ".join(map(printable, paths))
+        raise InputError(f"no files to read in {named}: there is none of {' '.join(KINDS)}")
 
 
 def is_settled(

@@ -99,6 +99,7 @@ class _Driver:
         )
         self._deaths: Counter[int] = Counter()
         self._barren = 0
+        self._begun = False
         self._skipped: list[Skipped] = []
         self._failed: Failed | None = None
         self._encoded = self._encoded_rows = self._tokens = self._met = 0
@@ -135,7 +136,8 @@ class _Driver:
         return bool(self._running or self._open or self._elsewhere)
 
     def _hand_over(self) -> None:
-        places = self._pool.open_places()
+        # Asked for places a pool starts its workers, which load a model: not before there is something to do.
+        places = self._pool.open_places() if self._begun else 1
         if not self._open and self._elsewhere and places > 0:
             self._look_again()
         claimed: Collection[int] | None = None
@@ -150,6 +152,11 @@ class _Driver:
             if number in claimed and not self._deaths[number]:
                 self._elsewhere.append(number)
                 continue
+            if not self._begun:
+                self._begun, places = True, self._pool.open_places()
+                if places <= 0:
+                    self._open.appendleft(number)
+                    return
             self._pool.submit(number)
             self._running.add(number)
             places -= 1

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Callable, Collection, Sequence
-from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -13,14 +12,13 @@ from youtu_st.errors import InputError, counted, printable
 from youtu_st.inputs import check_count, check_seconds, one_of
 from youtu_st.scale.input.types import Shard
 from youtu_st.scale.job.folder import JobFolder, has_job
-from youtu_st.scale.job.record import Job
 from youtu_st.scale.job.rejected import write_rejected
 from youtu_st.scale.job.room import check_room
 from youtu_st.scale.job.status import Status, status
 from youtu_st.scale.job.verifying import Verified
 from youtu_st.scale.pools.events import Pool
 from youtu_st.scale.pools.local import LocalPool
-from youtu_st.scale.running.asking import check_files, is_settled
+from youtu_st.scale.running.asking import check_files, check_input, is_settled
 from youtu_st.scale.running.devices import makings
 from youtu_st.scale.running.driving import drive
 from youtu_st.scale.running.stopping import Stop, listening
@@ -28,8 +26,8 @@ from youtu_st.scale.running.telling import Driven, Skipped, Summary
 from youtu_st.scale.running.watching import Bar, Watch
 from youtu_st.scale.settings import BadRows, Columns, Cutting, Making, Task
 
-MakePool = Callable[[Path, Making], Pool]
-"""Workers for a job's folder, by its absolute path, with an encoder made so."""
+MakePool = Callable[[Path, Making, Callable[[str], None]], Pool]
+"""Workers for a job's folder, by its absolute path, with an encoder made so; what it warns of is told."""
 
 
 def embed(
@@ -87,6 +85,7 @@ def embed(
         workers, devices, shard_timeout, bad_rows, shard, pool, watch or (Bar() if show_progress else Watch())
     )
     folder, named = Path(out), [str(path) for path in paths]
+    check_input(named, columns, folder)
     there = JobFolder.open(folder) if has_job(folder) else None
     if there is not None and is_settled(there, named, making, task, columns, cutting, extend=extend):
         return _run(there, making, how)
@@ -112,6 +111,7 @@ def resume(
     out: str | Path,
     *,
     checkpoint: str | None = None,
+    server: str | None = None,
     trust_remote_code: bool = False,
     workers: int | None = None,
     devices: Sequence[str] | None = None,
@@ -127,6 +127,7 @@ def resume(
     Args:
         out: The job's folder.
         checkpoint: Where the weights are now, if they are elsewhere.
+        server: Where the engine is that encodes, if one is to: a folder does not say where texts are sent.
         trust_remote_code: Run code that a checkpoint brings; a folder does not remember that.
         workers: As for :func:`embed`, like all that follow.
         devices: Likewise.
@@ -145,7 +146,9 @@ def resume(
     )
     folder = JobFolder.open(out)
     check_files(folder)
-    return _run(folder, made_again(folder.job, checkpoint, trust_remote_code), how)
+    if server is None and folder.job.making.server is not None and not _has_work(folder):
+        return _run(folder, folder.job.making, how)
+    return _run(folder, made_again(folder, checkpoint, server, trust_remote_code), how)
 
 
 def verify(
@@ -154,6 +157,7 @@ def verify(
     *,
     seed: int | None = None,
     checkpoint: str | None = None,
+    server: str | None = None,
     trust_remote_code: bool = False,
     devices: Sequence[str] | None = None,
 ) -> Verified:
@@ -164,6 +168,7 @@ def verify(
         rows: How many.
         seed: Of the draw. None: others each time.
         checkpoint: As for :func:`resume`.
+        server: Likewise.
         trust_remote_code: Likewise.
         devices: The first of these encodes.
 
@@ -173,7 +178,7 @@ def verify(
     """
     folder = JobFolder.open(out)
     check_files(folder)
-    making = makings(made_again(folder.job, checkpoint, trust_remote_code), 1, devices)[0]
+    making = makings(made_again(folder, checkpoint, server, trust_remote_code), 1, devices)[0]
     content = {
         "folder": str(folder.path),
         "making": asdict(making),
@@ -184,10 +189,30 @@ def verify(
         return Verified(**pool.ask("verify", content))
 
 
-def made_again(job: Job, checkpoint: str | None, trust_remote_code: bool) -> Making:
-    """How a job's encoder is made in this process."""
-    making = replace(job.making, trust_remote_code=trust_remote_code)
-    return making if checkpoint is None else replace(making, checkpoint=checkpoint)
+def made_again(
+    folder: JobFolder, checkpoint: str | None, server: str | None, trust_remote_code: bool
+) -> Making:
+    """How a job's encoder is made in this process.
+
+    Raises:
+        InputError: If an engine is to encode, and the caller has not said where it is.
+    """
+    making = folder.job.making
+    if making.server is not None and server is None:
+        # The texts go there, and a key from the environment: not because a file says so.
+        raise InputError(
+            f"{printable(str(folder.path))} was begun with a server, {printable(making.server)}: "
+            "say where it is, --server URL"
+        )
+    if server is not None:
+        making = replace(making, server=server)
+    if checkpoint is not None:
+        making = replace(making, checkpoint=checkpoint)
+    return replace(making, trust_remote_code=trust_remote_code)
+
+
+def _has_work(folder: JobFolder) -> bool:
+    return bool(folder.open_shards() or folder.damaged())
 
 
 @dataclass(frozen=True)
@@ -221,8 +246,11 @@ class _How:
             self.makings(making, most),
             bad_rows=self.bad_rows,
             shard_timeout=self.shard_timeout,
-            notice=lambda line: self.watch.say("note", line),
+            notice=self.notice,
         )
+
+    def notice(self, line: str) -> None:
+        self.watch.say("note", line)
 
     def wants(self, shards: Sequence[Shard]) -> list[Shard]:
         """Those of some shards that are this process's to do."""
@@ -261,14 +289,12 @@ def _run(folder: JobFolder, making: Making, how: _How, local: LocalPool | None =
         how.watch.say("stopping", "after the shards that are under way; Ctrl-C again ends it now")
 
     try:
-        with ExitStack() as stack:
-            if how.pool is not None:
-                pool = how.pool(folder.path.absolute(), making)
-                stack.callback(pool.close)
-            else:
-                pool = local or stack.enter_context(how.local(folder.path, making, len(left)))
-            with listening(stop, stopping):
-                driven = _drive(folder, pool, left, how, stop)
+        if how.pool is not None:
+            pool: Pool = how.pool(folder.path.absolute(), making, how.notice)
+        else:
+            pool = local or how.local(folder.path, making, len(left))
+        with listening(stop, stopping):
+            driven = _drive(folder, pool, left, how, stop)
     finally:
         folder.sweep()
         how.watch.close()
@@ -280,10 +306,12 @@ def _drive(folder: JobFolder, pool: Pool, left: Sequence[Shard], how: _How, stop
         wanted = how.wants(folder.job.shards)
         rows = sum(shard.rows for shard in wanted) - sum(shard.rows for shard in left)
         found = (len(wanted) - len(left), rows)
-        return drive(_Shelf(folder), pool, left, stop=stop, tell=how.watch.progress, found=found)
+        driven = drive(_Shelf(folder), pool, left, stop=stop, tell=how.watch.progress, found=found)
+        pool.close()
     except BaseException:
         pool.close(now=True)
         raise
+    return driven
 
 
 def _set_aside(folder: JobFolder, watch: Watch) -> None:

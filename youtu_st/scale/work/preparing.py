@@ -10,7 +10,7 @@ from youtu_st.corpus.notes import Notes
 from youtu_st.errors import InputError, counted, printable, require
 from youtu_st.probes import PROBE_TEXTS, EncoderRecord
 from youtu_st.protocol import TextEncoder
-from youtu_st.scale.encoders import make, splitter_for
+from youtu_st.scale.encoders import make, not_minding_length, splitter_for
 from youtu_st.scale.input.files import compare_inputs, find_inputs
 from youtu_st.scale.input.planning import plan_input
 from youtu_st.scale.input.reading import Reader
@@ -80,8 +80,9 @@ def prepare(
     there = JobFolder.open(folder) if has_job(folder) else None
     files = find_inputs(paths, notes, without=folder)
     made = make(making) if encoder is None else encoder()
-    Asked(made, task).encode([PROBE_TEXTS[0]])  # now, and not with the first shard
-    record = EncoderRecord.of(made)
+    with not_minding_length(made):
+        Asked(made, task).encode([PROBE_TEXTS[0]])  # what it does not take is said now
+        record = EncoderRecord.of(made)
     planning = _Planning(made, columns, cutting, bad_rows, report, notes)
     if there is None:
         plan = planning.plan(files)

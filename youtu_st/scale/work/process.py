@@ -15,8 +15,10 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 from youtu_st.errors import InputError, TruncationWarning, YoutuError, in_one_line, printable
 from youtu_st.scale.pools import messages
@@ -32,6 +34,16 @@ ORPHANED = 3
 _FIRST_PATIENCE = 0.05
 _PATIENCE = 0.5
 _BETWEEN_REPORTS = 0.2
+
+
+class Wire(Protocol):
+    """Messages in and out."""
+
+    def take(self, seconds: float | None = None) -> messages.Message | None:
+        """The next message; None, if there is none within so many seconds."""
+
+    def send(self, kind: str, content: Any = True) -> None:
+        """Tell the driver something."""
 
 
 class Lines:
@@ -78,7 +90,7 @@ class Process:
         lines: To and from the driver.
     """
 
-    def __init__(self, lines: Lines) -> None:
+    def __init__(self, lines: Wire) -> None:
         self._lines = lines
         self._made: tuple[Making, TextEncoder] | None = None
         self._noticed: set[str] = set()
@@ -92,6 +104,9 @@ class Process:
                 return
             if kind == "open":
                 self._work(content)
+            elif kind == "make":
+                with suppress(Exception):  # it comes again when the job is opened, and is told then
+                    self._encoder(messages.making_of(content))
             else:
                 self._answer(self._prepare if kind == "prepare" else self._verify, content)
 
@@ -126,19 +141,11 @@ class Process:
         return {"shards": len(job.shards), "rows": job.rows}
 
     def _verify(self, content: messages.Message) -> messages.Message:
-        from youtu_st.scale.encoders import splitter_for
-        from youtu_st.scale.input.reading import Reader
         from youtu_st.scale.job.folder import JobFolder
         from youtu_st.scale.job.verifying import verify
 
-        folder, encoder = (
-            JobFolder.open(content["folder"]),
-            self._encoder(messages.making_of(content["making"])),
-        )
-        job = folder.job
-        with Reader(job.files, job.columns, job.schema, splitter_for(encoder, job.files)) as reader:
-            found = verify(folder, encoder, reader.rows, rows=content["rows"], seed=content["seed"])
-        return found._asdict()
+        encoder = self._encoder(messages.making_of(content["making"]))
+        return asdict(verify(JobFolder.open(content["folder"]), encoder, content["rows"], content["seed"]))
 
     def _work(self, content: messages.Message) -> None:
         try:

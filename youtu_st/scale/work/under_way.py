@@ -6,6 +6,7 @@ import time
 from collections.abc import Collection, Iterator
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
+from itertools import compress
 from typing import Generic, TypeVar
 
 import numpy as np
@@ -45,6 +46,11 @@ class Ahead(Generic[T]):
         """Wait for what is being made: no item is taken any more."""
         if not self._next.cancel():
             self._next.exception()
+        self._thread.submit(self._forget).result()
+
+    def _forget(self) -> None:
+        """Let go of the iterator where it was used: a file may be open in it."""
+        self._items = iter(())
 
 
 @dataclass(slots=True, eq=False)
@@ -102,13 +108,10 @@ class UnderWay:
             bad: Positions of those that turned out to be.
         """
         self.settled += len(rows.ids)
-        ids, kept = rows.ids, rows.kept
-        if bad:
-            good = [i for i in range(len(ids)) if i not in bad]
-            ids, kept = [ids[i] for i in good], kept.take(good) if kept.num_columns else kept
-        self.ids += ids
+        good = [i not in bad for i in range(len(rows.ids))]
+        self.ids += compress(rows.ids, good)
         self.vectors.append(vectors)
-        self.kept.append(kept)
+        self.kept.append(rows.kept.filter(pa.array(good)) if bad and rows.kept.num_columns else rows.kept)
 
     def write(self, folder: JobFolder, seconds: float) -> ShardFacts:
         """Put it in its place, and let go of it."""

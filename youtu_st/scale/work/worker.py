@@ -9,7 +9,7 @@ from pathlib import Path
 from youtu_st.errors import ModelLoadError
 from youtu_st.probes import PROBE_TEXTS
 from youtu_st.protocol import TextEncoder
-from youtu_st.scale.encoders import make, splitter_for
+from youtu_st.scale.encoders import make, not_minding_length, splitter_for
 from youtu_st.scale.input.reading import Reader
 from youtu_st.scale.job.folder import JobFolder
 from youtu_st.scale.pools.events import Failed, Finished
@@ -44,13 +44,16 @@ class Worker:
         self.folder = JobFolder.open(folder)
         job = self.folder.job
         encoder = make(making) if encoder is None else encoder
-        if others := job.encoder.differences(encoder, what="job"):
+        self.asked = Asked(encoder, job.task)
+        with not_minding_length(encoder):
+            others = job.encoder.differences(encoder, what="job")
+            if not others:
+                self.asked.encode([PROBE_TEXTS[0]])  # what it does not take is no row's fault
+        if others:
             raise ModelLoadError(
                 f"the encoder is another than the one that the job was begun with ({encoder.model_name}, "
                 f"that was {job.encoder.model}): {'; '.join(others)}"
             )
-        self.asked = Asked(encoder, job.task)
-        self.asked.encode([PROBE_TEXTS[0]])  # what it does not take is no row's fault
         self.bad_rows = bad_rows
         self.reader = Reader(job.files, job.columns, job.schema, splitter_for(encoder, job.files))
         self.reading = ThreadPoolExecutor(1, "youtu-st-reading")
