@@ -28,6 +28,7 @@ FAR = 180.0
 ENVIRONMENT = {
     "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'adapters'}{os.pathsep}{ROOT / 'tests'}",
     "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_AUTH_MODE": "disabled",  # else it depends on what is in the user's home
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "HF_HUB_OFFLINE": "1",
     "OMP_NUM_THREADS": "1",

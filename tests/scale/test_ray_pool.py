@@ -142,8 +142,8 @@ def test_a_killed_actor_costs_its_shards_alone(job: Job, want: Matrix) -> None:
     job.actors()[0].send_signal(signal.SIGKILL)
     line = job.end(started)
     assert_stored(job.out, job.rows, want)
-    # Those that it had begun or read: each shard is there once, whoever has done it.
-    assert encoded(line) == job.done()
+    # It held two at most; two more it may have done without a chance to say so.
+    assert job.done() - 4 <= encoded(line) <= job.done()
 
 
 def test_a_killed_driver_takes_its_actors_with_it_and_the_same_line_goes_on(job: Job, want: Matrix) -> None:
@@ -164,7 +164,7 @@ def test_a_node_that_goes_leaves_the_rest_to_the_other(job: Job, want: Matrix) -
     job.nodes.other.kill_raylet()
     line = job.end(started)
     assert_stored(job.out, job.rows, want)
-    assert encoded(line) <= job.done()
+    assert job.done() - 4 <= encoded(line) <= job.done()
     job.nodes.renew()
 
 
@@ -204,7 +204,7 @@ def test_a_worker_that_hangs_is_ended_and_its_shard_taken_over(job: Job, want: M
     held = job.actors()[0]
     held.send_signal(signal.SIGSTOP)
     line = job.end(started)
-    assert encoded(line) == job.done()
+    assert job.done() - 4 <= encoded(line) <= job.done()
     assert_stored(job.out, job.rows, want)
     until(lambda: not held.is_running() or held.status() == psutil.STATUS_ZOMBIE)
 
