@@ -172,7 +172,7 @@ def fill(path: Path) -> None:
 def poisoned(here: Path) -> list[dict[str, Any]]:
     """The corpus with one text that the model can be told to die of."""
     lines = [dict(row) for row in ROWS]
-    lines[300]["text"] += f" {POISON}"
+    lines[300]["text"] += POISON  # with a space before it, it is other tokens
     write_jsonl(here / "corpus" / "a.jsonl", lines)
     return lines
 
@@ -229,7 +229,8 @@ def test_interrupted_once_it_ends_after_what_is_under_way_and_twice_at_once(
         workers = driver.workers()
         driver.interrupt()
         if times == 2:
-            time.sleep(0.2)
+            told.sign("slow", "5")  # so that there is something to be interrupted
+            time.sleep(0.5)
             driver.interrupt()
         result = driver.result()
     there = len(parts(here / "out"))

@@ -76,7 +76,9 @@ def embed(
     ] = None,
     bad_rows: Annotated[
         str | None,
-        typer.Option(metavar="error|skip", help="skip: list them in rejected.jsonl; default: error."),
+        typer.Option(
+            metavar="error|skip", help="End at the first, or list them in rejected.jsonl; default: error."
+        ),
     ] = None,
     status: Annotated[bool, typer.Option("--status", help="Say how far the job in OUT is.")] = False,
     verify: Annotated[
@@ -98,11 +100,11 @@ def embed(
 ) -> None:
     """Turn a corpus of any size into Parquet with vectors; started again, go on where it was left.
 
-    Whatever ends it, the same line goes on, and so does youtu-st embed OUT. Further options: --shard-tokens
-    N, --shard I/N (this process does every N-th shard, for an array of jobs), --shard-timeout SECONDS,
-    --extend (files that are new), --server URL (an engine encodes), --truncation error, --encoding NAME,
-    --split-special-tokens, --trust-remote-code; with --engine ray: --address ADDRESS, --cpus-per-worker N,
-    --gpus-per-worker N; with --status: --json.
+    Whatever ends it, the same line goes on, and so does youtu-st embed OUT. Rows that are left out stand in
+    OUT/rejected.jsonl. Further options: --shard-tokens N, --shard I/N (every N-th shard, in an array of
+    jobs), --shard-timeout SECONDS, --extend (plan new files), --server URL (an engine encodes), --truncation
+    error, --encoding NAME, --split-special-tokens, --trust-remote-code; --json with --status; for Ray,
+    --address ADDRESS, --cpus-per-worker N, --gpus-per-worker N.
     """
     given: dict[str, Any] = {
         "--model": model,

@@ -2,32 +2,22 @@
 
 from __future__ import annotations
 
-import os
 import secrets
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 
-from youtu_st.errors import InputError, counted, printable
-from youtu_st.inputs import check_count, check_seconds, one_of
-from youtu_st.scale.input.types import Shard
+from youtu_st.errors import InputError, printable
+from youtu_st.inputs import check_count
 from youtu_st.scale.job.folder import JobFolder, has_job
-from youtu_st.scale.job.rejected import write_rejected
-from youtu_st.scale.job.room import check_room
-from youtu_st.scale.job.status import Status, status
 from youtu_st.scale.job.verifying import Verified
-from youtu_st.scale.pools.events import Pool
 from youtu_st.scale.pools.local import LocalPool
 from youtu_st.scale.running.asking import check_files, check_input, is_settled
 from youtu_st.scale.running.devices import makings
-from youtu_st.scale.running.driving import drive
-from youtu_st.scale.running.stopping import Stop, listening
-from youtu_st.scale.running.telling import Driven, Skipped, Summary
+from youtu_st.scale.running.doing import How, MakePool, run
+from youtu_st.scale.running.telling import Summary
 from youtu_st.scale.running.watching import Bar, Watch
 from youtu_st.scale.settings import BadRows, Columns, Cutting, Making, Task
-
-MakePool = Callable[[Path, Making, Callable[[str], None]], Pool]
-"""Workers for a job's folder, by its absolute path, with an encoder made so; what it warns of is told."""
 
 
 def embed(
@@ -81,14 +71,14 @@ def embed(
         KeyboardInterrupt: After the second Ctrl-C.
         YoutuError: As the encoder has it.
     """
-    how = _How(
+    how = How(
         workers, devices, shard_timeout, bad_rows, shard, pool, watch or (Bar() if show_progress else Watch())
     )
     folder, named = Path(out), [str(path) for path in paths]
     check_input(named, columns, folder)
     there = JobFolder.open(folder) if has_job(folder) else None
     if there is not None and is_settled(there, named, making, task, columns, cutting, extend=extend):
-        return _run(there, making, how)
+        return run(there, making, how)
     content = {
         "folder": str(folder),
         "paths": named,
@@ -103,8 +93,8 @@ def embed(
     with how.local(folder, making) as local:
         local.ask("prepare", content, lambda told: how.watch.planning(told["rows"], told["file"]))
         if pool is None:
-            return _run(JobFolder.open(folder), making, how, local)
-    return _run(JobFolder.open(folder), making, how)
+            return run(JobFolder.open(folder), making, how, local)
+    return run(JobFolder.open(folder), making, how)
 
 
 def resume(
@@ -141,14 +131,14 @@ def resume(
     Raises:
         YoutuError: As for :func:`embed`.
     """
-    how = _How(
+    how = How(
         workers, devices, shard_timeout, bad_rows, shard, pool, watch or (Bar() if show_progress else Watch())
     )
     folder = JobFolder.open(out)
     check_files(folder)
     if server is None and folder.job.making.server is not None and not _has_work(folder):
-        return _run(folder, folder.job.making, how)
-    return _run(folder, made_again(folder, checkpoint, server, trust_remote_code), how)
+        return run(folder, folder.job.making, how)
+    return run(folder, made_again(folder, checkpoint, server, trust_remote_code), how)
 
 
 def verify(
@@ -213,154 +203,3 @@ def made_again(
 
 def _has_work(folder: JobFolder) -> bool:
     return bool(folder.open_shards() or folder.damaged())
-
-
-@dataclass(frozen=True)
-class _How:
-    """How a process goes about it: nothing that a vector depends on."""
-
-    workers: int | None
-    devices: Sequence[str] | None
-    shard_timeout: float | None
-    bad_rows: BadRows
-    part: tuple[int, int] | None
-    pool: MakePool | None
-    watch: Watch
-
-    def __post_init__(self) -> None:
-        one_of("bad_rows", self.bad_rows, ("error", "skip"))
-        if self.workers is not None:
-            check_count("workers", self.workers)
-        if self.shard_timeout is not None:
-            check_seconds("shard_timeout", self.shard_timeout)
-        if self.part is not None and not 1 <= self.part[0] <= self.part[1]:
-            raise InputError(f"shard must be (i, n) with i from 1 to n, not {self.part!r}")
-
-    def makings(self, making: Making, most: int | None = None) -> list[Making]:
-        found = makings(making, self.workers, self.devices) if self.pool is None else [making]
-        return found[:most]
-
-    def local(self, folder: Path, making: Making, most: int | None = None) -> LocalPool:
-        return LocalPool(
-            folder,
-            self.makings(making, most),
-            bad_rows=self.bad_rows,
-            shard_timeout=self.shard_timeout,
-            notice=self.notice,
-        )
-
-    def notice(self, line: str) -> None:
-        self.watch.say("note", line)
-
-    def wants(self, shards: Sequence[Shard]) -> list[Shard]:
-        """Those of some shards that are this process's to do."""
-        if self.part is None:
-            return list(shards)
-        first, step = self.part
-        return [shard for shard in shards if shard.number % step == first - 1]
-
-
-class _Shelf:
-    """A job's folder as driving sees it."""
-
-    def __init__(self, folder: JobFolder) -> None:
-        self._folder = folder
-
-    def is_done(self, number: int) -> bool:
-        return os.path.lexists(self._folder.shard_path(number))
-
-    def claimed(self) -> Collection[int]:
-        return self._folder.claimed()
-
-
-def _run(folder: JobFolder, making: Making, how: _How, local: LocalPool | None = None) -> Summary:
-    """Have done what is left of a job."""
-    state = status(folder)
-    if state.damaged:
-        _set_aside(folder, how.watch)
-        state = status(folder)
-    left = how.wants(folder.open_shards())
-    if not left:
-        return _end(folder, how, None, state)
-    check_room(folder)
-    stop = Stop()
-
-    def stopping() -> None:
-        how.watch.say("stopping", "after the shards that are under way; Ctrl-C again ends it now")
-
-    try:
-        if how.pool is not None:
-            pool: Pool = how.pool(folder.path.absolute(), making, how.notice)
-        else:
-            pool = local or how.local(folder.path, making, len(left))
-        with listening(stop, stopping):
-            driven = _drive(folder, pool, left, how, stop)
-    finally:
-        folder.sweep()
-        how.watch.close()
-    return _end(folder, how, driven)
-
-
-def _drive(folder: JobFolder, pool: Pool, left: Sequence[Shard], how: _How, stop: Stop) -> Driven:
-    try:
-        wanted = how.wants(folder.job.shards)
-        rows = sum(shard.rows for shard in wanted) - sum(shard.rows for shard in left)
-        found = (len(wanted) - len(left), rows)
-        driven = drive(_Shelf(folder), pool, left, stop=stop, tell=how.watch.progress, found=found)
-        pool.close()
-    except BaseException:
-        pool.close(now=True)
-        raise
-    return driven
-
-
-def _set_aside(folder: JobFolder, watch: Watch) -> None:
-    for number, wrong in folder.damaged().items():
-        name = printable(str(folder.shard_path(number)))
-        where = folder.set_aside(number)
-        if where is not None:
-            watch.say("damaged", f"{name}: {wrong}; kept as {printable(str(where))}, and encoded again")
-
-
-def _end(folder: JobFolder, how: _How, driven: Driven | None, state: Status | None = None) -> Summary:
-    """Write down what was rejected, and count what is there."""
-    if state is None:
-        state = status(folder)
-    _list_rejected(folder, state.rejected)
-    driven = driven or Driven(0, 0, 0, 0.0, 0, 0, (), stopped=False)
-    wanted = how.wants(folder.job.shards)
-    left = len(how.wants(folder.open_shards()))
-    return Summary(
-        folder=str(folder.path),
-        rows=state.rows,
-        tokens=state.tokens,
-        cut=state.cut,
-        rejected=state.rejected,
-        shards=len(wanted),
-        found=len(wanted) - left - driven.encoded,
-        encoded=driven.encoded,
-        again=driven.again,
-        encoded_rows=driven.rows,
-        seconds=driven.seconds,
-        skipped=tuple(_skipped(folder, one) for one in driven.skipped),
-        stopped=driven.stopped,
-    )
-
-
-def _list_rejected(folder: JobFolder, rejected: int) -> None:
-    """Bring ``rejected.jsonl`` up to date, also where others finish shards at this moment."""
-    if not rejected and not os.path.lexists(folder.path / "rejected.jsonl"):
-        return
-    done: set[int] | None = None
-    while done != (now := folder.done()):
-        done = now
-        write_rejected(folder)
-
-
-def _skipped(folder: JobFolder, one: Skipped) -> str:
-    planned = folder.job.shards[one.shard]
-    file = printable(folder.job.files[planned.file].name)
-    return (
-        f"shard {one.shard} (from row {planned.first} of {file}, {counted(planned.rows, 'row')}): "
-        f"{counted(one.deaths, 'worker')} ended over it, the last {one.reason}"
-    )
