@@ -16,7 +16,8 @@ from youtu_st.errors import MissingDependencyError
 ROOT = Path(__file__).parents[1]
 READMES = ["README.md", "README.zh-CN.md"]
 PAGES = [*(ROOT / name for name in READMES), *sorted((ROOT / "docs").rglob("*.md"))]
-RUN_HERE = [page for page in PAGES if page.name != "serving.md"]  # which needs a server: test_serve_docs.py
+NEED_MORE = ("serving.md", "scale.md")  # a server, a cluster: test_serve_docs.py, test_scale_docs.py
+RUN_HERE = [page for page in PAGES if page.name not in NEED_MORE]
 FENCE = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 TYPED = re.compile(
     r"^```python\n(.*?)^```$|^<!-- typed -->\n```console\n(.*?)^```$", re.MULTILINE | re.DOTALL

@@ -185,7 +185,7 @@ def test_options_become_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert given.cutting().tokens == 77
     running = given.running()
     assert (running["devices"], running["shard"], running["pool"]) == (("cuda:0", "cuda:1"), (3, 16), None)
-    assert (running["workers"], running["bad_rows"], running["trust_remote_code"]) == (None, "error", True)
+    assert (running["workers"], running["bad_rows"]) == (None, "error")
 
 
 def test_a_server_is_asked_what_its_model_is() -> None:

@@ -28,6 +28,7 @@ FAR = 180.0
 ENVIRONMENT = {
     "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'adapters'}{os.pathsep}{ROOT / 'tests'}",
     "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_AUTH_MODE": "disabled",  # else it depends on what is in the user's home
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "HF_HUB_OFFLINE": "1",
     "OMP_NUM_THREADS": "1",
@@ -135,8 +136,8 @@ class Node:
         assert len(raylets) == 1, raylets
         raylets[0].kill()
 
-    def end(self) -> None:
-        """End everything that lives here, and the network."""
+    def stop(self) -> None:
+        """End everything that lives here."""
         for _ in range(50):
             there = self.processes()
             for one in there:
@@ -145,6 +146,10 @@ class Node:
             if not there:
                 break
             time.sleep(0.1)
+
+    def end(self) -> None:
+        """As :meth:`stop`; and the network is gone."""
+        self.stop()
         subprocess.run(["ip", "netns", "del", self.name], capture_output=True)
         shutil.rmtree(self._temporary, ignore_errors=True)
 
@@ -170,6 +175,12 @@ class Nodes:
         for node in (self.head, self.other):
             node.plug_in()
         self.head.start()
+        self.other.start(self.head)
+
+    def renew(self) -> None:
+        """The other node as it was at first: after it was killed, or cut off."""
+        self.other.stop()
+        self.other.join()
         self.other.start(self.head)
 
     def driver(self, *command: object, **how: Any) -> subprocess.Popen[Any]:

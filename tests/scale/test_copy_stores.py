@@ -9,7 +9,6 @@ import lancedb
 import numpy as np
 import pytest
 from copy_ends import (
-    DIMENSION,
     ENCODER,
     assert_same,
     closing_milvus,
@@ -27,6 +26,7 @@ from youtu_st.index import VectorIndex
 from youtu_st.probes import PROBE_TEXTS
 from youtu_st.scale.copying import copy_rows
 from youtu_st.scale.copying.lance import LanceTable
+from youtu_st.scale.copying.recorded import RecordedEncoder
 
 STORES = ("lancedb", "milvus", "qdrant", "index")
 ROWS = 90
@@ -46,15 +46,9 @@ def test_all_arrives_in_every_store_and_comes_back(tmp_path: Path, store: str) -
     assert_same(read(there), rows)
     assert copy_rows(there, tmp_path / "back").holds
     assert_same(read(str(tmp_path / "back")), rows)
-    manifest = VectorIndex.open(tmp_path / "back", _Recorded()).manifest
+    manifest = VectorIndex.open(tmp_path / "back", RecordedEncoder(ENCODER)).manifest
     assert manifest.settings == {"chunk_tokens": 128, "overlap": 3}
     assert manifest.values() == ENCODER.values()
-
-
-def _Recorded():
-    from youtu_st.scale.copying.recorded import RecordedEncoder
-
-    return RecordedEncoder(ENCODER)
 
 
 @pytest.mark.parametrize("second", ["lancedb", "milvus", "qdrant"])
@@ -116,7 +110,7 @@ def test_the_record_is_found_by_no_search(tmp_path: Path, store: str) -> None:
 
 
 def test_probes_of_a_record_can_be_encoded_and_nothing_else() -> None:
-    encoder = _Recorded()
+    encoder = RecordedEncoder(ENCODER)
     np.testing.assert_array_equal(encoder.encode_query(PROBE_TEXTS[2:]), ENCODER.query_probes[2:])
     np.testing.assert_array_equal(encoder.encode_document(PROBE_TEXTS), ENCODER.document_probes)
     for texts, instruction in ((["another"], None), (PROBE_TEXTS, "find it")):
@@ -144,4 +138,3 @@ def test_a_large_table_is_indexed_and_found_in(tmp_path: Path) -> None:
     assert proof.holds
     assert_same(in_lance(tmp_path / "lance", "table"), rows)
     assert proof.overlap > 0.99
-    assert DIMENSION == 24

@@ -72,6 +72,7 @@ def test_two_processes_fill_a_folder(tmp_path: Path, encoder: Encoder, server: H
     assert not any(map(alive, pids))
 
 
+@pytest.mark.slow
 def test_a_model_is_loaded_in_the_worker(tmp_path: Path, tiny: Path, encoder: Encoder) -> None:
     corpus = documents(300)
     write(tmp_path / "corpus.jsonl", corpus)

@@ -20,6 +20,7 @@ EXAMPLE = "Example: youtu-st embed corpus/ --model minilm --out vectors/ --worke
 
 
 def embed(
+    context: typer.Context,
     paths: Annotated[
         list[Path],
         typer.Argument(
@@ -134,11 +135,16 @@ def embed(
         "--split-special-tokens": split_special_tokens or None,
         "--trust-remote-code": trust_remote_code or None,
     }
-    asked = Asked({name: value for name, value in given.items() if value is not None})
+    debug = bool(context.find_root().params.get("debug"))
+    asked = Asked({name: value for name, value in given.items() if value is not None}, debug=debug)
     asked.check(paths, out, status=status, as_json=as_json)
     for module, extra in (("pyarrow", "scale"), ("ray", "ray")):
         if module != "ray" or asked.uses_ray:
             require(module, extra)
+    if asked.uses_ray:
+        from youtu_st.scale.cluster.connection import check_cluster
+
+        check_cluster(address)  # before a model is loaded
     if out is not None:
         check_folder(out)
     from youtu_st.cli.embed_shown import show_status, show_verified, shown
@@ -146,7 +152,7 @@ def embed(
     if status:
         code = show_status(paths[0], as_json=as_json)
     elif verify is not None:
-        code = show_verified(paths[0], verify, asked.checkpoint, asked.running())
+        code = show_verified(paths[0], verify, asked.elsewhere(), asked.devices)
     else:
         code = shown(lambda watch: _run(paths, out, asked, watch))
     raise typer.Exit(code)
@@ -156,8 +162,7 @@ def _run(paths: list[Path], out: Path | None, asked: Asked, watch: Watch) -> Sum
     from youtu_st.scale.running.embed import embed, resume
 
     if out is None:
-        return resume(paths[0], checkpoint=asked.checkpoint, watch=watch, **asked.running())
+        return resume(paths[0], watch=watch, **asked.elsewhere(), **asked.running())
     making, task, columns, cutting = asked.making(), asked.task(), asked.columns(), asked.cutting()
     extend = "--extend" in asked.given
-    how = {name: value for name, value in asked.running().items() if name != "trust_remote_code"}
-    return embed(paths, out, making, task, columns, cutting, extend=extend, watch=watch, **how)
+    return embed(paths, out, making, task, columns, cutting, extend=extend, watch=watch, **asked.running())

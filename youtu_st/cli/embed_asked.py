@@ -35,7 +35,6 @@ _OF_A_CORPUS = (
     "--keep",
     "--keep-text",
     "--shard-tokens",
-    "--server",
     "--truncation",
     "--extend",
     "--encoding",
@@ -43,7 +42,7 @@ _OF_A_CORPUS = (
 )
 _OF_WEIGHTS = ("--checkpoint", "--split-special-tokens", "--trust-remote-code", "--devices")
 _OF_RAY = ("--address", "--cpus-per-worker", "--gpus-per-worker")
-_OF_VERIFYING = ("--verify", "--checkpoint", "--trust-remote-code", "--devices")
+_OF_VERIFYING = ("--verify", "--checkpoint", "--server", "--trust-remote-code", "--devices")
 _MOST = 1e6
 _COUNTS = ("--dimensions", "--shard-tokens", "--workers", "--verify")
 
@@ -53,10 +52,12 @@ class Asked:
 
     Args:
         given: Values by the options' names, those that were given alone.
+        debug: Whether all is to be shown that goes on behind it.
     """
 
-    def __init__(self, given: Mapping[str, Any]) -> None:
+    def __init__(self, given: Mapping[str, Any], *, debug: bool = False) -> None:
         self.given = given
+        self.debug = debug
 
     def check(self, paths: Sequence[Path], out: Path | None, *, status: bool, as_json: bool) -> None:
         """Raise for a slip of the pen.
@@ -210,8 +211,16 @@ class Asked:
 
         return Cutting(tokens=self.given.get("--shard-tokens", SHARD_TOKENS))
 
+    def elsewhere(self) -> dict[str, Any]:
+        """What a job's folder does not say of its encoder, or says otherwise than it is now."""
+        return {
+            "checkpoint": self.checkpoint,
+            "server": self.given.get("--server"),
+            "trust_remote_code": "--trust-remote-code" in self.given,
+        }
+
     def running(self) -> dict[str, Any]:
-        """What :func:`youtu_st.scale.running.embed.resume` is told of how this process goes about it."""
+        """How this process goes about it."""
         bad_rows, timeout = self.given.get("--bad-rows", "error"), self.given.get("--shard-timeout")
         return {
             "workers": self.given.get("--workers"),
@@ -219,7 +228,6 @@ class Asked:
             "bad_rows": bad_rows,
             "shard_timeout": timeout,
             "shard": self.part,
-            "trust_remote_code": "--trust-remote-code" in self.given,
             "pool": self._cluster(bad_rows, timeout) if self.uses_ray else None,
         }
 
@@ -237,6 +245,7 @@ class Asked:
                 bad_rows=bad_rows,
                 shard_timeout=timeout,
                 notice=notice,
+                debug=self.debug,
             )
 
         return pool

@@ -186,18 +186,12 @@ def duration(seconds: float) -> str:
     return f"{minutes // 60} h {minutes % 60} min" if hours < 48 else f"{hours // 24} d {hours % 24} h"
 
 
-def show_verified(folder: Path, rows: int, checkpoint: str | None, how: dict[str, Any]) -> int:
+def show_verified(folder: Path, rows: int, elsewhere: dict[str, Any], devices: tuple[str, ...] | None) -> int:
     """Encode some rows again, and say how near the stored vectors are: 0, or 1 where one is another."""
     from youtu_st.scale.running.embed import verify
 
     with status(f"encoding {count(rows, 'row')} of {folder} again ..."):
-        found = verify(
-            folder,
-            rows,
-            checkpoint=checkpoint,
-            devices=how["devices"],
-            trust_remote_code=how["trust_remote_code"],
-        )
+        found = verify(folder, rows, devices=devices, **elsewhere)
     good = found.lowest_cosine >= PROBE_COSINE
     echo(
         f"{count(found.rows, 'row')} of {count(found.shards, 'shard')} encoded again: lowest cosine "

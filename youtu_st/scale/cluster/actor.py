@@ -11,7 +11,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-from youtu_st.errors import in_one_line
+from youtu_st.errors import in_one_line, require
 from youtu_st.scale.cluster.threads import assigned_cpus, use_assigned_cpus
 from youtu_st.scale.pools.messages import Message
 
@@ -126,6 +126,4 @@ def sees(mark: Path, seconds: float = SEEING_SECONDS) -> bool:
 
 def address() -> str:
     """This node's address, as Ray names it."""
-    import ray.util
-
-    return str(ray.util.get_node_ip_address())  # type: ignore[no-untyped-call]  # untyped in the host
+    return str(require("ray.util", "ray").get_node_ip_address())

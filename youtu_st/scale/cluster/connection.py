@@ -13,7 +13,7 @@ from contextlib import contextmanager, nullcontext, suppress
 from typing import Any
 
 from youtu_st.errors import EngineError, InputError, in_one_line, require
-from youtu_st.scale.cluster.quiet import quiet
+from youtu_st.scale.cluster.quiet import muted, quiet
 
 ADDRESS = "RAY_ADDRESS"
 STORE = 256 << 20
@@ -61,14 +61,15 @@ def connected(address: str | None = None, *, cpus: int | None = None, debug: boo
         try:
             with _signals_kept():
                 ray.init(address=address, **how)
-        except (ConnectionError, ValueError, RuntimeError, SystemExit) as error:
+        except (ConnectionError, ValueError, RuntimeError, SystemExit, ray.exceptions.RayError) as error:
             with suppress(Exception):
                 ray.shutdown()
             raise InputError(_why_not(address, error)) from error
         try:
             yield ray
         finally:
-            ray.shutdown()
+            with muted():
+                ray.shutdown()
 
 
 def check_cluster(address: str | None) -> None:
@@ -118,6 +119,11 @@ def _why_not(address: str, error: BaseException) -> str:
     if "ersion mismatch" in text:
         python = ".".join(map(str, sys.version_info[:3]))
         return in_one_line(f"the cluster at {address} does not go with this Python {python}", text)
+    if "InvalidAuthToken" in text:
+        return (
+            f"the cluster at {address} wants a token of Ray's: set RAY_AUTH_MODE=token, and have the same "
+            "one here as there, see `ray get-auth-token`"
+        )
     if address == "local":
         return in_one_line("no Ray cluster could be started on this machine", error)
     return in_one_line(f"there is no Ray cluster at {address}", text or EngineError("it does not answer"))

@@ -12,6 +12,9 @@ _THREADS = "ray_"
 """Begins the names of the threads in which Ray prints, in the driver's process, what goes wrong elsewhere."""
 
 
+_muted: set[int] = set()
+
+
 class _Stream:
     """A stream that leaves out what Ray's threads write.
 
@@ -23,12 +26,23 @@ class _Stream:
         self._stream = stream
 
     def write(self, text: str) -> int:
-        if threading.current_thread().name.startswith(_THREADS):
+        if threading.current_thread().name.startswith(_THREADS) or threading.get_ident() in _muted:
             return len(text)
         return int(self._stream.write(text))
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
+
+
+@contextmanager
+def muted() -> Iterator[None]:
+    """Leave out what this thread prints, within :func:`quiet`: at its end Ray says what it has kept."""
+    mine = threading.get_ident()
+    _muted.add(mine)
+    try:
+        yield
+    finally:
+        _muted.discard(mine)
 
 
 @contextmanager

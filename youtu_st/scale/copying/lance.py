@@ -30,6 +30,7 @@ LARGE = 1_000_000
 COMMIT_BYTES = 64 << 20
 """Vectors that are committed together: each commit is a file, and a version of the table."""
 
+_READ_AHEAD = 64 << 20  # bytes, of which Lance would take two thousand million
 _LOOKED_AT, _REFINED = 200, 5
 """Rows of the graph that a search looks at, and how many times as many as are asked for it scores exactly."""
 
@@ -124,6 +125,7 @@ class LanceTable(Recorded):
                 batch_size=rows_of_a_block(dimension),
                 batch_readahead=2,
                 fragment_readahead=1,
+                io_buffer_size=_READ_AHEAD,
                 scan_in_order=True,
             ):
                 yield _rows(batch, dimension)

@@ -72,7 +72,9 @@ class QdrantCollection(Recorded):
         make: Any = require("qdrant_client", "qdrant").QdrantClient
         with self._told("cannot be reached" if self._is_server else "cannot be opened"):
             if self._is_server:
-                self._client = make(url=self._address, api_key=key, timeout=_TIMEOUT)
+                self._client = make(
+                    url=self._address, api_key=key, timeout=_TIMEOUT, check_compatibility=False
+                )
             else:
                 self._client = make(path=self._address, force_disable_check_same_thread=True)
 

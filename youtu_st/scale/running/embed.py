@@ -7,10 +7,9 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from youtu_st.errors import printable
+from youtu_st.errors import InputError, printable
 from youtu_st.inputs import check_count
 from youtu_st.scale.job.folder import JobFolder, has_job
-from youtu_st.scale.job.record import Job
 from youtu_st.scale.job.verifying import Verified
 from youtu_st.scale.pools.local import LocalPool
 from youtu_st.scale.running.asking import check_files, check_input, is_settled
@@ -102,6 +101,7 @@ def resume(
     out: str | Path,
     *,
     checkpoint: str | None = None,
+    server: str | None = None,
     trust_remote_code: bool = False,
     workers: int | None = None,
     devices: Sequence[str] | None = None,
@@ -117,6 +117,7 @@ def resume(
     Args:
         out: The job's folder.
         checkpoint: Where the weights are now, if they are elsewhere.
+        server: Where the engine is that encodes, if one is to: a folder does not say where texts are sent.
         trust_remote_code: Run code that a checkpoint brings; a folder does not remember that.
         workers: As for :func:`embed`, like all that follow.
         devices: Likewise.
@@ -135,7 +136,9 @@ def resume(
     )
     folder = JobFolder.open(out)
     check_files(folder)
-    return run(folder, made_again(folder.job, checkpoint, trust_remote_code), how)
+    if server is None and folder.job.making.server is not None and not _has_work(folder):
+        return run(folder, folder.job.making, how)
+    return run(folder, made_again(folder, checkpoint, server, trust_remote_code), how)
 
 
 def verify(
@@ -144,6 +147,7 @@ def verify(
     *,
     seed: int | None = None,
     checkpoint: str | None = None,
+    server: str | None = None,
     trust_remote_code: bool = False,
     devices: Sequence[str] | None = None,
 ) -> Verified:
@@ -154,6 +158,7 @@ def verify(
         rows: How many.
         seed: Of the draw. None: others each time.
         checkpoint: As for :func:`resume`.
+        server: Likewise.
         trust_remote_code: Likewise.
         devices: The first of these encodes.
 
@@ -163,7 +168,7 @@ def verify(
     """
     folder = JobFolder.open(out)
     check_files(folder)
-    making = makings(made_again(folder.job, checkpoint, trust_remote_code), 1, devices)[0]
+    making = makings(made_again(folder, checkpoint, server, trust_remote_code), 1, devices)[0]
     content = {
         "folder": str(folder.path),
         "making": asdict(making),
@@ -174,7 +179,27 @@ def verify(
         return Verified(**pool.ask("verify", content))
 
 
-def made_again(job: Job, checkpoint: str | None, trust_remote_code: bool) -> Making:
-    """How a job's encoder is made in this process."""
-    making = replace(job.making, trust_remote_code=trust_remote_code)
-    return making if checkpoint is None else replace(making, checkpoint=checkpoint)
+def made_again(
+    folder: JobFolder, checkpoint: str | None, server: str | None, trust_remote_code: bool
+) -> Making:
+    """How a job's encoder is made in this process.
+
+    Raises:
+        InputError: If an engine is to encode, and the caller has not said where it is.
+    """
+    making = folder.job.making
+    if making.server is not None and server is None:
+        # The texts go there, and a key from the environment: not because a file says so.
+        raise InputError(
+            f"{printable(str(folder.path))} was begun with a server, {printable(making.server)}: "
+            "say where it is, --server URL"
+        )
+    if server is not None:
+        making = replace(making, server=server)
+    if checkpoint is not None:
+        making = replace(making, checkpoint=checkpoint)
+    return replace(making, trust_remote_code=trust_remote_code)
+
+
+def _has_work(folder: JobFolder) -> bool:
+    return bool(folder.open_shards() or folder.damaged())

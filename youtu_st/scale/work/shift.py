@@ -5,13 +5,13 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from typing import TYPE_CHECKING
 
 from youtu_st.errors import printable
 from youtu_st.protocol import Vectors
 from youtu_st.scale.input.types import Rejected
-from youtu_st.scale.pools.events import ROW, Failed, Finished
+from youtu_st.scale.pools.events import FAULT, ROW, Failed, Finished
 from youtu_st.scale.work.encoding import Counts, is_of_a_text
 from youtu_st.scale.work.outcomes import failed, finished
 from youtu_st.scale.work.shares import shares
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 PAUSE = 0.2
 """Seconds between two looks at a shard that another process has."""
+WRITING_SHARE = 0.02
+"""Of the seconds that a block takes, those for which the network waits until a shard is written."""
 _END = -1
 
 
@@ -53,6 +55,7 @@ class Shift:
         self._elsewhere: list[int] = []  # which another process has
         self._claimed: list[tuple[int, Claim]] = []  # which it had
         self._told: deque[Finished | Failed] = deque()
+        self._block_seconds = 0.0
         self._over = False
 
     def run(self) -> Iterator[Finished | Failed]:
@@ -60,7 +63,7 @@ class Shift:
         try:
             while self._under_way or self._claimed or self._elsewhere or not self._over:
                 yield from self._stream()
-                self._collect(wait=True)
+                self._collect(all_of_them=True)
                 self._look_elsewhere()
                 yield from self._all_told()
                 if self._over and self._elsewhere and not self._claimed:
@@ -75,13 +78,15 @@ class Shift:
 
     def _stream(self) -> Iterator[Finished | Failed]:
         """One stream, until there is no shard to go on with, or a text ends it."""
-        before = self._asked.counts
+        before, since = self._asked.counts, time.perf_counter()
         try:
             for vectors in self._asked.stream(self._texts()):
-                counts = self._asked.counts
+                counts, now = self._asked.counts, time.perf_counter()
+                self._block_seconds = now - since
                 self._take(vectors, Counts(counts.tokens - before.tokens, counts.cut - before.cut))
                 before = self._asked.counts  # to share them out may have counted more
                 yield from self._settled()
+                since = time.perf_counter()
         except Exception as error:
             self._go_on_after(error)
         yield from self._settled()
@@ -141,6 +146,9 @@ class Shift:
                 return None
             if number == _END:
                 self._over = True
+                continue
+            if not 0 <= number < len(self._folder.job.shards):
+                self._told.append(Failed(number, FAULT, f"the job has no shard {number}"))
                 continue
             try:
                 claim = self._folder.claim(number)
@@ -215,7 +223,7 @@ class Shift:
 
     def _settled(self) -> Iterator[Finished | Failed]:
         """What became of those that are whole; the next one's turn begins."""
-        self._collect(wait=False)
+        self._collect()
         for one in list(self._under_way):
             if one.failed is not None:
                 self._under_way.remove(one)
@@ -223,11 +231,14 @@ class Shift:
                 self._told.append(one.failed)
         while self._under_way and self._under_way[0].is_whole:
             one = self._under_way.popleft()
-            self._collect(wait=True)
+            self._collect(all_of_them=True)
             now = time.perf_counter()
             seconds, self._whole = now - max(one.began, self._whole), now
             facts = self._worker.writing.submit(one.write, self._folder, seconds)
             self._written.append((one, facts))
+            # Told at once where that costs little beside the block; on a quick device the next one is begun.
+            wait([facts], timeout=WRITING_SHARE * self._block_seconds)
+            self._collect()
         yield from self._all_told()
         self._turn()
 
@@ -238,9 +249,9 @@ class Shift:
             self._began(first.shard.number)
         self._first = first
 
-    def _collect(self, *, wait: bool) -> None:
+    def _collect(self, *, all_of_them: bool = False) -> None:
         """Learn of those that were written."""
-        while self._written and (wait or self._written[0][1].done()):
+        while self._written and (all_of_them or self._written[0][1].done()):
             one, future = self._written.popleft()
             number = one.shard.number
             try:

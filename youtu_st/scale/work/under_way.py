@@ -46,6 +46,11 @@ class Ahead(Generic[T]):
         """Wait for what is being made: no item is taken any more."""
         if not self._next.cancel():
             self._next.exception()
+        self._thread.submit(self._forget).result()
+
+    def _forget(self) -> None:
+        """Let go of the iterator where it was used: a file may be open in it."""
+        self._items = iter(())
 
 
 @dataclass(slots=True, eq=False)
