@@ -229,9 +229,11 @@ def test_interrupted_once_it_ends_after_what_is_under_way_and_twice_at_once(
     with started(*LINE, *told.options, cwd=here) as driver:
         driver.until(lambda: len(parts(here / "out")) > 2)
         workers = driver.workers()
+        if times == 2:
+            told.sign("slow", "8")  # so that what is under way does not end by itself meanwhile
+            time.sleep(2)
         driver.interrupt()
         if times == 2:
-            told.sign("slow", "5")  # so that there is something to be interrupted
             time.sleep(0.5)
             driver.interrupt()
         result = driver.result()
