@@ -5,7 +5,7 @@ SQuAD, with MiniLM. What each has written is compared with the library's vectors
 are interleaved, figures are medians. Documents a second are counted from the first text that goes to the
 model to the last file in its place; beside them stands what a start costs. The other parts say how many rows
 are encoded twice after a worker is killed, as the network itself counts them, and what a restart, the
-driver's memory, a shard and a copy into LanceDB cost.
+driver's memory, a shard, a copy into LanceDB and a large `VectorIndex` cost.
 
     python benchmarks/scale.py --json PATH
     python benchmarks/scale.py --part embed --rows 500 --turns 1
@@ -31,7 +31,7 @@ from scaling.stage import Figures, Stage
 
 TURNS = 5
 NEEDS = {"ray": "ray", "kill": "ray", "copy": "lancedb"}
-PARTS = ("embed", "ray", "kill", "restart", "memory", "shard", "copy")
+PARTS = ("embed", "ray", "kill", "restart", "memory", "shard", "copy", "index")
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -57,10 +57,11 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 def parts() -> dict[str, Callable[[Stage], dict[str, list[Figures]]]]:
     """By name."""
-    from scaling import copies, kills, memory, restarts, shards, speeds
+    from scaling import copies, indexes, kills, memory, restarts, shards, speeds
 
-    found = (speeds.embed, speeds.ray, kills.kill, restarts.restart, memory.memory, shards.shard, copies.copy)
-    return dict(zip(PARTS, found, strict=True))
+    speed = (speeds.embed, speeds.ray)
+    others = (kills.kill, restarts.restart, memory.memory, shards.shard, copies.copy, indexes.index)
+    return dict(zip(PARTS, (*speed, *others), strict=True))
 
 
 def play(stage: Stage, names: Sequence[str]) -> tuple[dict[str, dict[str, list[Figures]]], dict[str, str]]:

@@ -27,6 +27,7 @@ class Job:
         mark: File that some write as their first text goes to the model.
         address: Of the cluster; "": none.
         model: A name or a directory; None: MiniLM.
+        shard_tokens: Of the shards of those that have some.
     """
 
     source: Path
@@ -34,6 +35,7 @@ class Job:
     mark: Path
     address: str = ""
     model: str | None = None
+    shard_tokens: int = SHARD_TOKENS
 
 
 @dataclass(frozen=True)
@@ -60,9 +62,9 @@ def embed(source: Path, out: Path, model: Path | str = MODEL, *further: str) -> 
 
 
 def passages(job: Job, *further: str) -> list[str]:
-    """The same for the passages, of which there are few: with smaller shards than usual."""
+    """The same for the passages: these are few, so that their shards are smaller than usual."""
     trusted = [] if job.model is None else ["--trust-remote-code"]
-    shards = ["--shard-tokens", str(SHARD_TOKENS)]
+    shards = ["--shard-tokens", str(job.shard_tokens)]
     return embed(job.source, job.out, job.model or MODEL, *shards, *trusted, *further)
 
 

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from encoding.texts import DATA, abstracts, paragraphs
 
-FILES = 8
+FILES = 4
 GROUP = 1024
 WORDS = ("water", "light", "city", "river", "music", "stone", "paper", "field", "north", "house", "world")
 """Each is one token of MiniLM's."""

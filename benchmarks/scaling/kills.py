@@ -19,6 +19,8 @@ from scaling.stage import Figures, Stage
 
 MOST_TURNS = 3
 LOOK = 0.5
+USUAL = 1 << 19
+"""Tokens of a shard, unless somebody says otherwise."""
 
 
 class HalfTime:
@@ -56,7 +58,7 @@ def kill(stage: Stage) -> dict[str, list[Figures]]:
             half_time = HalfTime(log, set(rows))
             further = {WHERE: str(log)}
             with stage.nodes(folder, contestant, further) as address:
-                job = Job(stage.source, folder / "out", folder / "mark", address, str(model))
+                job = Job(stage.source, folder / "out", folder / "mark", address, str(model), USUAL)
                 ran = run(contestant.command(job), folder / "log", further=further, watch=half_time)
             if half_time.killed is None:
                 raise Failed("it had ended before half of the rows had been seen to be through")

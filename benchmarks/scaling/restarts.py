@@ -21,7 +21,7 @@ from scaling.tiny import tiny_model
 from youtu_st.cli import main as command
 
 SHARDS, ROWS = 1000, 4
-TOKENS_OF_A_ROW = 7
+TOKENS_OF_A_ROW = 6
 """As a job's plan estimates them, of the texts of `inputs.short_texts`."""
 RESTART = "embed OUT"
 

@@ -16,6 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from checkpoints import save_spec
 from command import Result, spawn
 from embedded import check, check_tidy, parts, rows, stored, write_jsonl
 
@@ -173,8 +174,9 @@ def test_another_model_is_told_in_a_table(
     here: Path, run: Run, checkpoint: Callable[[str, str], Path]
 ) -> None:
     """Whether a path leads to other weights is known once they are read."""
-    other = checkpoint("bert", "wordpiece")
-    result = run("embed", *CORPUS, "--out", "out", "--model", other)
+    spec = save_spec(here / "other.yaml")
+    weights = checkpoint("qwen2", "bpe-bos")
+    result = run("embed", *CORPUS, "--out", "out", "--model", spec, "--checkpoint", weights)
     assert (result.code, result.out) == (2, "")
     _, first, _, *table = result.err.splitlines()  # the first is of the file that is skipped
     assert first.startswith("youtu-st: error: out holds another job: name a new folder, or ")
