@@ -97,6 +97,13 @@ class Started:
         self.process.wait(PATIENCE)
         return there
 
+    def until(self, what: Callable[[], bool]) -> None:
+        """Wait for something that is to come while the driver runs, or for its end."""
+        end = time.monotonic() + PATIENCE
+        while not what() and self.process.poll() is None:
+            assert time.monotonic() < end, "it did not come"
+            time.sleep(0.01)
+
     def interrupt(self) -> None:
         self.process.send_signal(signal.SIGINT)
 
@@ -124,11 +131,3 @@ def started(*arguments: object, cwd: Path) -> Iterator[Started]:
         for stream in (process.stdout, process.stderr):
             if stream is not None:
                 stream.close()
-
-
-def until(what: Callable[[], bool]) -> None:
-    """Wait for something that is to come."""
-    end = time.monotonic() + PATIENCE
-    while not what():
-        assert time.monotonic() < end, "it did not come"
-        time.sleep(0.01)

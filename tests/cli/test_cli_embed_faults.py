@@ -16,7 +16,7 @@ from typing import Any
 import psutil
 import pytest
 from command import Result
-from embed_process import POISON, Told, started, until
+from embed_process import POISON, Told, started
 from embedded import check, check_tidy, parts, rows, stored, write_jsonl
 
 pytestmark = pytest.mark.slow
@@ -65,14 +65,14 @@ def test_kills_at_random_moments_cost_the_shards_under_way(here: Path, told: Tol
             if kills < 10:
                 # Half of the moments while models are loaded, half of them later.
                 if chance.random() < 0.5:
-                    until(lambda found=found: len(parts(out)) > found or driver.process.poll() is not None)
+                    driver.until(lambda found=found: len(parts(out)) > found)
                 time.sleep(chance.uniform(0, 1.5))
             while kills < 10 and driver.process.poll() is None:
                 before |= seen(out)
                 if what == "worker":
                     kills += driver.kill_a_worker(chance.randrange(2))
                     now = len(parts(out))
-                    until(lambda now=now: len(parts(out)) > now or driver.process.poll() is not None)
+                    driver.until(lambda now=now: len(parts(out)) > now)
                     time.sleep(chance.uniform(0, 1.0))
                     continue
                 workers = driver.kill(workers=what == "both")
@@ -112,7 +112,7 @@ def test_what_a_killed_driver_had_begun_is_taken_over_by_the_other(here: Path, t
         started(*LINE, *told.options, cwd=here) as first,
         started(*LINE, *told.options, cwd=here) as second,
     ):
-        until(lambda: len(parts(here / "out")) > 3)
+        first.until(lambda: len(parts(here / "out")) > 3)
         first.kill()
         result = second.result()
     assert (result.code, counts(result)[2]) == (0, 0), result
@@ -133,7 +133,7 @@ def test_a_disk_that_fills_up_in_the_middle(here: Path, told: Told, how: str) ->
             pytest.skip("no file system can be mounted here")
     try:
         with started(*LINE, *told.options, cwd=here) as driver:
-            until(lambda: len(parts(out)) > 3)
+            driver.until(lambda: len(parts(out)) > 3)
             if how == "disk":
                 fill(here / "out" / "vectors" / "ballast")
             else:
@@ -187,7 +187,7 @@ def test_a_shard_that_ends_three_workers_is_reported_and_skipped(here: Path, tol
     assert counts(result) == (shards - 1, 0, 1)
     (line,) = [line for line in result.err.splitlines() if "skipped" in line]
     found = re.fullmatch(
-        r"youtu-st: skipped: shard (\d+) \(from row (\d+) of corpus/a.jsonl, (\d+) rows\): 3 workers ended over it, "
+        r"youtu-st: skipped: shard (\d+) \(from row ([\d,]+) of corpus/a.jsonl, (\d+) rows\): 3 workers ended over it, "
         r"the last was killed \(signal 9\)",
         line,
     )
@@ -210,9 +210,11 @@ def test_a_worker_that_hangs_is_ended(here: Path, told: Told) -> None:
     lines = poisoned(here)
     told.sign("hangs")
     with started(*LINE, *told.options, "--shard-timeout", 20, cwd=here) as driver:
-        until(lambda: bool(driver.workers()))
+        driver.until(lambda: bool(driver.workers()))
         first = driver.workers()[0].pid
-        until(lambda: first not in [worker.pid for worker in driver.workers()] and bool(driver.workers()))
+        driver.until(
+            lambda: first not in [worker.pid for worker in driver.workers()] and bool(driver.workers())
+        )
         told.unsign("hangs")
         result = driver.result()
     assert (result.code, counts(result)[2]) == (0, 0), result
@@ -225,7 +227,7 @@ def test_interrupted_once_it_ends_after_what_is_under_way_and_twice_at_once(
 ) -> None:
     told.sign("slow", "0.3")
     with started(*LINE, *told.options, cwd=here) as driver:
-        until(lambda: len(parts(here / "out")) > 2)
+        driver.until(lambda: len(parts(here / "out")) > 2)
         workers = driver.workers()
         driver.interrupt()
         if times == 2:
@@ -276,7 +278,7 @@ def test_a_signal_to_end_leaves_nothing_behind(here: Path, told: Told) -> None:
     """SIGTERM, as schedulers of clusters send it, ends it as a second Ctrl-C does."""
     told.sign("slow", "0.3")
     with started(*LINE, *told.options, cwd=here) as driver:
-        until(lambda: len(parts(here / "out")) > 1)
+        driver.until(lambda: len(parts(here / "out")) > 1)
         workers = driver.workers()
         os.kill(driver.process.pid, signal.SIGTERM)
         result = driver.result()

@@ -201,6 +201,6 @@ def _skipped(folder: JobFolder, one: Skipped) -> str:
     planned = folder.job.shards[one.shard]
     file = printable(folder.job.files[planned.file].name)
     return (
-        f"shard {one.shard} (from row {planned.first} of {file}, {counted(planned.rows, 'row')}): "
+        f"shard {one.shard} (from row {planned.first + 1:,} of {file}, {counted(planned.rows, 'row')}): "
         f"{counted(one.deaths, 'worker')} ended over it, the last {one.reason}"
     )
