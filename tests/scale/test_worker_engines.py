@@ -92,7 +92,7 @@ def plain() -> Iterator[str]:
     ("model", "told"),
     [
         (None, r"all-MiniLM-L6-v2\); none is given"),
-        ("bge-m3", r"\(--model BAAI/bge-m3\); 'bge-m3' is none"),
+        ("minilm", r"\(--model sentence-transformers/all-MiniLM-L6-v2\); 'minilm' is none"),
         ("a/b", r"MiniLM-L6-v2\); 'a/b' is none"),
     ],
 )
