@@ -213,6 +213,8 @@ def test_a_summary_is_a_line() -> None:
         "4,095 documents, 524,288 tokens, 1,024 documents/s, 2 cut, 1 rejected; 4 shards encoded, 3 found done, 1 not "
         "done -> out"
     )
+    uncounted = Summary("out", 9, 0, 0, 0, 1, 0, 1, 0, 9, 1.0, (), False)
+    assert summary_line(uncounted).startswith("9 documents, 9 documents/s, 0 cut, ")
     nothing = Summary("out", 1, 1, 0, 0, 1, 1, 0, 0, 0, 0.0, (), False)
     assert (
         summary_line(nothing)

@@ -12,7 +12,7 @@ import pytest
 from copy_ends import DIMENSION, assert_same, ends, read
 from job_folders import job, record, unit, write
 
-from youtu_st.errors import IndexNotFoundError, InputError
+from youtu_st.errors import IndexNotFoundError, InputError, StoreError
 from youtu_st.index import read_manifest
 from youtu_st.protocol import fingerprint
 from youtu_st.scale.copying import copy_rows
@@ -164,6 +164,19 @@ def test_a_damaged_shard_is_named(tmp_path: Path) -> None:
     folder.shard_path(2).write_bytes(content[:-20])
     with pytest.raises(InputError, match=r"part-00002.parquet is damaged: .*encodes it again"):
         copy_rows(tmp_path / "out", ends(tmp_path)["lancedb"])
+
+
+def test_a_shard_whose_pages_are_altered_is_named(tmp_path: Path) -> None:
+    path = filled(tmp_path / "out").shard_path(1)
+    content = bytearray(path.read_bytes())
+    at = content.index(unit(4, DIMENSION, 101)[2].tobytes())
+    content[at] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(StoreError, match=r"part-00001.parquet cannot be read .*remove it: youtu-st embed "):
+        copy_rows(tmp_path / "out", ends(tmp_path)["index"])
+    path.unlink()
+    with pytest.raises(InputError, match="has 1 open shard of 3"):
+        copy_rows(tmp_path / "out", ends(tmp_path)["index"])
 
 
 @pytest.mark.parametrize(

@@ -123,6 +123,31 @@ def test_what_others_made_is_no_end(tmp_path: Path, source: str, store: str) -> 
                 copy_rows(one, other, resume=resume)
 
 
+@pytest.mark.parametrize("store", ["lancedb", "qdrant"])
+def test_what_is_left_of_a_beginning_is_not_in_the_way(tmp_path: Path, source: str, store: str) -> None:
+    """As a disk that is full, or a kill, leaves it."""
+    if store == "lancedb":
+        for name in ("_versions", "_transactions"):
+            (tmp_path / "lance" / "table.lance" / name).mkdir(parents=True)
+    else:
+        (tmp_path / "qdrant").mkdir()
+        (tmp_path / "qdrant" / "meta.json").touch()
+    there = ends(tmp_path)[store]
+    with pytest.raises(InputError, match="there is no (table|collection) "):
+        copy_rows(there, tmp_path / "new")
+    copy_rows(source, there)
+    assert_same(read(there), content(12))
+
+
+def test_a_lance_folder_without_its_versions_is_not_written_over(tmp_path: Path, source: str) -> None:
+    there = ends(tmp_path)["lancedb"]
+    copy_rows(source, there)
+    for version in (tmp_path / "lance" / "table.lance" / "_versions").iterdir():
+        version.unlink()
+    with pytest.raises(StoreError, match="cannot be opened"):
+        copy_rows(source, there)
+
+
 @pytest.mark.parametrize("store", DATABASES)
 def test_what_is_not_there_is_no_source(tmp_path: Path, store: str) -> None:
     with pytest.raises(InputError, match="there is no (table|collection) "):

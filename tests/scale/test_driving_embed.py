@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import queue
 import re
 import threading
@@ -156,6 +157,18 @@ def test_workers_of_another_kind_fill_the_folder(corpus: Path, tiny: Path, encod
     rest = resume(out, pool=pool, shard=(2, 2), watch=looker)
     assert (rest.encoded, rest.left, len(pools)) == (1, 0, 2)
     assert verify(out, 120, seed=1).lowest_cosine > 1 - 1e-6
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_place_that_is_not_ours_is_named_before_a_model_is_loaded(
+    corpus: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("subprocess.Popen", None)
+    (corpus / "theirs").mkdir(mode=0o500)
+    with pytest.raises(
+        InputError, match=r"deep/out cannot be written to: .*theirs is read-only, or not yours"
+    ):
+        embed([corpus], corpus / "theirs" / "deep" / "out", Making("minilm"))
 
 
 def test_what_cannot_be_is_said_before_a_model_is_loaded(

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import xxhash
+from job_folders import job
 
 from youtu_st.corpus import Gathered
 from youtu_st.errors import InputError
@@ -20,6 +21,7 @@ from youtu_st.scale.input.files import (
     find_inputs,
     looked_at_again,
 )
+from youtu_st.scale.job.folder import JobFolder
 
 
 @pytest.fixture
@@ -52,6 +54,24 @@ def test_folders_are_walked_sorted_and_without_what_is_hidden(folder: Path):
     assert names("docs", notes=notes) == ["docs/a.jsonl", "docs/b.jsonl", "docs/sub/c.txt"]
     assert notes.notes == ["skipped 2 files of other kinds: docs/e.docx, docs/f.gz"]
     assert notes.count == 0
+
+
+def test_folders_of_other_jobs_are_left_out_unless_they_are_named(folder: Path):
+    JobFolder.create(folder / "done", job())
+    (folder / "alike").mkdir()
+    (folder / "alike" / "job.json").write_text('{"format": "mine"}')
+    for name in ("a.jsonl", "alike/b.jsonl", "done/rejected.jsonl", "done/vectors/part-00000.parquet"):
+        (folder / name).write_text("x\n")
+    notes = Gathered()
+    assert names("docs", notes=notes) == ["docs/a.jsonl", "docs/alike/b.jsonl"]
+    assert notes.notes[1:] == ["docs/done: left out: the folder of another job"]
+    assert names("docs/done/vectors") == ["docs/done/vectors/part-00000.parquet"]
+    assert names("docs/done") == ["docs/done/rejected.jsonl", "docs/done/vectors/part-00000.parquet"]
+    assert names("docs/alike", "docs/done/rejected.jsonl", "docs") == [
+        "docs/alike/b.jsonl",
+        "docs/done/rejected.jsonl",
+        "docs/a.jsonl",
+    ]
 
 
 def test_a_file_of_two_names_is_there_once(folder: Path):

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import json
+import os
+import random
 import re
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 import psutil
 import pytest
@@ -18,14 +20,18 @@ from scale.ray_nodes import FAR, Nodes, networks_are_allowed, two_nodes, until
 from scale.worker_jobs import Document, Matrix, assert_stored, documents, texts, write
 
 from youtu_st import Encoder
+from youtu_st.scale.job.folder import JobFolder
 
-pytest.importorskip("ray")
-pytestmark = pytest.mark.slow
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(find_spec("ray") is None, reason="the extra ray is not installed"),
+]
 
 COMMAND = "import sys; from youtu_st.cli import main; sys.exit(main())"
 ACTOR = "ray::Actor"
 DOCUMENTS = 8000
 SHARDS = 32
+KILLS = int(os.environ.get("YOUTU_ST_TEST_KILLS", "8"))
 
 
 @pytest.fixture(scope="module")
@@ -89,19 +95,24 @@ class Job:
     def done(self) -> int:
         return len(list((self.out / "vectors").glob("part-*.parquet"))) if self.out.exists() else 0
 
+    def parts(self) -> list[Path]:
+        return sorted((self.out / "vectors").glob("part-*.parquet"))
+
+    def shards(self) -> int:
+        """Of the plan; -1: there is none yet."""
+        return len(JobFolder.open(self.out).job.shards) if (self.out / "job.json").exists() else -1
+
+    def until_begun(self, shards: int) -> None:
+        """Until there are actors, and so many shards; or it is done."""
+        last = self.drivers[-1]
+        until(lambda: last.poll() is not None or (self.done() >= shards and self.actors()), every=0.02)
+
     def until_done(self, shards: int) -> None:
         def there() -> bool:
             assert self.drivers[-1].poll() is None, self.drivers[-1].communicate()
             return self.done() >= shards
 
         until(there, every=0.02)
-
-    def status(self) -> dict[str, Any]:
-        line = [sys.executable, "-c", COMMAND, "embed", str(self.out), "--status", "--json"]
-        told: dict[str, Any] = json.loads(
-            subprocess.run(line, capture_output=True, text=True, check=True).stdout
-        )
-        return told
 
     def actors(self) -> list[psutil.Process]:
         return [*self.nodes.head.named(ACTOR), *self.nodes.other.named(ACTOR)]
@@ -156,6 +167,39 @@ def test_a_killed_driver_takes_its_actors_with_it_and_the_same_line_goes_on(job:
     line = job.end(job.start())
     assert encoded(line) == job.done() - before
     assert_stored(job.out, job.rows, want)
+
+
+def test_kills_at_random_moments_lose_what_is_under_way_and_no_more(job: Job, want: Matrix) -> None:
+    """Of an actor, of the driver, of both: in one job after another, until that many kills are done."""
+    chance = random.Random(17)
+    kills = 0
+    while kills < KILLS:
+        started = job.start()
+        kind = chance.choice(["actor", "driver", "both"])
+        before = {path: path.stat().st_mtime_ns for path in job.parts()}
+        aim = len(before) + chance.randint(0, 4)
+        job.until_begun(aim)
+        time.sleep(chance.random())
+        if kind != "driver":
+            for actor in job.actors()[:1]:
+                actor.kill()
+        if kind != "actor":
+            started.kill()
+            started.communicate()
+            until(lambda: not job.actors())
+        else:
+            job.end(started)
+        kills += 1
+        # A shard that is there is done: nobody has written it again.
+        assert {path: path.stat().st_mtime_ns for path in before} == before
+        if job.done() == job.shards():
+            assert_stored(job.out, job.rows, want)
+            shutil.rmtree(job.out)
+    if job.out.exists():
+        before = job.parts()
+        assert encoded(job.end(job.start())) == job.shards() - len(before)
+        assert_stored(job.out, job.rows, want)
+        assert sorted(path.name for path in job.out.iterdir()) == ["job.json", "vectors"]
 
 
 def test_a_node_that_goes_leaves_the_rest_to_the_other(job: Job, want: Matrix) -> None:

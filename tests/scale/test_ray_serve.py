@@ -8,6 +8,7 @@ import signal
 import subprocess
 import threading
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +23,10 @@ from serving.served_process import COMMAND, FAR, Served, served, until
 from youtu_st import Encoder
 from youtu_st.engines import OpenAICompatibleEncoder
 
-pytest.importorskip("ray.serve")
-pytestmark = pytest.mark.slow
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(find_spec("ray") is None, reason="the extra ray is not installed"),
+]
 
 REPLICA = "ray::ServeReplica"
 KEYS = "a-key-of-more-than-sixteen"

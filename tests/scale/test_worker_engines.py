@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -72,6 +74,32 @@ def test_texts_that_a_server_refuses(tmp_path: Path, served: Served, encoder: En
     assert_stored(tmp_path / "out", good, encoder.encode_document(texts(good)))
     rejected = [one for n in range(3) for one in JobFolder.open(tmp_path / "out").facts(n).rejected]
     assert [one.row - 1 for one in rejected] == list(bad)
+
+
+@pytest.fixture
+def plain() -> Iterator[str]:
+    """A server that says nothing of itself: it answers every question with an error."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.mark.parametrize(
+    ("model", "told"),
+    [
+        (None, r"all-MiniLM-L6-v2\); none is given"),
+        ("minilm", r"\(--model sentence-transformers/all-MiniLM-L6-v2\); 'minilm' is none"),
+        ("a/b", r"MiniLM-L6-v2\); 'a/b' is none"),
+    ],
+)
+def test_a_server_of_others_needs_a_model_that_is_known(plain: str, model: str | None, told: str) -> None:
+    with pytest.raises(InputError, match=rf"^{plain} is not youtu-st serve .*{told}$"):
+        make(Making(model, server=plain))
+    assert make(Making("BAAI/bge-m3", server=plain)).dimension == 1024
 
 
 def test_documents_are_not_split_without_a_tokenizer(tmp_path: Path, tiny: Path) -> None:

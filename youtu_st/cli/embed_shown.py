@@ -113,7 +113,9 @@ def _told(done: Summary) -> int:
 
 def summary_line(done: Summary) -> str:
     """What came of a job, in one line."""
-    parts = [count(done.rows, "document"), count(done.tokens, "token")]
+    parts = [count(done.rows, "document")]
+    if done.tokens or not done.rows:  # not every server counts them
+        parts.append(count(done.tokens, "token"))
     if done.encoded:
         parts.append(f"{done.speed:,.0f} documents/s")
     parts += [f"{done.cut:,} cut", f"{done.rejected:,} rejected"]
@@ -138,7 +140,7 @@ def show_status(folder: Path, *, as_json: bool) -> int:
         **{name: str(value) for name, value in _about(opened).items()},
         "done": f"{found.done:,} of {count(len(opened.job.shards), 'shard')}",
         "documents": f"{found.rows:,}, {found.rejected:,} rejected, {found.cut:,} cut",
-        "tokens": f"{found.tokens:,}",
+        "tokens": f"{found.tokens:,}" if found.tokens or not found.rows else "not counted by the server",
         "under way": _under_way(found),
         "left": _left(found),
     }

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from youtu_st.errors import InputError, printable
+from youtu_st.errors import InputError, brief, printable
 from youtu_st.protocol import TextEncoder
 from youtu_st.scale.settings import Making
 
@@ -23,8 +23,14 @@ def make(making: Making) -> TextEncoder:
     """
     if making.server is not None:
         from youtu_st.engines import OpenAICompatibleEncoder
+        from youtu_st.engines.prefixed import why_not
 
-        return OpenAICompatibleEncoder(making.server, making.model, truncation=making.truncation)
+        try:
+            return OpenAICompatibleEncoder(making.server, making.model, truncation=making.truncation)
+        except InputError as error:
+            if str(error) != why_not(None, making.model, masks=False):
+                raise
+            raise InputError(_not_told(making.server, making.model)) from error
     from youtu_st.encoder import Encoder  # brings torch
 
     return Encoder(
@@ -39,6 +45,19 @@ def make(making: Making) -> TextEncoder:
         truncation=making.truncation,
         split_special_tokens=making.split_special_tokens,
         trust_remote_code=making.trust_remote_code,
+    )
+
+
+def _not_told(server: str, model: str | None) -> str:
+    """What to say of a server that does not know what it is, and a name that says nothing either."""
+    from youtu_st.spec.model import MODELS
+
+    known = model in MODELS.names()
+    example = MODELS.load(model if known and model else "minilm").hub_id
+    given = "none is given" if model is None else f"{brief(model)} is none"
+    return (
+        f"{printable(server)} is not youtu-st serve and does not say which model it has: name it by the "
+        f"hub id of a model that youtu-st knows (--model {example}); {given}"
     )
 
 

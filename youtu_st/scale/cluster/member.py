@@ -85,15 +85,16 @@ class Member:
             self._talk()
         except Exception as error:  # of whichever part of a cluster is gone
             self._reason = self._told(error)
-            if not (self._left or self._killed):
-                self.kill()  # where it only seems to be gone, it is not to go on by itself
+            # Ray starts an actor anew that is gone. One that only seemed to be ends when it is begun again.
+            if not (self._left or self._killed or isinstance(error, self._ray.exceptions.RayActorError)):
+                self.kill()
         self.is_up = False
         self._over.set()
         self._hear(None)
 
     def _talk(self) -> None:
         actor = self._actor
-        self._node, seen = self._get(actor.begin.remote(self._mark))
+        self._node, seen = self._begun()
         if not seen:
             failed = Failed(None, UNABLE, not_seen(self._node, self._mark))
             self._hear(dict([messages.told(failed)]))
@@ -109,6 +110,15 @@ class Member:
                         raise EngineError(message[ENDED])
                     return
                 self._hear(message)
+
+    def _begun(self) -> tuple[str, bool]:
+        """The actor's node, and whether it sees the folder; waits as long as there is no room for it."""
+        while True:
+            try:
+                found: tuple[str, bool] = self._get(self._actor.begin.remote(self._mark))
+                return found
+            except self._ray.exceptions.ActorUnavailableError:  # it is being started anew
+                time.sleep(TICK)
 
     def _get(self, reference: Any, seconds: float = math.inf) -> Any:
         """What an actor answers.

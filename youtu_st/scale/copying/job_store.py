@@ -102,15 +102,11 @@ class JobStore:
     def rows_of(self, ids: list[str]) -> Rows:
         """The rows of some ids, in their order. Vectors of row groups without one stay unread."""
         pa = require("pyarrow", "scale")
-        pc = require("pyarrow.compute", "scale")
         wanted, found = pa.array(ids, pa.string()), []
         for number in self._numbers() if ids else ():
             with self._opened(number) as file:
-                for group in self._told(number, range(file.num_row_groups)):
-                    there = pc.is_in(file.read_row_group(group, columns=[_ID])[_ID], wanted)
-                    if pc.any(there).as_py():
-                        rows = file.read_row_group(group).filter(there).combine_chunks()
-                        found += [self._rows(batch, f"shard {number:,}") for batch in rows.to_batches()]
+                for batch in self._told(number, _among(file, wanted)):
+                    found.append(self._rows(batch, f"shard {number:,}"))
         empty = np.empty((0, self.encoder.dimension), dtype=np.float32)
         return Rows(
             [id for part in found for id in part.ids],
@@ -136,7 +132,9 @@ class JobStore:
             raise self._unreadable(number, error) from error
 
     def _unreadable(self, number: int, error: BaseException) -> StoreError:
-        return StoreError(in_one_line(f"{self._folder.shard_path(number)} cannot be read", error))
+        path = self._folder.shard_path(number)
+        way = f"if it is damaged, remove it: youtu-st embed {self.name} makes it anew"
+        return StoreError(in_one_line(f"{path} cannot be read ({way})", error))
 
     def _rows(self, batch: Any, where: str) -> Rows:
         names = batch.schema.names
@@ -162,6 +160,15 @@ class JobStore:
             for values in zip(*columns.values(), strict=True)
         ]
         return jsons_of(rows, lambda place: f"{self.name}: row {brief(ids[place])}")
+
+
+def _among(file: Any, wanted: Any) -> Iterator[Any]:
+    """The rows of a shard whose ids are wanted, in batches."""
+    pc = require("pyarrow.compute", "scale")
+    for group in range(file.num_row_groups):
+        there = pc.is_in(file.read_row_group(group, columns=[_ID])[_ID], wanted)
+        if pc.any(there).as_py():
+            yield from file.read_row_group(group).filter(there).combine_chunks().to_batches()
 
 
 def _cut(record: EncoderRecord, dimension: int) -> EncoderRecord:

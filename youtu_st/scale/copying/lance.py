@@ -60,7 +60,7 @@ class LanceTable(Recorded):
             raise InputError(
                 f"a table of LanceDB is named with at most 200 letters, digits and '_-.', not {brief(table)}"
             )
-        if os.path.isdir(os.path.join(path, f"{table}.lance")):
+        if _is_made(Path(path, f"{table}.lance")):
             self._open()
 
     def _open(self) -> None:
@@ -249,6 +249,16 @@ class LanceTable(Recorded):
 
 
 _COLUMNS = ["id", "text", "metadata", "vector"]
+
+
+def _is_made(folder: Path) -> bool:
+    """Whether there is a table, or anything else: not only what is left where making one was ended."""
+    if not folder.is_dir():
+        return False
+    names = set(os.listdir(folder))
+    versions = folder / "_versions"
+    is_begun = names <= {"_versions", "_transactions"} and not (versions.is_dir() and any(versions.iterdir()))
+    return not is_begun
 
 
 def _schema(dimension: int) -> Any:

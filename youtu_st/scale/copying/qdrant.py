@@ -13,6 +13,7 @@ import time
 import warnings
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -32,6 +33,7 @@ _NAME = re.compile(r'[^\x00-\x1f/\\<>:"|?*]{1,255}')
 _MOST_DIMENSIONS = 65_536
 _MOST_BYTES = 24 << 20  # of a request, of which a server takes 32 MB
 _AT_ONCE = 500
+_META = "meta.json"  # of the client's own mode: which collections there are
 _TIMEOUT = 120  # seconds of a request
 _PAUSE = 0.5  # seconds between two looks at an index that is being built
 _LINKS, _INDEXED_FROM = 16, 20_000  # Qdrant's own defaults, which are set back at the end
@@ -61,7 +63,7 @@ class QdrantCollection(Recorded):
         self._models: Any = require("qdrant_client.models", "qdrant")
         self._client: Any = None
         try:
-            if self._is_server or os.path.isdir(address):
+            if self._is_server or (os.path.isdir(address) and not _is_begun(Path(address))):
                 self._connect(key)
                 self._open()
         except BaseException:
@@ -182,6 +184,8 @@ class QdrantCollection(Recorded):
             StoreError: If the server keeps no metadata of collections.
         """
         if self._client is None:
+            if _is_begun(Path(self._address)):
+                os.unlink(os.path.join(self._address, _META))
             self._connect()
         models = self._models
         with self._told("cannot be made"):
@@ -280,6 +284,13 @@ class QdrantCollection(Recorded):
         except Exception as error:  # the client raises those of what it sends with, and any of its own
             message = str(error) or type(error).__name__
             raise StoreError(f"{self.name} {how}: {self._redact(message)}") from None
+
+
+def _is_begun(folder: Path) -> bool:
+    """Whether a folder holds nothing but what is left where the client was ended when it made it."""
+    if not (folder / _META).is_file() or (folder / _META).stat().st_size:
+        return False
+    return {entry.name for entry in folder.iterdir()} <= {_META, ".lock"}
 
 
 def _bytes(*texts: str | None) -> int:

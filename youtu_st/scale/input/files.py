@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 import xxhash
@@ -30,6 +31,7 @@ KINDS = {
     ".pdf": "passages",
 }
 """Kinds of files by how their names end; upper case is fine."""
+_JOB = re.compile(rb'\{\s*"format"\s*:\s*"youtu-st-job"')
 ENDS = 1 << 16
 """Bytes at each end of a file that its digest is of."""
 
@@ -56,6 +58,9 @@ def find_inputs(
 ) -> list[InputFile]:
     """Find the files to read, as :func:`~youtu_st.corpus.find_files` does; a file that has two names once.
 
+    A job's folder below one of the folders is left out, with a note: what it holds was made of a corpus, most
+    likely of this one. Where it is named itself, it is read.
+
     Args:
         paths: Files and folders.
         notes: Takes what is left out, and what cannot be read. None: the first problem is raised.
@@ -64,14 +69,17 @@ def find_inputs(
     Raises:
         InputError: If ``notes`` does not take a problem.
     """
-    notes = notes or Notes()
+    notes, paths = notes or Notes(), list(paths)
     found = find_files(paths, notes, suffixes=tuple(KINDS), without=without)
+    jobs = _Jobs(paths, notes)
     if found.skipped:
         more = ", ..." if found.skipped > len(found.others) else ""
         names = ", ".join(map(printable, found.others))
         notes.note(f"skipped {counted(found.skipped, 'file')} of other kinds: {names}{more}")
     files: dict[str, InputFile] = {}
     for source in found.files:
+        if jobs.hold(source.source):
+            continue
         path = os.path.realpath(source.path)
         if path in files:
             if files[path].name != source.source:
@@ -87,6 +95,38 @@ def find_inputs(
             continue
         files[path] = InputFile(source.source, path, KINDS[suffix], size, digest)
     return list(files.values())
+
+
+class _Jobs:
+    """The folders of jobs below the folders that are read."""
+
+    def __init__(self, paths: Sequence[str | Path], notes: Notes) -> None:
+        self._named = {Path(path).as_posix() for path in paths}
+        self._notes = notes
+        self._are: dict[PurePosixPath, bool] = {}
+
+    def hold(self, name: str) -> bool:
+        """Whether a file that was found is in one of them; the first time, this is noted."""
+        if name in self._named:
+            return False
+        for folder in PurePosixPath(name).parents:
+            if folder.as_posix() in self._named:
+                return False
+            if folder not in self._are:
+                self._are[folder] = _is_job(folder)
+                if self._are[folder]:
+                    self._notes.note(f"{printable(folder.as_posix())}: left out: the folder of another job")
+            if self._are[folder]:
+                return True
+        return False
+
+
+def _is_job(folder: PurePosixPath) -> bool:
+    try:
+        with open_plain(Path(folder, "job.json")) as stream:
+            return _JOB.match(stream.read(100)) is not None
+    except OSError:
+        return False
 
 
 def digest_of_ends(path: str | Path, name: str | None = None) -> tuple[int, str]:

@@ -40,6 +40,7 @@ def plan_input(
     report: Report | None = None,
     first_number: int = 0,
     known_ids: Iterable[Sequence[str]] = (),
+    known_place: Callable[[int], str] | None = None,
     schema: pa.Schema | None = None,
     notes: Notes | None = None,
     scratch: Path | None = None,
@@ -56,6 +57,7 @@ def plan_input(
         report: Called with the number of rows so far and the name of the file, now and then.
         first_number: Number of the first shard, where a job has others already.
         known_ids: Ids that rows of that job have, in blocks.
+        known_place: Says where the n-th of these is, counted from 1. None: that is not said.
         schema: Of what that job keeps.
         notes: Takes what files are written in, where it is not UTF-8. None: it is logged.
         scratch: The folder of temporary files that hold ids. None: the system's.
@@ -77,7 +79,10 @@ def plan_input(
         planning.check(known=schema is not None)
         if (twice := ids.twice()) is not None:
             (first, row), (second, other) = twice
-            one = "a row that the job has already" if first < 0 else planned[first].place(row)
+            if first >= 0:
+                one = planned[first].place(row)
+            else:
+                one = known_place(row) if known_place else "a row that the job has already"
             two = planned[second].place(other)
             raise InputError(f"two rows with one id: {printable(one)}, and {printable(two)}")
     return Plan(

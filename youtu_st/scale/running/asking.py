@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -34,6 +35,20 @@ def check_input(paths: Sequence[str], columns: Columns, folder: Path) -> None:
     if not find_files(paths, _Silent(), suffixes=tuple(KINDS), without=folder).files:
         named = ", ".join(map(printable, paths))
         raise InputError(f"no files to read in {named}: there is none of {' '.join(KINDS)}")
+
+
+def check_place(folder: Path) -> None:
+    """Raise where it can be seen that a new folder cannot be written to; the rest is seen when it is.
+
+    Raises:
+        InputError: Naming what may not be written to.
+    """
+    there = next(one for one in (folder, *folder.absolute().parents) if os.path.exists(one))
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise InputError(
+            f"{printable(str(folder))} cannot be written to: {printable(str(there))} is read-only, or not "
+            "yours to write to"
+        )
 
 
 def is_settled(

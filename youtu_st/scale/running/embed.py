@@ -12,7 +12,7 @@ from youtu_st.inputs import check_count
 from youtu_st.scale.job.folder import JobFolder, has_job
 from youtu_st.scale.job.verifying import Verified
 from youtu_st.scale.pools.local import LocalPool
-from youtu_st.scale.running.asking import check_files, check_input, is_settled
+from youtu_st.scale.running.asking import check_files, check_input, check_place, is_settled
 from youtu_st.scale.running.devices import makings
 from youtu_st.scale.running.doing import How, MakePool, run
 from youtu_st.scale.running.telling import Summary
@@ -77,7 +77,9 @@ def embed(
     folder, named = Path(out), [str(path) for path in paths]
     check_input(named, columns, folder)
     there = JobFolder.open(folder) if has_job(folder) else None
-    if there is not None and is_settled(there, named, making, task, columns, cutting, extend=extend):
+    if there is None:
+        check_place(folder)
+    elif is_settled(there, named, making, task, columns, cutting, extend=extend):
         return run(there, making, how)
     content = {
         "folder": str(folder),

@@ -41,10 +41,13 @@ class Asked:
     Args:
         encoder: An :class:`~youtu_st.Encoder`, an engine, or another.
         task: Role, instruction and dimensions of all texts.
+        together: Most texts that are encoded at once: those of a shard, so that what is lost by a kill is not
+            many small ones.
     """
 
-    def __init__(self, encoder: TextEncoder, task: Task) -> None:
+    def __init__(self, encoder: TextEncoder, task: Task, together: int = ENGINE_BLOCK) -> None:
         self.encoder: Any = encoder
+        self._together = together
         self._role = task.role
         self._how: dict[str, Any] = {} if task.dimensions is None else {"dimensions": task.dimensions}
         self._instruction = {} if task.instruction is None else {"instruction": task.instruction}
@@ -62,10 +65,10 @@ class Asked:
         """
         if self._streams:
             encode = getattr(self.encoder, f"iter_encode_{self._role}")
-            yield from encode(texts, block_size=BLOCK, **self._instruction, **self._how)
+            yield from encode(texts, block_size=min(BLOCK, self._together), **self._instruction, **self._how)
             return
         remaining = iter(texts)
-        while block := list(islice(remaining, ENGINE_BLOCK)):
+        while block := list(islice(remaining, min(ENGINE_BLOCK, self._together))):
             yield self.encode(block)
 
     def encode(self, texts: list[str]) -> Vectors:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,7 @@ from youtu_st.scale.encoders import make, not_minding_length, splitter_for
 from youtu_st.scale.input.files import compare_inputs, find_inputs
 from youtu_st.scale.input.planning import plan_input
 from youtu_st.scale.input.reading import Reader
-from youtu_st.scale.input.types import InputFile, Plan
+from youtu_st.scale.input.types import InputFile, Plan, Shard
 from youtu_st.scale.job.comparing import compare, refuse
 from youtu_st.scale.job.folder import JobFolder, has_job
 from youtu_st.scale.job.record import Job
@@ -116,6 +117,7 @@ class _Planning:
 
     def plan(self, files: Sequence[InputFile], behind: JobFolder | None = None) -> Plan:
         """Plan files, behind those of a job that is there."""
+        known = None if behind is None else _Known(behind, self.encoder)
         found = plan_input(
             files,
             self.columns,
@@ -123,7 +125,8 @@ class _Planning:
             splitter=splitter_for(self.encoder, files),
             report=self.report,
             first_number=0 if behind is None else len(behind.job.shards),
-            known_ids=() if behind is None else _ids(behind, self.encoder),
+            known_ids=() if known is None else known,
+            known_place=None if known is None else known.place,
             schema=None if behind is None else behind.job.schema,
             notes=self.notes,
         )
@@ -154,17 +157,37 @@ def _new_files(there: JobFolder, files: Sequence[InputFile], *, extend: bool) ->
     return found.new
 
 
-def _ids(there: JobFolder, encoder: TextEncoder) -> Iterator[list[str]]:
+class _Known:
     """The ids of all rows that a job has planned, in blocks; none where they come of the files' names."""
-    job = there.job
-    if job.columns.id is None:
-        return
-    done = there.done()
-    with Reader(job.files, job.columns, job.schema, splitter_for(encoder, job.files)) as reader:
-        for shard in job.shards:
-            if shard.number in done:
-                pq = require("pyarrow.parquet", "scale")
-                yield pq.read_table(there.shard_path(shard.number), columns=[ID])[ID].to_pylist()
-            else:
-                for rows in reader.rows(shard):
-                    yield rows.ids
+
+    def __init__(self, there: JobFolder, encoder: TextEncoder) -> None:
+        self._there, self._encoder = there, encoder
+        self._blocks: list[tuple[int, Shard]] = []  # how many ids there are up to its end, and of which shard
+
+    def __iter__(self) -> Iterator[list[str]]:
+        taken = 0
+        for shard, ids in self._of_shards():
+            taken += len(ids)
+            self._blocks.append((taken, shard))
+            yield ids
+
+    def _of_shards(self) -> Iterator[tuple[Shard, list[str]]]:
+        job = self._there.job
+        if job.columns.id is None:
+            return
+        done = self._there.done()
+        with Reader(job.files, job.columns, job.schema, splitter_for(self._encoder, job.files)) as reader:
+            for shard in job.shards:
+                if shard.number in done:
+                    pq = require("pyarrow.parquet", "scale")
+                    table = pq.read_table(self._there.shard_path(shard.number), columns=[ID])
+                    yield shard, table[ID].to_pylist()
+                else:
+                    for rows in reader.rows(shard):
+                        yield shard, rows.ids
+
+    def place(self, number: int) -> str:
+        """Where the n-th id is, counted from 1: a file, and the rows of a shard."""
+        _, shard = self._blocks[bisect_left(self._blocks, number, key=lambda block: block[0])]
+        file = self._there.job.files[shard.file].name
+        return f"{file}, one of rows {shard.first + 1:,} to {shard.first + shard.rows:,}"

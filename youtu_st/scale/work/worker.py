@@ -44,7 +44,7 @@ class Worker:
         self.folder = JobFolder.open(folder)
         job = self.folder.job
         encoder = make(making) if encoder is None else encoder
-        self.asked = Asked(encoder, job.task)
+        self.asked = Asked(encoder, job.task, together=max(shard.rows for shard in job.shards))
         with not_minding_length(encoder):
             others = job.encoder.differences(encoder, what="job")
             if not others:
