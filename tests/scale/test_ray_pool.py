@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -236,8 +237,14 @@ def test_a_pool_grows_with_the_cluster(job: Job, want: Matrix) -> None:
     started = job.start()
     job.until_done(2)
     assert not job.nodes.other.named(ACTOR)
+    (alone,) = job.nodes.head.named(ACTOR)
+    alone.send_signal(signal.SIGSTOP)  # else it is done before there is another node
     job.nodes.renew()
-    until(lambda: job.nodes.other.named(ACTOR) or job.done() == SHARDS)
+    before = job.done()
+    until(lambda: job.nodes.other.named(ACTOR))
+    until(lambda: job.done() > before)  # which the one that came has done
+    with suppress(psutil.NoSuchProcess):  # it may have been silent for too long
+        alone.send_signal(signal.SIGCONT)
     job.end(started)
     assert_stored(job.out, job.rows, want)
 
