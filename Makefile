@@ -7,7 +7,7 @@ STANDARD = tests/adapters/langchain/test_langchain_standard_embeddings.py \
 PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal
 EVERYWHERE = not openvino and not notebooks and not bench  # tests that need no extra but `test`
 
-.PHONY: demo dev test test-slow test-openvino test-notebooks test-bench eval-quick lint docs docs-figures bench notebooks clean
+.PHONY: demo dev test test-slow test-long test-openvino test-notebooks test-bench eval-quick lint docs docs-figures bench notebooks clean
 .DEFAULT_GOAL := demo
 .NOTPARALLEL:
 
@@ -30,8 +30,12 @@ test: $(VENV)/.ready-test  ## LangChain's own tests one by one, then ours, but f
 	$(BIN)/python -m pytest $(STANDARD) --verbose
 	$(PYTEST) $(STANDARD:%=--ignore=%) -m "not slow and $(strip $(EVERYWHERE))"
 
-test-slow: $(VENV)/.ready-test $(VENV)/.ready-ray  ## those: published figures on whole data sets, a hundred kills, two nodes of Ray
-	$(PYTEST) -m "slow and $(strip $(EVERYWHERE))"
+test-slow: $(VENV)/.ready-test $(VENV)/.ready-ray  ## those: published figures on whole data sets, a hundred kills, a cluster of Ray
+	$(PYTEST) -m "slow and not long and not ray and $(strip $(EVERYWHERE))"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "ray and not long"
+
+test-long: $(VENV)/.ready-test $(VENV)/.ready-ray  ## kills at dozens of moments, of jobs, copies, actors and nodes: half an hour and more
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m long
 
 test-openvino: $(VENV)/.ready-test $(VENV)/.ready-openvino  ## those that need OpenVINO
 	$(PYTEST) -m openvino
@@ -60,13 +64,14 @@ docs-figures: $(VENV)/.ready-lint  ## the rooms, from the imports themselves; th
 	$(BIN)/python tools/rooms.py
 	test ! -d ../shared/data/qwen3_tokenizer || $(BIN)/python tools/mask.py ../shared/data/qwen3_tokenizer docs/mask.svg
 
-bench: $(VENV)/.ready-bench  ## encoding, the index, the adapters, reranking and serving, each beside its peers
+bench: $(VENV)/.ready-bench  ## encoding, the index, the adapters, reranking, serving and large corpora, each beside its peers
 	$(BIN)/python benchmarks/encode.py --json docs/encode-speed.json --plot docs/encode-speed.png
 	$(BIN)/python benchmarks/index.py
 	$(BIN)/python benchmarks/adapters.py
 	$(BIN)/python benchmarks/rerank.py
 	test ! -d ../shared/data/qwen3_tokenizer || $(BIN)/python benchmarks/tokens.py
 	$(BIN)/python benchmarks/serve.py
+	test ! -d ../shared/data || $(BIN)/python benchmarks/scale.py
 
 notebooks: $(VENV)/.ready-notebooks  ## run them, and write them back with their outputs
 	$(BIN)/python notebooks/run.py

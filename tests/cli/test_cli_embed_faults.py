@@ -50,6 +50,7 @@ def seen(out: Path) -> dict[str, tuple[int, int]]:
     return {path.name: (path.stat().st_ino, path.stat().st_mtime_ns) for path in parts(out)}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("what", ["worker", "driver", "both"])
 def test_kills_at_random_moments_cost_the_shards_under_way(here: Path, told: Told, what: str) -> None:
     """Ten kills each. What is there is never written again; a shard that is begun again was not there."""

@@ -73,6 +73,7 @@ def remove(there: str) -> None:
     shutil.rmtree(rest.partition("#")[0] if colon else kind)
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("store", "rows"), [("lancedb", 900), ("milvus", 900), ("qdrant", 300), ("index", 900)]

@@ -158,6 +158,7 @@ def here() -> Iterator[Any]:
     ray.shutdown()
 
 
+@pytest.mark.ray
 @pytest.mark.slow
 def test_ray_data_from_parquet_to_parquet(here: Any, tiny: Path, encoder: Encoder, tmp_path: Path) -> None:
     """Actors from the class, tasks from an object: all rows once, with the encoder's own vectors."""
@@ -195,6 +196,7 @@ def test_ray_data_from_parquet_to_parquet(here: Any, tiny: Path, encoder: Encode
         np.testing.assert_allclose(got, want[ids], atol=1e-6)
 
 
+@pytest.mark.ray
 @pytest.mark.slow
 def test_a_worker_computes_with_the_cpus_that_it_was_given(here: Any, tiny: Path) -> None:
     @here.remote
@@ -209,6 +211,7 @@ def test_a_worker_computes_with_the_cpus_that_it_was_given(here: Any, tiny: Path
     assert here.get(two.remote(str(tiny))) == 2
 
 
+@pytest.mark.ray
 @pytest.mark.slow
 def test_a_bad_row_ends_ray_data_s_job_and_is_named(here: Any, tiny: Path) -> None:
     import ray.data

@@ -25,6 +25,8 @@ from youtu_st.scale.job.folder import JobFolder
 
 pytestmark = [
     pytest.mark.slow,
+    pytest.mark.ray,
+    pytest.mark.long,
     pytest.mark.skipif(find_spec("ray") is None, reason="the extra ray is not installed"),
 ]
 

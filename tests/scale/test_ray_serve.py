@@ -25,6 +25,7 @@ from youtu_st.engines import OpenAICompatibleEncoder
 
 pytestmark = [
     pytest.mark.slow,
+    pytest.mark.ray,
     pytest.mark.skipif(find_spec("ray") is None, reason="the extra ray is not installed"),
 ]
 

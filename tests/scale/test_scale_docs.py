@@ -91,6 +91,7 @@ def test_the_page_shows_what_a_terminal_would(capfd: pytest.CaptureFixture[str])
     assert typist.commands > 10
 
 
+@pytest.mark.ray
 @pytest.mark.slow
 def test_the_examples_for_ray_run(capfd: pytest.CaptureFixture[str]) -> None:
     """Those that need it, after the Python that makes the corpus."""
