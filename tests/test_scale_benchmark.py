@@ -196,7 +196,7 @@ def test_without_the_texts_it_says_what_is_missing(monkeypatch, capsys):
     assert "no scifact and squad" in capsys.readouterr().out
 
 
-@pytest.mark.ray
+@pytest.mark.long
 @pytest.mark.slow
 def test_a_short_run_measures_its_parts(shared_data, tmp_path):
     out = tmp_path / "figures.json"
