@@ -347,7 +347,7 @@ def test_every_write_of_the_commands_goes_through_the_one_function() -> None:
     allowed = {
         "console.py": {
             "print(f\"youtu-st: {printable(f'{kind}: {one_line(str(message))}')}\", file=sys.stderr, flush=True)",
-            "typer.echo(printable(str(line)))",
+            "typer.echo(printable(str(line)), err=err)",
             "typer.echo(printable(text, whole=True, escape=lambda character: json.dumps(character)[1:-1]))",
         },
         "__init__.py": {

@@ -83,9 +83,9 @@ def say(kind: str, message: object) -> None:
     print(f"youtu-st: {printable(f'{kind}: {one_line(str(message))}')}", file=sys.stderr, flush=True)
 
 
-def echo(line: object = "") -> None:
-    """Write one line to standard output."""
-    typer.echo(printable(str(line)))
+def echo(line: object = "", *, err: bool = False) -> None:
+    """Write one line to standard output, or to standard error, as below what :func:`say` has said."""
+    typer.echo(printable(str(line)), err=err)
 
 
 def one_line(message: str) -> str:

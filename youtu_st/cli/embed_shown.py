@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from youtu_st.cli.console import Spinner, count, echo, print_json, say, status
-from youtu_st.errors import InputError, JobError, printable
+from youtu_st.errors import InputError, JobError
 from youtu_st.probes import PROBE_COSINE
 from youtu_st.scale.job.folder import JobFolder
 from youtu_st.scale.job.names import REJECTED
@@ -90,7 +90,7 @@ def shown(run: Callable[[Watch], Summary]) -> int:
         first, *table, last = message.splitlines()
         say("error", f"{first.rstrip(':')}: {last}")
         for line in table:
-            print(printable(line), file=sys.stderr)
+            echo(line, err=True)
         return MISTAKE
     finally:
         watch.close()
