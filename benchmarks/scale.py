@@ -24,6 +24,7 @@ from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
+import promises
 from encoding.machine import processor
 from scaling import inputs, report
 from scaling.processes import Failed, progress
@@ -100,7 +101,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for kind, reasons in (("skipped", skipped), ("FAILED", stage.failed)):
         for name, reason in reasons.items():
             print(f"{kind}: {name}: {reason}")
-    print(report.target_table(promised))
+    print(promises.target_table(promised))
     others = [own["others"] for rows in found.values() for own in rows.values() if own.get("others")]
     if others:
         print(f"\nmeanwhile other processes used {statistics.median(others):.0%} of the cores")

@@ -28,6 +28,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import promises
 from encoding.machine import processor
 from servers import client, report, scenarios, texts
 from servers.contestants import contestants
@@ -122,7 +123,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for kind, reasons in (("skipped", skipped), ("FAILED", failed)):
         for name, reason in reasons.items():
             print(f"{kind}: {name}: {reason}")
-    print(report.target_table(promised))
+    print(promises.target_table(promised))
     if others is not None:
         print(f"\nOMP_WAIT_POLICY: {openmp}; meanwhile other processes used {others:.0%} of the cores")
     seconds = round(time.perf_counter() - began)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Mapping
-from typing import Any
+
+import promises
+from promises import Promise, judged, ratio
 
 from scaling.contestants import LOOP, ON_RAY, OURS, RAY_BLOCKS, RAY_DATA, STREAM
 from scaling.copies import BARE, COPY
@@ -71,15 +73,7 @@ def medians(taken: Mapping[str, list[Figures]]) -> dict[str, Figures]:
 
 def table(part: str, rows: Rows) -> str:
     """One part's."""
-    columns = [key for key in COLUMNS if any(own.get(key) is not None for own in rows.values())]
-    lines = [TITLES[part], f"  {'':28}" + "".join(f"{COLUMNS[key][0]:>13}" for key in columns)]
-    for name, own in rows.items():
-        lines.append(f"  {name:28}" + "".join(cell(own.get(key), COLUMNS[key][1]) for key in columns))
-    return "\n".join(lines) + "\n"
-
-
-def cell(value: float | None, form: str) -> str:
-    return f"{'' if value is None else format(value, form):>13}"
+    return promises.table(TITLES[part], rows, COLUMNS, name=28, width=13)
 
 
 def targets(found: Mapping[str, Rows]) -> list[Figures]:
@@ -104,7 +98,7 @@ def targets(found: Mapping[str, Rows]) -> list[Figures]:
     few, many = (of("memory", f"{count:,} rows", "driver_mb") for count in (FEW, MANY))
     cost, encoding = of("shard", COST, "seconds"), of("shard", ENCODING, "seconds")
     speed = "documents/s of embed --workers 2, times"
-    promised: list[tuple[str, str, float, float | None]] = [
+    promised: list[Promise] = [
         (f"{speed} iter_encode_document's", ">=", 0.95, times("embed", "per_second", OURS, STREAM)),
         (f"{speed} the loop's", ">=", 1.2, times("embed", "per_second", OURS, LOOP)),
         (
@@ -123,32 +117,7 @@ def targets(found: Mapping[str, Rows]) -> list[Figures]:
         ("the same on Ray", "<=", 1.0, shards(ON_RAY)),
         ("restart of a finished job after the imports, s", "<=", 2.0, of("restart", RESTART, "restart_s")),
         (f"the driver's memory, {MANY:,} rows over {FEW:,}, MB", "<=", 50.0, over(many, few)),
-        ("a shard's cost, share of encoding it", "<=", 0.01, over_all(cost, encoding)),
+        ("a shard's cost, share of encoding it", "<=", 0.01, ratio(cost, encoding)),
         ("index copy into LanceDB, times the bare script", "<=", 1.5, times("copy", "seconds", COPY, BARE)),
     ]
-    return [
-        {
-            "what": what,
-            "limit": limit,
-            "wanted": wanted,
-            "got": got,
-            "reached": None if got is None else got >= wanted if limit == ">=" else got <= wanted,
-        }
-        for what, limit, wanted, got in promised
-    ]
-
-
-def over_all(one: float | None, other: float | None) -> float | None:
-    return None if one is None or not other else one / other
-
-
-def target_table(found: list[dict[str, Any]]) -> str:
-    """Those that were measured."""
-    lines = ["targets"]
-    for each in found:
-        if each["got"] is not None:
-            mark = "reached" if each["reached"] else "missed"
-            lines.append(
-                f"  {each['what']:58} {each['limit']} {each['wanted']:<6}{each['got']:>9.3f}  {mark}"
-            )
-    return "\n".join(lines)
+    return judged(promised)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Mapping
+
+import promises
+from promises import Promise, judged, ratio
 
 from servers.contestants import ENCODER, FIRST_COME, INFINITY, OURS, PLAIN
 from servers.scenarios import (
@@ -54,15 +56,7 @@ def table(scenario: str, rows: Rows) -> str:
     """One scenario's."""
     if scenario == "questions":
         rows = with_ratios(rows)
-    columns = [key for key in COLUMNS if any(own.get(key) is not None for own in rows.values())]
-    lines = [TITLES[scenario], f"  {'':32}" + "".join(f"{COLUMNS[key][0]:>12}" for key in columns)]
-    for name, own in rows.items():
-        lines.append(f"  {name:32}" + "".join(cell(own.get(key), COLUMNS[key][1]) for key in columns))
-    return "\n".join(lines) + "\n"
-
-
-def cell(value: float | None, form: str) -> str:
-    return f"{'' if value is None else format(value, form):>12}"
+    return promises.table(TITLES[scenario], rows, COLUMNS, name=32, width=12)
 
 
 def targets(found: Mapping[str, Rows]) -> list[Figures]:
@@ -82,7 +76,7 @@ def targets(found: Mapping[str, Rows]) -> list[Figures]:
 
     few, many = (f"after {count:,} requests" for count in (AFTER_FEW, AFTER_MANY))
     asked = "questions/s, 32 connections, times"
-    promised: list[tuple[str, str, float, float | None]] = [
+    promised: list[Promise] = [
         (f"{asked} the plain app", ">=", 1.8, share("questions", "per_second", OURS, PLAIN)),
         (f"{asked} the plain app over Encoder", ">=", 1.8, share("questions", "per_second", OURS, ENCODER)),
         (f"{asked} infinity", ">=", 1.0, share("questions", "per_second", OURS, INFINITY)),
@@ -117,35 +111,4 @@ def targets(found: Mapping[str, Rows]) -> list[Figures]:
         ("/health after the start, s", "<=", 2.0, of("start", OURS, "health_s")),
         ("/ready, s after the model alone", "<=", 3.0, difference("start", "ready_s", OURS, ALONE)),
     ]
-    met: dict[str, Callable[[float, float], bool]] = {
-        ">=": lambda got, wanted: got >= wanted,
-        "<=": lambda got, wanted: got <= wanted,
-    }
-    return [
-        {
-            "what": what,
-            "limit": limit,
-            "wanted": wanted,
-            "got": got,
-            "reached": None if got is None else met[limit](got, wanted),
-        }
-        for what, limit, wanted, got in promised
-    ]
-
-
-def ratio(one: float | None, other: float | None) -> float | None:
-    return None if one is None or not other else one / other
-
-
-def target_table(found: list[dict[str, Any]]) -> str:
-    """Those that were measured."""
-    marks = {True: "reached", False: "missed"}
-    lines = ["targets"]
-    for each in found:
-        if each["got"] is None:
-            continue
-        got = f"{each['got']:.3f}"
-        lines.append(
-            f"  {each['what']:58} {each['limit']} {each['wanted']:<6}{got:>9}  {marks[each['reached']]}"
-        )
-    return "\n".join(lines)
+    return judged(promised)

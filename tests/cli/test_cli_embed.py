@@ -374,3 +374,30 @@ def test_vectors_in_half_the_size(here: Path, run: Run, tiny: Path, encoder: Enc
     wanted = encoder.encode_document([row["text"] for row in ROWS], dimensions=8)
     assert np.abs(np.array([found[row["id"]] for row in ROWS]) - wanted).max() <= 2**-11
     assert run("embed", "half", "--verify", "20").code == 0
+
+
+def test_a_byte_in_the_middle_is_found_by_verify_and_encoded_again(
+    here: Path, run: Run, encoder: Encoder
+) -> None:
+    """The footer is whole: what goes on does not read the rest, and --verify does."""
+    altered = parts(here / "out")[0]
+    content = bytearray(altered.read_bytes())
+    content[len(content) // 3] ^= 1
+    altered.write_bytes(content)
+    result = run("embed", "out", "--verify", 5)
+    assert result.code == 1
+    damaged, wrong = result.err.splitlines()
+    assert damaged.startswith(f"youtu-st: damaged: out/vectors/{altered.name}: ")
+    assert wrong == "youtu-st: wrong: 1 shard set aside: youtu-st embed out encodes them again"
+    assert not altered.exists()
+    assert run("embed", "out").code == 0
+    assert run("embed", "out", "--verify", 5).code == 0
+    check(here / "out", ROWS, encoder)
+
+
+def test_a_wrong_column_is_told_before_a_model_is_loaded(here: Path, run: Run) -> None:
+    (here / "empty").mkdir()  # nothing can be loaded of it
+    result = run("embed", *CORPUS, "--out", "other", "--model", here / "empty", "--text-field", "nothing")
+    assert (result.code, result.out) == (2, "")
+    assert "nothing" in result.err.splitlines()[-1]
+    assert not (here / "other").exists()

@@ -12,7 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 import pytest
-from scale.worker_jobs import FAR, HoldingServer, alive, assert_stored, begun, documents, texts, until, write
+from worker_jobs import FAR, HoldingServer, alive, assert_stored, begun, documents, texts, until, write
 
 from youtu_st import Encoder
 from youtu_st.errors import InputError, ModelLoadError, UnknownModelError

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import psutil
 import pytest
-from scale.ray_nodes import FAR, until
-from scale.worker_jobs import Document, Matrix, assert_stored, documents, texts, write
+from ray_nodes import FAR, until
+from worker_jobs import Document, Matrix, assert_stored, documents, texts, write
 
 from youtu_st import Encoder
 

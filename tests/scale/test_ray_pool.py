@@ -17,8 +17,8 @@ from pathlib import Path
 
 import psutil
 import pytest
-from scale.ray_nodes import FAR, Nodes, networks_are_allowed, two_nodes, until
-from scale.worker_jobs import Document, Matrix, assert_stored, documents, texts, write
+from ray_nodes import FAR, Nodes, networks_are_allowed, two_nodes, until
+from worker_jobs import Document, Matrix, assert_stored, documents, texts, write
 
 from youtu_st import Encoder
 from youtu_st.scale.job.folder import JobFolder

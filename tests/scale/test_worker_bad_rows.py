@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from scale.worker_jobs import Document, assert_stored, begun, documents, numbers, stored, texts
+from worker_jobs import Document, assert_stored, begun, documents, numbers, stored, texts
 
 from youtu_st import Encoder
 from youtu_st.errors import EngineError, InputError, NonFiniteError

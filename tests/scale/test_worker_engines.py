@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 from index.tiny import TinyEncoder
-from scale.worker_jobs import assert_stored, begun, documents, numbers, texts
 from serving.served_process import Served, ready
+from worker_jobs import assert_stored, begun, documents, numbers, texts
 
 from youtu_st import Encoder, corpus
 from youtu_st.errors import InputError

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from index.tiny import TinyEncoder
-from scale.worker_jobs import assert_stored, documents, texts, write
+from worker_jobs import assert_stored, documents, texts, write
 
 from youtu_st import Encoder
 from youtu_st.errors import InputError

@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from index.tiny import TinyEncoder
-from scale.worker_jobs import assert_stored, begun, documents, numbers, stored, texts, write
+from worker_jobs import assert_stored, begun, documents, numbers, stored, texts, write
 
 from youtu_st import Encoder
 from youtu_st.errors import ModelLoadError

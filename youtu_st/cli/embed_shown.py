@@ -189,18 +189,27 @@ def duration(seconds: float) -> str:
 
 
 def show_verified(folder: Path, rows: int, elsewhere: dict[str, Any], devices: tuple[str, ...] | None) -> int:
-    """Encode some rows again, and say how near the stored vectors are: 0, or 1 where one is another."""
+    """Read all shards, encode some rows again, and say how near the stored vectors are.
+
+    Returns:
+        0, or 1 where a vector is another, or a shard is not what was written: such a one is set aside.
+    """
+    from youtu_st.scale.running.doing import set_aside
     from youtu_st.scale.running.embed import verify
 
+    with status(f"reading {folder} ..."):
+        damaged = set_aside(JobFolder.open(folder), Shown(), deep=True)
+    if damaged:
+        say("wrong", f"{count(damaged, 'shard')} set aside: youtu-st embed {folder} encodes them again")
     with status(f"encoding {count(rows, 'row')} of {folder} again ..."):
         found = verify(folder, rows, devices=devices, **elsewhere)
-    good = found.lowest_cosine >= PROBE_COSINE
     echo(
         f"{count(found.rows, 'row')} of {count(found.shards, 'shard')} encoded again: lowest cosine "
         f"{found.lowest_cosine:.6f}, largest difference {found.largest_difference:.1e}"
     )
+    good = found.lowest_cosine >= PROBE_COSINE
     if not good:
         say(
             "wrong", f"the vectors in {folder} are not those of its input: the least cosine is {PROBE_COSINE}"
         )
-    return OK if good else FAULTY
+    return OK if good and not damaged else FAULTY

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -75,8 +75,14 @@ def not_minding_length(encoder: TextEncoder) -> Iterator[None]:
             model.truncation = before
 
 
-def splitter_for(encoder: TextEncoder, files: Iterable[InputFile]) -> Splitter | None:
+def splitter_for(
+    encoder: TextEncoder | Callable[[], TextEncoder], files: Iterable[InputFile]
+) -> Splitter | None:
     """What splits files into passages, as for an index; None where none of them are split.
+
+    Args:
+        encoder: The encoder, or what gives it where it is needed.
+        files: The files.
 
     Raises:
         InputError: If some are, and the encoder has no tokenizer: an engine has none.
@@ -86,6 +92,8 @@ def splitter_for(encoder: TextEncoder, files: Iterable[InputFile]) -> Splitter |
         return None
     from youtu_st.corpus import Splitter, passage_tokens
 
+    if not isinstance(encoder, TextEncoder):
+        encoder = encoder()
     if not hasattr(encoder, "reader"):
         raise InputError(
             f"{printable(names[0])}: a document is split into passages by the model's own tokenizer, which a "

@@ -8,11 +8,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from youtu_st.errors import InputError, printable
-from youtu_st.protocol import Vectors
-from youtu_st.scale.input.types import Rejected, Shard
+from youtu_st.scale.input.types import Shard
 from youtu_st.scale.job import claims, facts, names
 from youtu_st.scale.job.claims import Claim
 from youtu_st.scale.job.facts import DamagedPartError, ShardFacts
@@ -175,30 +174,9 @@ class JobFolder:
                         gone += claims.sweep(folder / entry.name)
         return gone
 
-    def write(
-        self,
-        number: int,
-        *,
-        ids: Sequence[str],
-        vectors: Vectors,
-        kept: pa.Table | None = None,
-        rejected: Sequence[Rejected] = (),
-        tokens: int = 0,
-        cut: int = 0,
-        seconds: float = 0.0,
-    ) -> ShardFacts:
+    def write(self, number: int, **content: Any) -> ShardFacts:
         """Write a shard, whole or not at all; arguments and errors as for :meth:`ShardWriter.write`."""
-        return self._writer.write(
-            self.shard_path(number),
-            self.job.shards[number],
-            ids=ids,
-            vectors=vectors,
-            kept=kept,
-            rejected=rejected,
-            tokens=tokens,
-            cut=cut,
-            seconds=seconds,
-        )
+        return self._writer.write(self.shard_path(number), self.job.shards[number], **content)
 
     def facts(self, number: int) -> ShardFacts:
         """What a shard that is there says of itself; reads its footer only.

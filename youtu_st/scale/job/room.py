@@ -59,7 +59,8 @@ def room(folder: JobFolder) -> Room:
     else:
         beside *= rows
     needed = int(rows * vector + beside) + len(left) * _PER_FILE
-    return Room(needed, shutil.disk_usage(folder.path).free)
+    place = next(path for path in (folder.path, *folder.path.absolute().parents) if path.exists())
+    return Room(needed, shutil.disk_usage(place).free)
 
 
 def check_room(folder: JobFolder) -> None:

@@ -117,7 +117,7 @@ def run(folder: JobFolder, making: Making, how: How, local: LocalPool | None = N
     """
     state = status(folder)
     if state.damaged:
-        _set_aside(folder, how.watch)
+        set_aside(folder, how.watch)
         state = status(folder)
     left = how.wants(folder.open_shards())
     if not left:
@@ -154,12 +154,25 @@ def _drive(folder: JobFolder, pool: Pool, left: Sequence[Shard], how: How, stop:
     return driven
 
 
-def _set_aside(folder: JobFolder, watch: Watch) -> None:
-    for number, wrong in folder.damaged().items():
+def set_aside(folder: JobFolder, watch: Watch, *, deep: bool = False) -> int:
+    """Move damaged shards out of the way, so that they are open again, and say which.
+
+    Args:
+        folder: The job's.
+        watch: Told of each.
+        deep: Read every byte of them; else what they say of themselves.
+
+    Returns:
+        How many.
+    """
+    moved = 0
+    for number, wrong in folder.damaged(deep=deep).items():
         name = printable(str(folder.shard_path(number)))
         where = folder.set_aside(number)
         if where is not None:
+            moved += 1
             watch.say("damaged", f"{name}: {wrong}; kept as {printable(str(where))}, and encoded again")
+    return moved
 
 
 def _end(folder: JobFolder, how: How, driven: Driven | None, state: Status | None = None) -> Summary:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache, partial
 from pathlib import Path
 
 from youtu_st.corpus.notes import Notes
@@ -19,6 +20,7 @@ from youtu_st.scale.input.types import InputFile, Plan, Shard
 from youtu_st.scale.job.comparing import compare, refuse
 from youtu_st.scale.job.folder import JobFolder, has_job
 from youtu_st.scale.job.record import Job
+from youtu_st.scale.job.room import check_room
 from youtu_st.scale.job.shards import ID
 from youtu_st.scale.settings import BadRows, Columns, Cutting, Making, Task
 from youtu_st.scale.work.encoding import Asked
@@ -80,19 +82,23 @@ def prepare(
         raise InputError("an instruction goes with role='query': documents are encoded without one")
     there = JobFolder.open(folder) if has_job(folder) else None
     files = find_inputs(paths, notes, without=folder)
-    made = make(making) if encoder is None else encoder()
+    given = cache(encoder or partial(make, making))
+    planning = _Planning(given, columns, cutting, bad_rows, report, notes)
+    # Before the encoder, which few inputs need: what is wrong with them is told at once.
+    plan = planning.plan(files) if there is None else None
+    made = given()
     with not_minding_length(made):
         Asked(made, task).encode([PROBE_TEXTS[0]])  # what it does not take is said now
         record = EncoderRecord.of(made)
-    planning = _Planning(made, columns, cutting, bad_rows, report, notes)
-    if there is None:
-        plan = planning.plan(files)
+    if plan is not None:
         whole = (plan.files, plan.shards, plan.schema)
         job = Job(making, record, task, columns, cutting, tuple(paths), *whole)
+        check_room(JobFolder(folder, job))
         there = JobFolder.create(folder, job)
         if there.job.text() == job.text():
             return there.job
         # Another process was first: its job is compared as if it had been there all the time.
+    assert there is not None
     refuse(
         folder,
         compare(there.job, making=making, encoder=record, task=task, columns=columns, cutting=cutting),
@@ -108,7 +114,7 @@ def prepare(
 
 @dataclass(frozen=True, slots=True)
 class _Planning:
-    encoder: TextEncoder
+    encoder: Callable[[], TextEncoder]
     columns: Columns
     cutting: Cutting
     bad_rows: BadRows
@@ -117,7 +123,7 @@ class _Planning:
 
     def plan(self, files: Sequence[InputFile], behind: JobFolder | None = None) -> Plan:
         """Plan files, behind those of a job that is there."""
-        known = None if behind is None else _Known(behind, self.encoder)
+        known = None if behind is None else _Known(behind, self.encoder())
         found = plan_input(
             files,
             self.columns,
