@@ -185,7 +185,10 @@ def test_a_shard_that_ends_three_workers_is_reported_and_skipped(here: Path, tol
         result = driver.result()
     assert result.code == 1, result
     shards = len(parts(here / "out")) + 1
-    assert counts(result) == (shards - 1, 0, 1)
+    encoded, there, left = counts(result)
+    # One that was in its place when its worker died, before it could say so, is found done.
+    assert (encoded + there, left) == (shards - 1, 1)
+    assert there <= 3
     (line,) = [line for line in result.err.splitlines() if "skipped" in line]
     found = re.fullmatch(
         r"youtu-st: skipped: shard (\d+) \(from row ([\d,]+) of corpus/a.jsonl, (\d+) rows\): 3 workers ended over it, "
@@ -194,8 +197,8 @@ def test_a_shard_that_ends_three_workers_is_reported_and_skipped(here: Path, tol
     )
     assert found, line
     assert int(found[2]) <= 301 < int(found[2]) + int(found[3])
-    there = stored(here / "out")
-    missing = [i for i, row in enumerate(lines) if row["id"] not in there]
+    ids = stored(here / "out")
+    missing = [i for i, row in enumerate(lines) if row["id"] not in ids]
     assert missing == list(range(int(found[2]) - 1, int(found[2]) - 1 + int(found[3])))
     check_tidy(here / "out")
 
