@@ -84,7 +84,7 @@ def copy_opened(
 def _write_all(
     source: Source, destination: Destination, oracle: Oracle, rows: int, *, resumed: bool, report: Report
 ) -> int:
-    """Write all blocks of a source, one while the next is read; how many rows were not there yet.
+    """Write all blocks of a source, and score them, while the next is read; how many were not there yet.
 
     Raises:
         StoreError: If these are not as many rows as were looked at.
@@ -93,9 +93,8 @@ def _write_all(
     with ThreadPoolExecutor(1) as beside:
         writing: Future[int] | None = None
         for block in source.blocks():
-            oracle.see(block)
             written += writing.result() if writing else 0
-            writing = beside.submit(_write, block, destination, resumed)
+            writing = beside.submit(_take, block, oracle, destination, resumed)
             done += len(block)
             report("copying", done, rows)
         written += writing.result() if writing else 0
@@ -120,8 +119,9 @@ def _check_rows(begun: CopyRecord, record: CopyRecord, source: Source, destinati
         )
 
 
-def _write(rows: Rows, destination: Destination, resumed: bool) -> int:
-    """Write those that are not there; how many these are."""
+def _take(rows: Rows, oracle: Oracle, destination: Destination, resumed: bool) -> int:
+    """Score rows, and write those that are not there; how many these are."""
+    oracle.see(rows)
     there = destination.present(rows.ids) if resumed else set()
     if there:
         rows = rows.at([place for place, id in enumerate(rows.ids) if id not in there])
