@@ -8,6 +8,7 @@ import re
 import shlex
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -31,10 +32,15 @@ def blocks(*marks: str) -> list[tuple[str, str]]:
 
 
 class Typist:
-    """Types what the page shows, in the working directory, and collects what came out otherwise."""
+    """Types what the page shows, in the working directory, and collects what came out otherwise.
 
-    def __init__(self, capfd: pytest.CaptureFixture[str]) -> None:
-        self._capfd = capfd
+    Args:
+        capfd: Takes what this process prints.
+        apart: Whether commands are processes of their own: Ray's output is that of all that was imported here.
+    """
+
+    def __init__(self, capfd: pytest.CaptureFixture[str], *, apart: bool = False) -> None:
+        self._capfd, self._apart = capfd, apart
         self._names: dict[str, Any] = {"__name__": "example"}
         self._runner = doctest.DocTestRunner(optionflags=OPTIONS, verbose=False)
         self.failures: list[str] = []
@@ -60,6 +66,10 @@ class Typist:
         if words[0] != "youtu-st":
             done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True)
             return done.stdout
+        if self._apart:
+            command = [str(Path(sys.executable).with_name(words[0])), *words[1:]]
+            ran = subprocess.run(command, capture_output=True, text=True, check=False)
+            return re.sub(r" +$", "", ran.stderr + ran.stdout, flags=re.MULTILINE)
         self._capfd.readouterr()
         main(words[1:])
         said = self._capfd.readouterr()
@@ -96,7 +106,7 @@ def test_the_page_shows_what_a_terminal_would(capfd: pytest.CaptureFixture[str])
 def test_the_examples_for_ray_run(capfd: pytest.CaptureFixture[str]) -> None:
     """Those that need it, after the Python that makes the corpus."""
     ray = pytest.importorskip("ray")
-    typist = Typist(capfd)
+    typist = Typist(capfd, apart=True)
     (_, corpus), *_ = blocks()
     typist.python(corpus)
     try:
