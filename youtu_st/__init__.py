@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from youtu_st.encoder import Encoder as Encoder
     from youtu_st.errors import YoutuError as YoutuError
-    from youtu_st.loading.load import convert as convert
-    from youtu_st.loading.load import load as load
+    from youtu_st.loading.loader import convert as convert
+    from youtu_st.loading.loader import load as load
     from youtu_st.modules.pooling import InstructionMaskedPooling as InstructionMaskedPooling
     from youtu_st.modules.transformer import InstructionTransformer as InstructionTransformer
     from youtu_st.protocol import TextEncoder as TextEncoder

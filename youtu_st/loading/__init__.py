@@ -1,7 +1,21 @@
-"""Spec and checkpoint to a model, and one object per process and settings."""
+"""Spec and checkpoint to a model, and one object per process and settings.
+
+Names are imported on first use: what was exported of a model opens without torch.
+"""
 
 from __future__ import annotations
 
-from youtu_st.loading.load import convert, load
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from youtu_st.loading.loader import convert as convert
+    from youtu_st.loading.loader import load as load
 
 __all__ = ["convert", "load"]
+
+
+def __getattr__(name: str) -> object:
+    if name in __all__:
+        return getattr(importlib.import_module("youtu_st.loading.loader"), name)
+    raise AttributeError(f"module 'youtu_st.loading' has no attribute {name!r}")

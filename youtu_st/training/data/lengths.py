@@ -134,7 +134,7 @@ def tokens_of(
         InputError: If ``max_length`` is more than the model reads.
         YoutuError: As for :func:`youtu_st.load`.
     """
-    from youtu_st.loading.load import load
+    from youtu_st.loading.loader import load
     from youtu_st.loading.tokenizer import load_tokenizer
     from youtu_st.modules import settings
     from youtu_st.modules.literal import LiteralTokenizer

@@ -12,9 +12,9 @@ import torch
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.base.modules import Normalize
 
-from youtu_st.backends import Backend, Weights
+from youtu_st.backends import Backend, Dtype, Weights
 from youtu_st.backends.conversion import convert_network
-from youtu_st.backends.device import Dtype, available, dtype_to_load, keep_to_native
+from youtu_st.backends.device import available, dtype_to_load, keep_to_native
 from youtu_st.backends.openvino import dtype_for
 from youtu_st.backends.quiet import quiet_host
 from youtu_st.backends.resting import whole_at_forks
