@@ -15,9 +15,10 @@ from youtu_st.backends.fastest import fastest
 from youtu_st.errors import InputError
 from youtu_st.inference.loaded import LoadedModel
 from youtu_st.inference.network import VectorOutput
-from youtu_st.inference.preprocess import Preprocessor, preprocessor_for
+from youtu_st.inference.preprocess import Preprocessor
 from youtu_st.inference.requests import Steps
 from youtu_st.inference.scheduler import LARGE
+from youtu_st.inference.stock import preprocessor_for
 from youtu_st.inference.truncation import Truncation
 from youtu_st.inference.unique import Unique
 from youtu_st.inference.unread import Unknown

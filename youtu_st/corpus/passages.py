@@ -192,7 +192,7 @@ def are_blank(encoder: Encoder, texts: list[str]) -> list[bool]:
         encoder: The encoder.
         texts: Texts.
     """
-    from youtu_st.inference.preprocess import preprocessor_for
+    from youtu_st.inference.stock import preprocessor_for
     from youtu_st.modules.settings import prompt_for
 
     prompt = prompt_for(encoder.model, "document")

@@ -22,7 +22,7 @@ from youtu_st.inputs import check_count, check_texts
 from youtu_st.modules import fingerprint
 from youtu_st.protocol import Scores
 from youtu_st.rerank.loading import check_kind, load
-from youtu_st.rerank.pairs import pair_preprocessor_for
+from youtu_st.rerank.stock import pair_preprocessor_for
 from youtu_st.rerank.transformer import RerankTransformer
 from youtu_st.spec.prompts import each_instruction
 from youtu_st.spec.reranker import RERANKERS
