@@ -9,7 +9,8 @@ from typing import Any
 from sentence_transformers import SentenceTransformer
 
 from youtu_st.backends.device import batch_tokens
-from youtu_st.inference.preprocess import Preprocessor, preprocessor_for
+from youtu_st.inference.preprocess import Preprocessor
+from youtu_st.inference.stock import preprocessor_for
 from youtu_st.inference.torch_network import TorchNetwork
 from youtu_st.modules import fingerprint, settings
 

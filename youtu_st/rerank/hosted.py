@@ -9,7 +9,8 @@ from sentence_transformers import CrossEncoder
 
 from youtu_st.inference.hosted import HostedModel
 from youtu_st.modules import fingerprint
-from youtu_st.rerank.pairs import PairPreprocessor, pair_preprocessor_for
+from youtu_st.rerank.pairs import PairPreprocessor
+from youtu_st.rerank.stock import pair_preprocessor_for
 from youtu_st.rerank.transformer import RerankTransformer
 from youtu_st.spec.reranker import Template
 
