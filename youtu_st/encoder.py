@@ -19,6 +19,7 @@ from youtu_st.inference.truncation import Truncation
 from youtu_st.inference.unique import Unique
 from youtu_st.inference.unread import Unknown
 from youtu_st.inputs import check_count, check_dimensions, check_texts, one_of, split_devices
+from youtu_st.loading.exported import is_exported
 from youtu_st.protocol import Role, Vectors
 from youtu_st.protocol import TextEncoder as TextEncoder
 from youtu_st.spec.model import MODELS, ModelSpec
@@ -126,6 +127,10 @@ class Encoder(LoadedModel):
         self._dimension = self._size(dimensions)
 
     def _load(self, name: str | Path | ModelSpec, settings: Mapping[str, Any]) -> EncoderSubject:
+        if isinstance(name, str | Path) and is_exported(name):
+            from youtu_st.inference.exported import ExportedEncoder
+
+            return ExportedEncoder.opened(name, settings)
         from youtu_st.inference.hosted import HostedEncoder
         from youtu_st.loading.loader import load
 

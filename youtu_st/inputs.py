@@ -171,6 +171,18 @@ def unit_rows(
     return matrix
 
 
+def check_max_length(max_length: object, limit: int | None) -> int:
+    """How many tokens to read, of a model that reads no more than ``limit``.
+
+    Raises:
+        InputError: Naming the value.
+    """
+    count = check_count("max_length", max_length)
+    if limit is not None and count > limit:
+        raise InputError(f"max_length is {count}, and the model reads at most {limit} tokens")
+    return count
+
+
 def split_devices(device: str | Sequence[str] | None) -> tuple[str | None, list[str]]:
     """The device that carries the model, and those that get a copy of it.
 

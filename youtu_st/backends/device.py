@@ -10,7 +10,7 @@ import torch
 from sentence_transformers import CrossEncoder, SentenceTransformer
 from sentence_transformers.util import get_device_name
 
-from youtu_st.backends import Dtype
+from youtu_st.backends import Dtype, threads
 from youtu_st.errors import ModelLoadError
 
 HALF = (torch.bfloat16, torch.float16)
@@ -58,7 +58,7 @@ def batch_tokens(device: torch.device, first: Any) -> int:
         first: A model's first module, for the size of its layers.
     """
     if device.type == "cpu":
-        return min(max(1024 * torch.get_num_threads(), 2048), 16384)
+        return threads.batch_tokens(torch.get_num_threads())
     if device.type != "cuda":
         return 8192
     config = getattr(first, "config", None)

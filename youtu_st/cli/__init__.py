@@ -20,6 +20,7 @@ from youtu_st.cli import (
     embed,
     encode,
     evaluation,
+    export,
     fuse,
     index,
     models,
@@ -45,6 +46,7 @@ app = typer.Typer(
 )
 app.command("models", epilog=models.LIST_EXAMPLE)(models.models)
 app.command("convert", epilog=models.CONVERT_EXAMPLE)(models.convert)
+app.command("export", epilog=export.EXAMPLE)(export.export)
 app.command("encode", epilog=encode.EXAMPLE)(encode.encode)
 app.command("embed", epilog=embed.EXAMPLE)(embed.embed)
 app.command("rerank", epilog=rerank.EXAMPLE)(rerank.rerank)

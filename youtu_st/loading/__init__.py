@@ -9,13 +9,16 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from youtu_st.loading.exporting import export as export
     from youtu_st.loading.loader import convert as convert
     from youtu_st.loading.loader import load as load
 
-__all__ = ["convert", "load"]
+_HOME = {"convert": "loader", "export": "exporting", "load": "loader"}
+
+__all__ = ["convert", "export", "load"]
 
 
 def __getattr__(name: str) -> object:
-    if name in __all__:
-        return getattr(importlib.import_module("youtu_st.loading.loader"), name)
+    if name in _HOME:
+        return getattr(importlib.import_module(f"youtu_st.loading.{_HOME[name]}"), name)
     raise AttributeError(f"module 'youtu_st.loading' has no attribute {name!r}")

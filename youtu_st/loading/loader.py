@@ -19,7 +19,7 @@ from youtu_st.backends.openvino import dtype_for
 from youtu_st.backends.quiet import quiet_host
 from youtu_st.backends.resting import whole_at_forks
 from youtu_st.errors import InputError, ModelLoadError, YoutuError, in_one_line
-from youtu_st.inputs import check_count, one_of
+from youtu_st.inputs import check_max_length, one_of
 from youtu_st.loading import checkpoint as files
 from youtu_st.loading.saved import check_activations, module_types, own_modules
 from youtu_st.loading.weights import check_loaded
@@ -29,7 +29,7 @@ from youtu_st.modules.settings import check_prompts, ours, prompt_for
 from youtu_st.modules.settings import split_special_tokens as split_texts
 from youtu_st.modules.transformer import InstructionTransformer
 from youtu_st.spec.model import MODELS, ModelSpec, ModuleSettings, known_models
-from youtu_st.spec.prompts import ROLES
+from youtu_st.spec.prompts import ROLES, check_own
 
 
 def load(
@@ -260,18 +260,6 @@ def _from_directory(
     return SentenceTransformer(modules=modules, device=device, **{name: config.get(name) for name in names})
 
 
-def check_max_length(max_length: object, limit: int | None) -> int:
-    """How many tokens to read, of a model that reads no more than ``limit``.
-
-    Raises:
-        InputError: Naming the value.
-    """
-    count = check_count("max_length", max_length)
-    if limit is not None and count > limit:
-        raise InputError(f"max_length is {count}, and the model reads at most {limit} tokens")
-    return count
-
-
 def to_float16(model: Any) -> None:
     """Round a model's weights to float16, and keep the fingerprint of the checkpoint's own."""
     before = fingerprint.weights_digest(model)
@@ -280,10 +268,7 @@ def to_float16(model: Any) -> None:
 
 
 def _set_prompts(model: SentenceTransformer, prompts: Mapping[str, str]) -> None:
-    for role, prompt in prompts.items():
-        one_of("a role in prompts", role, ROLES)
-        if not isinstance(prompt, str):
-            raise InputError(f"the {role} prompt must be a str, not {type(prompt).__name__}")
+    check_own(prompts)
     model.prompts = {**model.prompts, **prompts}
 
 

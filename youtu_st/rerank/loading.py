@@ -16,8 +16,9 @@ from youtu_st.backends.device import available, dtype_to_load, keep_to_native
 from youtu_st.backends.quiet import quiet_host
 from youtu_st.backends.resting import whole_at_forks
 from youtu_st.errors import InputError, ModelLoadError
+from youtu_st.inputs import check_max_length
 from youtu_st.loading import checkpoint as files
-from youtu_st.loading.loader import check_max_length, readable, to_float16
+from youtu_st.loading.loader import readable, to_float16
 from youtu_st.loading.saved import own_modules
 from youtu_st.loading.weights import check_loaded, check_weights
 from youtu_st.modules import checks
