@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 
-from youtu_st.backends import Backend, Dtype, Weights
+from youtu_st.backends import AnyBackend, AnyWeights, Dtype
 from youtu_st.errors import InputError
 from youtu_st.inference.loaded import LoadedModel
 from youtu_st.inference.outputs import VectorOutput
@@ -40,8 +40,11 @@ class Encoder(LoadedModel):
         model: A name that ``youtu-st models`` lists, a directory, a hub id, a spec's YAML file, a
             :class:`~youtu_st.spec.model.ModelSpec`, or a loaded ``SentenceTransformer``.
         checkpoint: Weights for a name or a YAML file, see :func:`youtu_st.load`.
-        backend: What runs the network: ``torch``, or ``openvino`` (a CPU's, see :func:`youtu_st.load`).
-        weights: ``int8``: weights rounded to eight bits, with ``openvino``.
+        backend: What runs the network: ``torch``; ``openvino`` (a CPU's, see :func:`youtu_st.load`); or
+            ``onnx``: the model is exported at first, see :func:`youtu_st.export`, and from then on opened
+            without torch.
+        weights: ``int8``: weights rounded to eight bits, with ``openvino`` or ``onnx``; ``int8-dynamic``:
+            activations too, with ``onnx``.
         dtype: ``auto``: the checkpoint's own, but float32 for weights of half precision that the device has
             no instructions for; or a dtype's name.
         device: ``cpu``, ``cuda``, ...; None: the best there is. A list: a copy of the model on each device,
@@ -84,8 +87,8 @@ class Encoder(LoadedModel):
         model: str | Path | ModelSpec | SentenceTransformer,
         *,
         checkpoint: str | Path | None = None,
-        backend: Backend = "torch",
-        weights: Weights | None = None,
+        backend: AnyBackend = "torch",
+        weights: AnyWeights | None = None,
         dtype: Dtype = "auto",
         device: str | Sequence[str] | None = None,
         truncation: Truncation = "warn",
@@ -99,7 +102,7 @@ class Encoder(LoadedModel):
         model_kwargs: Mapping[str, Any] | None = None,
         hub: Mapping[str, Any] | None = None,
     ) -> None:
-        one_of("backend", backend, get_args(Backend))
+        one_of("backend", backend, get_args(AnyBackend))
         if backend != "torch" and split_devices(device)[1]:
             raise InputError(f"several devices are for backend='torch'; {backend} uses all of the processor")
         to_load = {
@@ -131,6 +134,14 @@ class Encoder(LoadedModel):
             from youtu_st.inference.exported import ExportedEncoder
 
             return ExportedEncoder.opened(name, settings)
+        if settings["backend"] == "onnx":
+            from youtu_st.inference.exported import ExportedEncoder
+            from youtu_st.loading.kept import kept_export
+
+            weights = settings["weights"]
+            return ExportedEncoder.opened(
+                kept_export(name, settings, engine="onnx", weights=weights), settings, kept=True
+            )
         from youtu_st.inference.hosted import HostedEncoder
         from youtu_st.loading.loader import load
 

@@ -59,14 +59,21 @@ class ExportedEncoder:
         self._graph = open_graph(self.manifest.engine, self._path)
 
     @classmethod
-    def opened(cls, path: str | Path, settings: Mapping[str, Any]) -> ExportedEncoder:
+    def opened(cls, path: str | Path, settings: Mapping[str, Any], *, kept: bool = False) -> ExportedEncoder:
         """A directory, with the settings that :class:`~youtu_st.Encoder` was given.
+
+        Args:
+            path: The directory.
+            settings: As :class:`~youtu_st.Encoder` has them.
+            kept: Whether it was exported for this encoder, by the settings that are not looked at here.
 
         Raises:
             InputError: If one of them is for a model that is loaded, and not for what was exported of one.
             YoutuError: As for the class itself.
         """
         taken = {"prompts", "max_length", "split_special_tokens"}
+        if kept:
+            taken |= {"checkpoint", "hub", "trust_remote_code", "model_kwargs"}
         as_it_is: dict[str, tuple[Any, ...]] = {"device": (None, "cpu"), "dtype": ("auto", "float32")}
         found = cls(
             path,

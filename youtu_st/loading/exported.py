@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from youtu_st import disk
+from youtu_st.backends.graphs import Engine, Rounding
 from youtu_st.errors import ModelLoadError, SpecError, brief, in_one_line
 from youtu_st.modules.facts import Facts
 from youtu_st.modules.reader import FastReader
@@ -21,9 +22,6 @@ from youtu_st.spec.registry import Count, Declared, expanded, validated, with_tu
 MANIFEST, TOKENIZER = "export.json", "tokenizer.json"
 FORMAT = 1
 """Of the directory; one of a later version is refused."""
-
-Engine = Literal["onnx", "openvino"]
-ExportWeights = Literal["int8", "int8-dynamic"]
 
 _MOST_BYTES = 1 << 22
 _NAME = r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$"
@@ -74,7 +72,7 @@ class ExportManifest(Declared):
     model: str
     checkpoint: str | None = None
     engine: Engine
-    weights: ExportWeights | None = None
+    weights: Rounding | None = None
     network: str
     inputs: tuple[str, ...]
     dimension: Count

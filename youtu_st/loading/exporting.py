@@ -45,6 +45,7 @@ def export(
     max_length: int | None = None,
     split_special_tokens: bool = False,
     trust_remote_code: bool = False,
+    model_kwargs: Mapping[str, Any] | None = None,
     hub: Mapping[str, Any] | None = None,
 ) -> Path:
     """Write what ``Encoder(out)`` opens without torch, transformers and sentence-transformers.
@@ -65,6 +66,7 @@ def export(
         max_length: Tokens to read, if fewer than the model's maximum.
         split_special_tokens: Read special tokens that stand in a text as characters.
         trust_remote_code: Run code that the checkpoint brings.
+        model_kwargs: For the network's ``from_pretrained``, see :func:`youtu_st.load`.
         hub: For downloads, see :func:`youtu_st.load`.
 
     Returns:
@@ -92,6 +94,7 @@ def export(
         max_length=max_length,
         split_special_tokens=split_special_tokens,
         trust_remote_code=trust_remote_code,
+        model_kwargs=model_kwargs,
         hub=hub,
     )
     name = MODELS.canonical_name(model)
