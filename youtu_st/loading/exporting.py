@@ -25,7 +25,7 @@ from youtu_st.modules.readers import PROBES, reader_for
 from youtu_st.modules.settings import lengths_of, normalizes, ours, prompt_for
 from youtu_st.modules.transformer import InstructionTransformer
 from youtu_st.probes import DOCUMENTS, QUERIES
-from youtu_st.spec.model import MODELS, ModelSpec
+from youtu_st.spec.model import MODELS, ModelSpec, ModuleSettings
 from youtu_st.spec.prompts import ROLES
 from youtu_st.spec.registry import is_directory
 
@@ -172,7 +172,7 @@ def _write(
             "max_length": loaded.get_max_seq_length(),
             "padding_side": texts.padding_side,
             "counts_positions": texts.counts_positions,
-            "settings": texts.settings,
+            "settings": texts.settings.model_copy(update=_shorter(texts.settings, dimension)),
             "prompts": {role: prompt_for(loaded, role) for role in ROLES},
             "named_prompts": {name: prompt or "" for name, prompt in loaded.prompts.items()},
             "normalizes": normalizes(loaded),
@@ -204,6 +204,14 @@ def _compare(mine: InstructionTransformer, texts: Any) -> None:
                     f"{reader_for(mine.tokenizer).name} gives other tokens than its tokenizer.json: "
                     "use backend='torch'"
                 )
+
+
+def _shorter(settings: ModuleSettings, dimension: int) -> dict[str, Any]:
+    """The lengths below a vector's own, where that is one of the shorter ones itself."""
+    known = settings.matryoshka_dimensions
+    if isinstance(known, dict):
+        return {"matryoshka_dimensions": {"from": min(known["from"], dimension)}}
+    return {"matryoshka_dimensions": tuple(length for length in known if length <= dimension)}
 
 
 def _whole(checkpoint: str | Path | None) -> str | None:
