@@ -26,7 +26,7 @@ LONG = "many words in a row " * 300
 ASKED = [*TEXTS, LONG, "two\n\nparagraphs"]
 CASES = [
     ("bert", "wordpiece", "bidirectional", "masked_mean"),
-    ("bert", "unigram", "bidirectional", "mean"),
+    ("qwen2", "bpe-bos-eos", "causal", "mean"),
     ("qwen2", "bpe-bos", "bidirectional", "masked_mean"),
     ("qwen3", "bpe-bos", "causal", "last_token"),
     ("youtu", "bpe-bos", "bidirectional", "masked_mean"),
