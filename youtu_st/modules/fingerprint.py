@@ -18,7 +18,7 @@ from tokenizers import Tokenizer
 from transformers import PreTrainedTokenizerBase
 
 from youtu_st.modules.pooling import InstructionMaskedPooling
-from youtu_st.modules.readers import PROBES as PROBES
+from youtu_st.modules.reader import PROBES as PROBES
 from youtu_st.modules.settings import ours, prompt_for, splits_special_tokens
 from youtu_st.protocol import SPLIT
 from youtu_st.protocol import canonical as _json

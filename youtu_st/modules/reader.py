@@ -15,9 +15,19 @@ from tokenizers import Encoding, Tokenizer
 from tokenizers.models import Unigram
 
 from youtu_st.disk import read_bounded
-from youtu_st.errors import ModelLoadError
+from youtu_st.errors import ModelLoadError, in_one_line
 from youtu_st.modules.facts import Facts, HostFacts
 from youtu_st.spec.registry import validated, with_tuples
+
+PROBES = (
+    "The quick brown fox can't jump over 13 lazy dogs, or 2,048.50!",
+    "Query:What's new?\n\n\tIndented  twice ;-) ::) #tag @name <eos> </s> [SEP] e-mail: a.b@c.de",
+    "Größe naïve ÅNGSTRÖM ﬁne \u00a0no-break e\u0301",
+    "法国首都是哪里？今天天气很好，我们去公园吧。繁體中文：測試。",
+    "日本語のテキスト 한국어 русский العربية हिन्दी 😀👩‍👩‍👧🎉",
+    "",
+)
+"""Texts whose token ids stand for a tokenizer's rules, beside its vocabulary."""
 
 MOST_BYTES = 1 << 28
 """Of a ``tokenizer.json``: those of 250,000 pieces take seventeen million."""
@@ -99,16 +109,22 @@ class FastReader:
             facts: As of :class:`~youtu_st.modules.facts.Facts`, JSON's lists for tuples.
 
         Raises:
-            ModelLoadError: If the file is not there or is no tokenizer.
+            ModelLoadError: If the file is not there, is no tokenizer, or one that cannot read any text.
             SpecError: If the facts are not what they may be.
         """
         told = validated(Facts, with_tuples(dict(facts)), f"{path.name}'s facts")
         try:
-            # As bytes, and read here: of a file that it cannot open the library says no more than a number.
             backend = Tokenizer.from_buffer(read_bounded(path, MOST_BYTES))
-        except Exception as error:  # tokenizers raises no other
-            raise ModelLoadError(f"{path} is no tokenizer that can be read: {error}") from error
-        cut_nothing(backend)
+            cut_nothing(backend)
+            backend.encode_batch(PROBES)  # of some mistakes it says nothing before
+        except OSError as error:
+            raise ModelLoadError(
+                f"{path} cannot be read: {(error.strerror or str(error)).lower()}"
+            ) from error
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException as error:  # what ends the library's own code is no Exception
+            raise ModelLoadError(in_one_line(f"{path} is no tokenizer", error)) from error
         return cls(backend, told, path.name)
 
     @property

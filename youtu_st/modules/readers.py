@@ -9,17 +9,7 @@ from typing import Any
 from tokenizers import Tokenizer
 
 from youtu_st.modules.facts import HostFacts
-from youtu_st.modules.reader import FastReader, Reader, Reading
-
-PROBES = (
-    "The quick brown fox can't jump over 13 lazy dogs, or 2,048.50!",
-    "Query:What's new?\n\n\tIndented  twice ;-) ::) #tag @name <eos> </s> [SEP] e-mail: a.b@c.de",
-    "Größe naïve ÅNGSTRÖM ﬁne \u00a0no-break e\u0301",
-    "法国首都是哪里？今天天气很好，我们去公园吧。繁體中文：測試。",
-    "日本語のテキスト 한국어 русский العربية हिन्दी 😀👩‍👩‍👧🎉",
-    "",
-)
-"""Texts whose token ids stand for a tokenizer's rules, beside its vocabulary."""
+from youtu_st.modules.reader import PROBES, FastReader, Reader, Reading
 
 _plain: weakref.WeakKeyDictionary[type, bool] = weakref.WeakKeyDictionary()
 """By class of a tokenizer, whether its ids are those of the tokenizer inside it."""
@@ -72,8 +62,14 @@ class SlowReader:
         encoded = self._read(texts, return_offsets_mapping=with_offsets, return_special_tokens_mask=True)
         nothing = [None] * len(texts)
         columns = (encoded.get(name, nothing) for name in ("offset_mapping", "token_type_ids"))
-        for row in zip(encoded["input_ids"], encoded["special_tokens_mask"], *columns, strict=True):
-            yield Reading(*row)
+        for ids, special, *rest in zip(
+            encoded["input_ids"], encoded["special_tokens_mask"], *columns, strict=True
+        ):
+            if len(special) != len(
+                ids
+            ):  # some add none to a text that ends with it, and count it all the same
+                special = self._tokenizer.get_special_tokens_mask(ids, already_has_special_tokens=True)
+            yield Reading(ids, special, *rest)
 
     def ids(self, texts: Sequence[str]) -> list[list[int]]:
         """As of :class:`Reader`."""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +16,7 @@ from youtu_st.modules.reader import FastReader, Reader
 from youtu_st.modules.tokenization import TokenizedText
 from youtu_st.spec.model import ModuleSettings, PaddingSide
 
+Self = TypeVar("Self", bound="Texts")
 Column = npt.NDArray[np.int64]
 """A value for each token of a batch, shape ``(rows, longest)``."""
 
@@ -42,7 +43,9 @@ class Texts:
     reuses_prefixes: ClassVar[bool] = False  # rows that begin with the same tokens are computed one by one
 
     @classmethod
-    def of(cls, settings: ModuleSettings, reader: FastReader, max_length: int | None, **rest: Any) -> Texts:
+    def of(
+        cls: type[Self], settings: ModuleSettings, reader: FastReader, max_length: int | None, **rest: Any
+    ) -> Self:
         """As the settings say it, of a reader that does not split special tokens.
 
         Args:
@@ -54,9 +57,14 @@ class Texts:
         Raises:
             InputError: If special tokens are to be split, and the reader cannot be copied for it.
         """
-        reads = LiteralTokenizer(reader) if settings.split_special_tokens else reader
-        side = settings.padding_side or "right"
-        return cls(**{"padding_side": side, **rest}, settings=settings, reader=reads, max_length=max_length)
+        reads = LiteralTokenizer(reader, cls._written(rest)) if settings.split_special_tokens else reader
+        told = {"padding_side": settings.padding_side or "right", **rest}
+        return cls(settings=settings, reader=reads, max_length=max_length, **told)
+
+    @staticmethod
+    def _written(rest: Mapping[str, Any]) -> str:
+        """What the model itself writes around texts, where that is more than a prompt."""
+        return ""
 
     def marked(self, prompts: Sequence[str]) -> list[str]:
         """Prompts as :attr:`reader` takes them: their own special tokens are special to it."""

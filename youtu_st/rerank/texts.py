@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +26,11 @@ class PairTexts(Texts):
     """
 
     template: Template
+
+    @staticmethod
+    def _written(rest: Mapping[str, Any]) -> str:
+        written: str = rest["template"].written
+        return written
 
     def heads(self, queries: Sequence[str], instructions: Sequence[str | None]) -> list[str]:
         """What stands before the documents of each query: the template up to them.

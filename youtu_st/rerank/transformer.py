@@ -78,7 +78,7 @@ class RerankTransformer(InstructionTransformer):
 
     @property
     def _around_texts(self) -> str:
-        return "".join([self.prefix, self.body, self.suffix])
+        return self.whole_template.written
 
     @property
     def texts(self) -> PairTexts:
