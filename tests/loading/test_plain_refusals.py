@@ -9,15 +9,23 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from checkpoints import HIDDEN, TEXTS, remote_checkpoint, unigram
-from sentence_transformers import SentenceTransformer
+from checkpoints import (
+    HIDDEN,
+    TEXTS,
+    cross_encoder_checkpoint,
+    remote_checkpoint,
+    reranker_checkpoint,
+    unigram,
+)
+from sentence_transformers import CrossEncoder, SentenceTransformer
 from sentence_transformers.base.modules import Dense, Normalize, Transformer
 from sentence_transformers.sentence_transformer.modules import Pooling
 
 import youtu_st
 from youtu_st.errors import ModelLoadError
 from youtu_st.loading import plain, stock
-from youtu_st.loading.plain import write_plain
+from youtu_st.loading.plain import write_plain, write_plain_reranker
+from youtu_st.rerank import Reranker
 
 NONE = {"query": "", "document": ""}
 KEEPS = "; youtu_st.convert keeps it, and so does youtu-st export without --plain"
@@ -104,6 +112,19 @@ def test_half_precision(checkpoint, spec_file, tmp_path, dtype):
     assert again.dtype == getattr(torch, dtype)
     alone = [np.concatenate([one.encode_query([text]) for text in TEXTS]) for one in (bare, again)]
     np.testing.assert_array_equal(*alone)
+
+
+def test_a_checkpoint_in_half_precision_that_is_computed_in_float32(checkpoint, spec_file, tmp_path):
+    """Its files are float32's then, and read as such."""
+    half = tmp_path / "half"
+    youtu_st.convert(spec_file(), checkpoint=checkpoint("youtu", "bpe-bos"), out=half)
+    model = youtu_st.load(half, dtype="bfloat16", device="cpu")
+    model.save_pretrained(str(tmp_path / "bfloat16"))
+    spec = spec_file(boundary="prompt_length")
+    model = youtu_st.load(spec, tmp_path / "bfloat16", dtype="float32", device="cpu")
+    again = SentenceTransformer(str(write_plain(model, tmp_path / "out")), device="cpu")
+    assert again.dtype == torch.float32
+    np.testing.assert_allclose(again.encode_document(TEXTS), model.encode_document(TEXTS), atol=1e-6)
 
 
 def test_code_of_others(tmp_path, spec_file, monkeypatch):
@@ -278,6 +299,37 @@ def test_nothing_is_left_of_what_was_stopped(checkpoint, spec_file, tmp_path, mo
         if isinstance(error, OSError):
             assert str(caught.value) == f"cannot write {str(out)!r}: [Errno 28] No space left on device"
         assert "\n" not in str(caught.value)
+
+
+def test_a_cross_encoder_of_stock_modules_goes_through(tmp_path):
+    host = CrossEncoder(str(cross_encoder_checkpoint(tmp_path / "raw")), device="cpu")
+    host.max_seq_length = 64
+    again = CrossEncoder(str(write_plain_reranker(host, tmp_path / "out")), device="cpu")
+    pairs = [(left, right) for left in TEXTS for right in (*TEXTS, "first\nlast " * 99)]
+    np.testing.assert_allclose(again.predict(pairs), host.predict(pairs), atol=1e-6)
+    assert again.max_seq_length == 64
+    with pytest.raises(ModelLoadError, match="out is not an empty directory$"):
+        write_plain_reranker(host, tmp_path / "out")
+
+
+def test_a_reranker_with_a_template(tmp_path):
+    reranker = Reranker("qwen3-reranker-0.6b", checkpoint=reranker_checkpoint(tmp_path / "raw"), device="cpu")
+    with pytest.raises(ModelLoadError) as caught:
+        write_plain_reranker(reranker.model, tmp_path / "out")
+    assert str(caught.value) == (
+        "stock modules cannot be told a reranker's template around a pair, which stays whole: they cut the end of "
+        "all that is read, or join two texts by themselves; open it with youtu_st.rerank.Reranker"
+    )
+    assert [path.name for path in tmp_path.iterdir()] == ["raw"]
+
+
+def test_other_scores_are_found(tmp_path, monkeypatch):
+    host = CrossEncoder(str(cross_encoder_checkpoint(tmp_path / "raw")), device="cpu")
+    host.max_seq_length = 64
+    monkeypatch.setattr(plain, "tokenizer_settings", lambda model: {"model_max_length": 16})
+    with pytest.raises(ModelLoadError, match="^stock modules give another score for "):
+        write_plain_reranker(host, tmp_path / "out")
+    assert [path.name for path in tmp_path.iterdir()] == ["raw"]
 
 
 def test_a_stock_model_with_prompts_goes_through(checkpoint, tmp_path):

@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from sentence_transformers import SentenceTransformer
+from sentence_transformers import CrossEncoder, SentenceTransformer
 from sentence_transformers.base.modules import Router
+from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
 from youtu_st.errors import ModelLoadError, brief
@@ -56,12 +57,50 @@ def check_alike(model: SentenceTransformer, other: SentenceTransformer) -> None:
         done.add(prompt)
 
 
-def other_weights(model: SentenceTransformer, other: SentenceTransformer) -> list[str]:
-    """Names of the weights that are not the same in two models, to the last bit."""
+def check_same_scores(model: CrossEncoder, other: CrossEncoder) -> None:
+    """Raise unless another cross-encoder has the same weights, and scores probe pairs of all lengths alike.
+
+    Raises:
+        ModelLoadError: Naming the first pair's query, and what differs.
+    """
+    if names := other_weights(model, other):
+        raise _unlike("other weights", names[0])
+    pairs = [(query, document) for query in QUERIES for document in DOCUMENTS[::3]]
+    pairs += [(text, text) for text in (*_LINES, "first\nlast " * 256)]
+    mine, theirs = (_scores(one, pairs) for one in (model, other))
+    apart = np.abs(mine - theirs) / np.maximum(np.abs(mine), 1.0)
+    worst = int(np.nan_to_num(apart, nan=np.inf).max(axis=1).argmax())
+    if not apart[worst].max() <= TOLERANCE:
+        raise _unlike(f"another score for {_shown(pairs[worst][0])}", f"{theirs[worst]}, not {mine[worst]}")
+
+
+def _scores(model: CrossEncoder, pairs: Sequence[tuple[str, str]]) -> Any:
+    """One row a pair, alone in its batch, float64, shape ``(len(pairs), labels)``."""
+    predict: Any = model.predict
+    scores = predict(list(pairs), batch_size=1, show_progress_bar=False, convert_to_tensor=True)
+    return scores.double().numpy(force=True).reshape(len(pairs), -1)
+
+
+def other_weights(model: Any, other: Any) -> list[str]:
+    """Names of the weights that are not the same in two models, to the last bit, sorted."""
     mine, theirs = (dict(one.named_parameters()) for one in (model, other))
-    return sorted(mine.keys() ^ theirs.keys()) + [
-        name for name in mine.keys() & theirs.keys() if not torch.equal(mine[name], theirs[name])
-    ]
+    both = mine.keys() & theirs.keys()
+    return sorted(
+        {name for name in both if not _equal(mine[name], theirs[name])} | mine.keys() ^ theirs.keys()
+    )
+
+
+def lost_a_row(model: SentenceTransformer, other: SentenceTransformer, name: str) -> bool:
+    """Whether a weight of another model is the same but for one row, and that is of zeros."""
+    mine, theirs = (dict(one.named_parameters()).get(name) for one in (model, other))
+    if mine is None or theirs is None or mine.shape != theirs.shape or mine.ndim != 2:
+        return False
+    rows = (mine != theirs).any(dim=1)
+    return int(rows.sum()) == 1 and not bool(theirs[rows].any())
+
+
+def _equal(mine: Tensor, theirs: Tensor) -> bool:
+    return mine.dtype == theirs.dtype and torch.equal(mine, theirs)
 
 
 def _texts(model: SentenceTransformer) -> Iterator[str]:

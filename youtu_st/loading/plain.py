@@ -1,4 +1,4 @@
-"""A directory that sentence-transformers loads by itself: its own modules alone, with the same vectors."""
+"""A directory that sentence-transformers loads by itself: its own modules alone, with the same results."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from sentence_transformers import SentenceTransformer
+from sentence_transformers import CrossEncoder, SentenceTransformer
 from sentence_transformers.base.modules import Transformer
 
 from youtu_st.backends.quiet import quiet_host
@@ -18,7 +18,7 @@ from youtu_st.backends.resting import whole_at_forks
 from youtu_st.disk import beside, flush, replace, write_whole
 from youtu_st.errors import InputError, ModelLoadError, YoutuError, in_one_line
 from youtu_st.loading.adapters import ADAPTER_WEIGHTS
-from youtu_st.loading.alike import check_alike, other_weights
+from youtu_st.loading.alike import check_alike, check_same_scores, lost_a_row, other_weights
 from youtu_st.loading.contents import MODULES
 from youtu_st.loading.stock import (
     check_code,
@@ -57,26 +57,60 @@ def write_plain(model: SentenceTransformer, out: Path) -> Path:
         ModelLoadError: If ``out`` is not empty or cannot be written, or stock modules cannot be told a rule
             of the model's: the message names the rule, and what to do. Nothing is left, nor after Ctrl-C.
     """
-    target = Path(os.path.realpath(out))
-    if target.exists() and (not target.is_dir() or any(target.iterdir())):
-        raise ModelLoadError(f"{out} is not an empty directory")
+    target = _free(out)
     check_code(model)
     pooling = {
         position: stock_pooling(model, module)
         for position, module in enumerate(model)
         if isinstance(module, InstructionMaskedPooling)
     }
+    with _whole(out, target) as written:
+        _write(model, written, pooling)
+        _check(model, written)
+    return out
+
+
+def write_plain_reranker(model: CrossEncoder, out: Path) -> Path:
+    """As :func:`write_plain`, for a cross-encoder of stock modules: saved, read by itself, and compared.
+
+    Args:
+        model: Not changed.
+        out: The directory to write; must be absent or empty.
+
+    Returns:
+        ``out``: ``CrossEncoder(out).predict`` gives the model's scores.
+
+    Raises:
+        ModelLoadError: As there; and for a language model that is asked in a template of its own.
+    """
+    target = _free(out)
+    check_code(model)
+    with _whole(out, target) as written:
+        _write(model, written, {})
+        with whole_at_forks(), quiet_host():
+            plain = CrossEncoder(str(written), device=str(model.device), local_files_only=True)
+        check_same_scores(model, plain)
+        del plain
+    return out
+
+
+def _free(out: Path) -> Path:
+    """Where a directory goes: what a link leads to, if it is one."""
+    target = Path(os.path.realpath(out))
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        raise ModelLoadError(f"{out} is not an empty directory")
+    return target
+
+
+@contextmanager
+def _whole(out: Path, target: Path) -> Iterator[Path]:
+    """Write a directory beside its place, which it takes at once, or not at all."""
     written, made = beside(target), [folder for folder in target.parents if not folder.exists()]
     try:
         with _explained(out):
             target.parent.mkdir(parents=True, exist_ok=True)
             written.mkdir()
-            _write(model, written, pooling)
-            plain = _load(model, written)
-            if other_weights(model, plain):
-                _keep_padding_row(written)
-                plain = _load(model, written)
-            check_alike(model, plain)
+            yield written
             for path in written.rglob("*"):
                 flush(path)
             if target.is_dir():
@@ -88,7 +122,6 @@ def write_plain(model: SentenceTransformer, out: Path) -> Path:
             for folder in made:
                 folder.rmdir()
         raise
-    return out
 
 
 @contextmanager
@@ -101,7 +134,7 @@ def _explained(out: Path) -> Iterator[None]:
         raise ModelLoadError(in_one_line(f"cannot write {str(out)!r}", error)) from error
 
 
-def _write(model: SentenceTransformer, written: Path, pooling: dict[int, Any]) -> None:
+def _write(model: SentenceTransformer | CrossEncoder, written: Path, pooling: dict[int, Any]) -> None:
     """The model as the host saves it, with stock modules named in the place of ours."""
     with quiet_host():
         model.save_pretrained(str(written), create_model_card=False)
@@ -123,6 +156,17 @@ def _write(model: SentenceTransformer, written: Path, pooling: dict[int, Any]) -
     if isinstance(model[0], Transformer) and (told := tokenizer_settings(model)):
         path = written / "tokenizer_config.json"
         _put(path, {**json.loads(path.read_text(encoding="utf-8")), **told})
+
+
+def _check(model: SentenceTransformer, written: Path) -> None:
+    """Raise unless what was written gives the model's vectors."""
+    plain = _load(model, written)
+    apart = other_weights(model, plain)
+    if len(apart) == 1 and lost_a_row(model, plain, apart[0]):
+        _keep_padding_row(written)
+        del plain
+        plain = _load(model, written)
+    check_alike(model, plain)
 
 
 def _keep_padding_row(written: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from sentence_transformers import SentenceTransformer
+from sentence_transformers import CrossEncoder, SentenceTransformer
 from sentence_transformers.base.modules import Module, Transformer
 from sentence_transformers.sentence_transformer.modules import Pooling
 from transformers import PreTrainedTokenizerBase
@@ -36,7 +36,7 @@ def refusal(rule: str, why: str, instead: str = _KEEPS) -> ModelLoadError:
     return ModelLoadError(f"stock modules cannot be told {rule}: {why}; {instead}")
 
 
-def check_code(model: SentenceTransformer) -> None:
+def check_code(model: SentenceTransformer | CrossEncoder) -> None:
     """Raise if a model is made of more than classes of its hosts and of this package.
 
     Raises:
@@ -46,6 +46,12 @@ def check_code(model: SentenceTransformer) -> None:
         if not isinstance(module, Module):
             continue
         if type(module) not in (InstructionTransformer, InstructionMaskedPooling):
+            if isinstance(module, InstructionTransformer):
+                raise refusal(
+                    "a reranker's template around a pair, which stays whole",
+                    "they cut the end of all that is read, or join two texts by themselves",
+                    "open it with youtu_st.rerank.Reranker",
+                )
             _check_class("the module", module)
         if activation := getattr(module, "activation_function", None):
             _check_class("the activation", activation)
@@ -142,7 +148,7 @@ def _left_out(first: InstructionTransformer, prompt: str, boundary: Any) -> int:
     return int((~alone.content).sum())
 
 
-def tokenizer_settings(model: SentenceTransformer) -> dict[str, Any]:
+def tokenizer_settings(model: SentenceTransformer | CrossEncoder) -> dict[str, Any]:
     """What ``tokenizer_config.json`` must say for a tokenizer to be read as it is set now.
 
     The host writes the settings that it was loaded with, and not those that were set since.
