@@ -62,21 +62,14 @@ def export(
         "trust_remote_code": trust_remote_code,
         "split_special_tokens": split_special_tokens,
     }
-    if plain:
-        if engine or weights or dimensions:
-            given = "leave --engine, --weights and --dimensions out"
-            raise UsageError(f"--plain writes modules and no graph: {given}")
-        with loading(f"exporting {model} ..."):
-            from youtu_st.loading.plain import export_plain
-
-            export_plain(name, **common)
-        echo(f"{name} -> {out}: stock modules")
-        return
+    if plain and (engine or weights or dimensions):
+        given = "leave --engine, --weights and --dimensions out"
+        raise UsageError(f"--plain writes modules and no graph: {given}")
     with loading(f"exporting {model} ..."):
         from youtu_st.loading.exporting import export as write
 
-        write(name, engine=engine, weights=weights, dimensions=dimensions, **common)  # type: ignore[arg-type]
-    echo(f"{name} -> {out}: {_words(read_export(out))}")
+        write(name, engine=engine, weights=weights, dimensions=dimensions, plain=plain, **common)  # type: ignore[arg-type]
+    echo(f"{name} -> {out}: {'stock modules' if plain else _words(read_export(out))}")
 
 
 def _words(manifest: ExportManifest) -> str:

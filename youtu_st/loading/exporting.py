@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import logging
-import shutil
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, get_args
 
 from sentence_transformers import SentenceTransformer
 
-from youtu_st import disk
 from youtu_st.backends.graphs import Engine, Rounding
 from youtu_st.backends.graphs.making import make_graph
-from youtu_st.errors import ModelLoadError, in_one_line, require
+from youtu_st.errors import InputError, ModelLoadError, require
 from youtu_st.inputs import check_dimensions, one_of
 from youtu_st.loading.exported import TOKENIZER, read_export, texts_of, write_manifest
 from youtu_st.loading.loader import load
+from youtu_st.loading.plain import write_plain
+from youtu_st.loading.vacant import vacant, whole_directory
 from youtu_st.modules import fingerprint
 from youtu_st.modules.reader import FastReader
 from youtu_st.modules.readers import PROBES, reader_for
@@ -41,6 +40,7 @@ def export(
     engine: Engine | None = None,
     weights: Rounding | None = None,
     dimensions: int | None = None,
+    plain: bool = False,
     prompts: Mapping[str, str] | None = None,
     max_length: int | None = None,
     split_special_tokens: bool = False,
@@ -62,6 +62,9 @@ def export(
         weights: ``int8``: weights rounded to eight bits, computed in float32. ``int8-dynamic``, with
             ``onnx``: activations too. None: float32.
         dimensions: Length that vectors are cut to; one that the model was trained for. None: whole.
+        plain: Write stock sentence-transformers modules in place of a graph, where these give the same
+            vectors: ``SentenceTransformer(out)`` then needs neither this package nor
+            ``trust_remote_code``. See :func:`youtu_st.loading.plain.write_plain`.
         prompts: Prompts that replace the model's own.
         max_length: Tokens to read, if fewer than the model's maximum.
         split_special_tokens: Read special tokens that stand in a text as characters.
@@ -78,18 +81,21 @@ def export(
             give its vectors on this machine.
         MissingDependencyError: If the engine is not installed.
     """
-    target = Path(out)
-    check_vacant(target)
-    chosen = engine or installed_engine()
-    one_of("engine", chosen, get_args(Engine))
-    require(_PACKAGES[chosen], chosen)
+    vacant(out)
+    chosen: Engine | None = None
+    if plain:
+        _refuse(engine=engine, weights=weights, dimensions=dimensions)
+    else:
+        chosen = engine or installed_engine()
+        one_of("engine", chosen, get_args(Engine))
+        require(_PACKAGES[chosen], chosen)
     if weights is not None:
         one_of("weights", weights, get_args(Rounding))
     loaded = load(
         model,
         checkpoint,
         device="cpu",
-        dtype="float32",
+        dtype="float32" if chosen else "checkpoint",
         prompts=prompts,
         max_length=max_length,
         split_special_tokens=split_special_tokens,
@@ -97,13 +103,15 @@ def export(
         model_kwargs=model_kwargs,
         hub=hub,
     )
+    if chosen is None:
+        return write_plain(loaded, Path(out))
     name = MODELS.canonical_name(model)
     if dimensions is not None:
         check_dimensions(dimensions, lengths_of(loaded), name)
-    with _beside(target) as scratch:
+    with whole_directory(out) as scratch:
         source = {"model": name, "checkpoint": _whole(checkpoint)}
         _write(loaded, scratch, source, engine=chosen, weights=weights, dimensions=dimensions)
-    return target
+    return Path(out)
 
 
 def installed_engine() -> Engine:
@@ -111,29 +119,17 @@ def installed_engine() -> Engine:
     return next((engine for engine, package in _PACKAGES.items() if find_spec(package) is not None), "onnx")
 
 
-def check_vacant(target: Path) -> None:
-    """Raise unless a directory is absent or empty.
+def _refuse(**graph: object) -> None:
+    """Raise for what is said of a graph, where none is made.
 
     Raises:
-        ModelLoadError: Saying so.
+        InputError: Naming it.
     """
-    if target.is_symlink() or (target.exists() and (not target.is_dir() or any(target.iterdir()))):
-        raise ModelLoadError(f"{target} is not an empty directory: nothing is overwritten")
-
-
-@contextmanager
-def _beside(target: Path) -> Iterator[Path]:
-    """A directory that takes the place of another when it is whole, and is gone after any error."""
-    scratch = disk.beside(target)
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        scratch.mkdir()
-        yield scratch
-        disk.replace(scratch, target)
-    except OSError as error:
-        raise ModelLoadError(in_one_line(f"{target} cannot be written", error)) from error
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
+    given = [name for name, value in graph.items() if value is not None]
+    if given:
+        raise InputError(
+            f"{', '.join(given)}: for a graph, and a plain export has stock modules in place of one"
+        )
 
 
 def _write(

@@ -22,6 +22,7 @@ from youtu_st.errors import InputError, ModelLoadError, YoutuError, in_one_line
 from youtu_st.inputs import check_max_length, one_of
 from youtu_st.loading import checkpoint as files
 from youtu_st.loading.saved import check_activations, module_types, own_modules
+from youtu_st.loading.vacant import vacant
 from youtu_st.loading.weights import check_loaded
 from youtu_st.modules import checks, fingerprint
 from youtu_st.modules.pooling import InstructionMaskedPooling
@@ -149,9 +150,7 @@ def convert(
     Raises:
         ModelLoadError: If ``out`` is not empty, or as for :func:`load`.
     """
-    target = Path(out)
-    if target.exists() and (not target.is_dir() or any(target.iterdir())):
-        raise ModelLoadError(f"{target} is not an empty directory")
+    target = vacant(out)
     loaded = load(
         model,
         checkpoint,
@@ -161,7 +160,7 @@ def convert(
         split_special_tokens=split_special_tokens,
     )
     loaded.save_pretrained(str(target))
-    return target
+    return Path(out)
 
 
 @contextmanager

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +12,8 @@ from sentence_transformers.base.modules import Transformer
 
 from youtu_st.backends.quiet import quiet_host
 from youtu_st.backends.resting import whole_at_forks
-from youtu_st.disk import beside, flush, replace, write_whole
-from youtu_st.errors import InputError, ModelLoadError, YoutuError, in_one_line
+from youtu_st.disk import write_whole
+from youtu_st.errors import InputError, ModelLoadError, in_one_line
 from youtu_st.loading.adapters import ADAPTER_WEIGHTS
 from youtu_st.loading.alike import check_alike, check_same_scores, lost_a_row, other_weights
 from youtu_st.loading.contents import MODULES
@@ -27,6 +24,7 @@ from youtu_st.loading.stock import (
     tokenizer_settings,
     transformer_settings,
 )
+from youtu_st.loading.vacant import vacant, whole_directory
 from youtu_st.modules.pooling import InstructionMaskedPooling
 from youtu_st.modules.settings import ours, prompt_for, split_special_tokens, splits_special_tokens
 from youtu_st.spec.prompts import ROLES
@@ -57,14 +55,14 @@ def write_plain(model: SentenceTransformer, out: Path) -> Path:
         ModelLoadError: If ``out`` is not empty or cannot be written, or stock modules cannot be told a rule
             of the model's: the message names the rule, and what to do. Nothing is left, nor after Ctrl-C.
     """
-    target = _free(out)
+    vacant(out)
     check_code(model)
     pooling = {
         position: stock_pooling(model, module)
         for position, module in enumerate(model)
         if isinstance(module, InstructionMaskedPooling)
     }
-    with _whole(out, target) as written:
+    with whole_directory(out) as written:
         _write(model, written, pooling)
         _check(model, written)
     return out
@@ -83,55 +81,15 @@ def write_plain_reranker(model: CrossEncoder, out: Path) -> Path:
     Raises:
         ModelLoadError: As there; and for a language model that is asked in a template of its own.
     """
-    target = _free(out)
+    vacant(out)
     check_code(model)
-    with _whole(out, target) as written:
+    with whole_directory(out) as written:
         _write(model, written, {})
         with whole_at_forks(), quiet_host():
             plain = CrossEncoder(str(written), device=str(model.device), local_files_only=True)
         check_same_scores(model, plain)
         del plain
     return out
-
-
-def _free(out: Path) -> Path:
-    """Where a directory goes: what a link leads to, if it is one."""
-    target = Path(os.path.realpath(out))
-    if target.exists() and (not target.is_dir() or any(target.iterdir())):
-        raise ModelLoadError(f"{out} is not an empty directory")
-    return target
-
-
-@contextmanager
-def _whole(out: Path, target: Path) -> Iterator[Path]:
-    """Write a directory beside its place, which it takes at once, or not at all."""
-    written, made = beside(target), [folder for folder in target.parents if not folder.exists()]
-    try:
-        with _explained(out):
-            target.parent.mkdir(parents=True, exist_ok=True)
-            written.mkdir()
-            yield written
-            for path in written.rglob("*"):
-                flush(path)
-            if target.is_dir():
-                target.rmdir()
-            replace(written, target)
-    except BaseException:
-        shutil.rmtree(written, ignore_errors=True)
-        with suppress(OSError):  # somebody else's files are there by now
-            for folder in made:
-                folder.rmdir()
-        raise
-
-
-@contextmanager
-def _explained(out: Path) -> Iterator[None]:
-    try:
-        yield
-    except YoutuError:
-        raise
-    except Exception as error:
-        raise ModelLoadError(in_one_line(f"cannot write {str(out)!r}", error)) from error
 
 
 def _write(model: SentenceTransformer | CrossEncoder, written: Path, pooling: dict[int, Any]) -> None:
