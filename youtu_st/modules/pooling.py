@@ -76,7 +76,9 @@ class InstructionMaskedPooling(Module):
             counted = attended
             if self.pooling == "masked_mean" and CONTENT_MASK in features:
                 content = features[CONTENT_MASK].bool()
-                counted = torch.where(content.any(dim=1, keepdim=True), content, attended)
+                # Not torch.where: ONNX Runtime chooses between numbers only.
+                none = ~content.any(dim=1, keepdim=True)
+                counted = content | (none & attended)
             # Filled, not multiplied: a padded position may hold NaN, and 0 * NaN is NaN.
             total = tokens.float().masked_fill(~counted.unsqueeze(-1), 0.0).sum(dim=1)
             vectors = total / counted.sum(dim=1, keepdim=True)
