@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import re
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,14 +15,13 @@ import torch
 from sentence_transformers.util import batch_to_device
 
 from youtu_st.backends.forks import Lock
+from youtu_st.backends.memory import short_of_memory
 from youtu_st.backends.resting import LONGEST_WAIT, rest_around_forks, this_thread_computes
 from youtu_st.protocol import Role, Scores, Vectors
 
 Features = dict[str, Any]
 Rows = npt.NDArray[np.float32]
 Model = Any  # a SentenceTransformer or a CrossEncoder; the host has no public name for what both are
-# PyTorch has a class for this on CUDA only; on a CPU, on MPS and in OpenVINO it is a RuntimeError.
-_NO_MEMORY = re.compile(r"out of memory|can't allocate memory|not enough memory|bad_alloc", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +160,7 @@ def within_memory(run: Callable[[], Rows]) -> Rows:
     try:
         return run()
     except (MemoryError, RuntimeError) as error:
-        if not isinstance(error, (MemoryError, torch.OutOfMemoryError)) and not _NO_MEMORY.search(str(error)):
+        if not isinstance(error, torch.OutOfMemoryError) and not short_of_memory(error):
             raise
         reason = " ".join(str(error).split())[:200]
     # Outside of the handler, where nothing holds on to the tensors of the failed run any more.
