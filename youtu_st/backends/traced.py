@@ -74,9 +74,15 @@ def _mask(*args: Any, **kwargs: Any) -> Tensor | None:
 @contextmanager
 def quiet() -> Iterator[None]:
     """Following warns of every branch that it takes; whether one matters is measured afterwards."""
+    exporter = logging.getLogger("torch.onnx")  # tells of each library that is not installed
+    level = exporter.level
     with quiet_host(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        yield
+        exporter.setLevel(logging.ERROR)
+        try:
+            yield
+        finally:
+            exporter.setLevel(level)
 
 
 def rounded(graph: Path) -> Any:
