@@ -20,7 +20,7 @@ from youtu_st.errors import InputError, ModelLoadError, TruncationWarning
 from youtu_st.index import VectorIndex
 
 pytest.importorskip("onnxruntime", reason="the extra onnx is not installed")
-pytestmark = pytest.mark.onnx
+
 
 LONG = "many words in a row " * 300
 ASKED = [*TEXTS, LONG, "two\n\nparagraphs"]

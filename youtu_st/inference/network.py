@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
@@ -11,11 +10,9 @@ from functools import partial
 import numpy as np
 
 from youtu_st.backends.forks import Lock
+from youtu_st.backends.memory import short_of_memory
 from youtu_st.backends.resting import LONGEST_WAIT, rest_around_forks, this_thread_computes
 from youtu_st.inference.outputs import Features, Output, Rows
-
-# PyTorch has a class for this on CUDA only; on a CPU, on MPS and in the engines it is a RuntimeError.
-_NO_MEMORY = re.compile(r"out of memory|can't allocate memory|not enough memory|bad_alloc", re.IGNORECASE)
 
 
 class Network(ABC):
@@ -98,7 +95,8 @@ class Network(ABC):
         try:
             return run()
         except (MemoryError, RuntimeError) as error:
-            if not (isinstance(error, MemoryError) or _NO_MEMORY.search(f"{type(error).__name__} {error}")):
+            # torch.OutOfMemoryError need not say so in its message.
+            if not short_of_memory(error) and type(error).__name__ != "OutOfMemoryError":
                 raise
             reason = " ".join(str(error).split())[:200]
         # Outside of the handler, where nothing holds on to what the failed run has made any more.

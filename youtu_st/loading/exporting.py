@@ -19,8 +19,8 @@ from youtu_st.loading.loader import load
 from youtu_st.loading.plain import write_plain
 from youtu_st.loading.vacant import vacant, whole_directory
 from youtu_st.modules import fingerprint
-from youtu_st.modules.reader import FastReader
-from youtu_st.modules.readers import PROBES, reader_for
+from youtu_st.modules.reader import PROBES, FastReader
+from youtu_st.modules.readers import reader_for
 from youtu_st.modules.settings import lengths_of, normalizes, ours, prompt_for
 from youtu_st.modules.transformer import InstructionTransformer
 from youtu_st.probes import DOCUMENTS, QUERIES
