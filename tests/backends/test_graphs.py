@@ -23,7 +23,7 @@ from youtu_st.errors import InputError, ModelLoadError
 from youtu_st.loading.loader import load
 
 PACKAGES = {"onnx": ("onnx", "onnxscript", "onnxruntime"), "openvino": ("openvino", "nncf")}
-ENGINES = [pytest.param(name, marks=getattr(pytest.mark, name)) for name in PACKAGES]
+ENGINES = ["onnx", pytest.param("openvino", marks=pytest.mark.openvino)]
 
 
 @pytest.fixture(params=ENGINES)

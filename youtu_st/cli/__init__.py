@@ -30,7 +30,7 @@ from youtu_st.cli import (
     train,
     verify,
 )
-from youtu_st.cli.console import UsageError, echo, one_line, say
+from youtu_st.cli.console import DEBUGGING, UsageError, echo, one_line, say
 from youtu_st.errors import TrainingError, YoutuError, brief, printable
 
 OK, FAULT, MISTAKE, INTERRUPTED = 0, 1, 2, 130
@@ -85,6 +85,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     arguments = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
     debug = "--debug" in takewhile(lambda argument: argument.startswith("-"), arguments)
+    DEBUGGING.set(debug)
     with warnings.catch_warnings(), _printable_logs():
         _show_warnings_as_lines()
         try:

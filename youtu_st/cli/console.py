@@ -12,6 +12,7 @@ import logging
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -81,6 +82,16 @@ class UsageError(YoutuError, ValueError):
 def say(kind: str, message: object) -> None:
     """Write one line to standard error."""
     print(f"youtu-st: {printable(f'{kind}: {one_line(str(message))}')}", file=sys.stderr, flush=True)
+
+
+DEBUGGING: ContextVar[bool] = ContextVar("DEBUGGING", default=False)
+"""Whether ``--debug`` was given."""
+
+
+def say_debug(kind: str, message: object) -> None:
+    """As :func:`say`, under ``--debug`` alone."""
+    if DEBUGGING.get():
+        say(kind, message)
 
 
 def echo(line: object = "", *, err: bool = False) -> None:

@@ -48,10 +48,7 @@ def kept_export(
     Raises:
         YoutuError: As for :func:`youtu_st.export`; or if the cache cannot be written.
     """
-    directory = directory_of(model, settings["checkpoint"], settings["hub"])
-    target = (
-        cache_directory() / "exports" / f"{_key(model, directory, settings)}-{weights or 'float32'}-{engine}"
-    )
+    target = _place(model, settings, engine, weights)
     if _is_whole(target):
         return target
     try:
@@ -64,6 +61,23 @@ def kept_export(
         remedy = "the environment variable YOUTU_ST_CACHE names another directory"
         raise ModelLoadError(f"{in_one_line(what, error)}; {remedy}") from error
     return target
+
+
+def is_kept(model: str | Path | ModelSpec, settings: Mapping[str, Any], *, engine: Engine) -> bool:
+    """Whether a model's export is there; it is not opened.
+
+    Raises:
+        YoutuError: If there is no such model.
+    """
+    return is_exported(_place(model, settings, engine, None))
+
+
+def _place(
+    model: str | Path | ModelSpec, settings: Mapping[str, Any], engine: Engine, weights: Rounding | None
+) -> Path:
+    directory = directory_of(model, settings.get("checkpoint"), settings.get("hub"))
+    name = f"{_key(model, directory, settings)}-{weights or 'float32'}-{engine}"
+    return cache_directory() / "exports" / name
 
 
 def directory_of(
@@ -97,7 +111,7 @@ def _in_package(spec: Published) -> Path | None:
 
 def _key(model: str | Path | ModelSpec, directory: Path, settings: Mapping[str, Any]) -> str:
     parts = [FORMAT, MODELS.key(model), _spec_key(model), str(directory), _facts(directory)]
-    parts += [settings[name] for name in _SETTINGS]
+    parts += [settings.get(name) or None for name in _SETTINGS]
     return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
 
@@ -150,10 +164,10 @@ def _make(
     export(
         model,
         out=target,
-        checkpoint=settings["checkpoint"],
+        checkpoint=settings.get("checkpoint"),
         engine=engine,
         weights=weights,
-        trust_remote_code=settings["trust_remote_code"],
-        model_kwargs=settings["model_kwargs"],
-        hub=settings["hub"],
+        trust_remote_code=bool(settings.get("trust_remote_code")),
+        model_kwargs=settings.get("model_kwargs"),
+        hub=settings.get("hub"),
     )
