@@ -168,10 +168,16 @@ def status(message: str) -> Iterator[Spinner]:
 
 
 @contextmanager
-def loading(message: str) -> Iterator[Spinner]:
-    """A spinner over :func:`import_libraries`, and over what is then done with them."""
+def loading(message: str, *, hosts: bool = True) -> Iterator[Spinner]:
+    """A spinner over :func:`import_libraries`, and over what is then done with them.
+
+    Args:
+        message: What it says.
+        hosts: Whether they are needed at all: what was exported opens without them.
+    """
     with status(message) as spinner:
-        import_libraries()
+        if hosts:
+            import_libraries()
         yield spinner
 
 
@@ -188,7 +194,7 @@ def import_libraries() -> None:
     try:
         from transformers.utils import logging as host
 
-        import youtu_st.encoder  # noqa: F401 - with it come all of them
+        import youtu_st.inference.hosted  # noqa: F401 - with it come all of them
 
         # Their own messages and bars stay off the terminal; downloads keep theirs.
         host.set_verbosity_error()  # type: ignore[no-untyped-call]  # untyped in the host

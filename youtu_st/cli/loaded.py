@@ -52,7 +52,7 @@ def load_encoder(
     elif not fast and is_exported_here(name, settings):
         settings["backend"] = "onnx"
         say_debug("engine", f"{name} runs in ONNX Runtime, as it was exported; {ENGINE}=torch turns that off")
-    with loading(f"loading {name} ...") as spinner:
+    with loading(f"loading {name} ...", hosts=settings.get("backend") != "onnx") as spinner:
         from youtu_st.encoder import Encoder
 
         if not fast:
