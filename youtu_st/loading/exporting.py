@@ -95,7 +95,7 @@ def export(
         model,
         checkpoint,
         device="cpu",
-        dtype="float32" if chosen else "checkpoint",
+        dtype="float32",
         prompts=prompts,
         max_length=max_length,
         split_special_tokens=split_special_tokens,
