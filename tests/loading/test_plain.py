@@ -250,6 +250,22 @@ def test_minilm(tmp_path):
         np.testing.assert_allclose(vectors[f"{name}/document"], published.encode_document(texts), atol=1e-6)
 
 
+@pytest.mark.slow
+def test_multilingual_e5_small(real_e5_small, tmp_path):
+    """Real weights, XLM-R's own tokenizer, and a prompt that ends in a space before either kind of text."""
+    encoder = Encoder("multilingual-e5-small", checkpoint=real_e5_small, device="cpu", truncation="ignore")
+    texts = [*QUERIES, *DOCUMENTS, LONG]
+    vectors = read([["e5", str(write_plain(encoder.model, tmp_path / "e5")), texts, texts]], tmp_path)
+    np.testing.assert_allclose(vectors["e5/query"], encoder.encode_query(texts), atol=1e-6)
+    np.testing.assert_allclose(vectors["e5/document"], encoder.encode_document(texts), atol=1e-6)
+    reader = encoder.tokenizer
+    for text in ("  two", "\u200ba", "\u0301", "``a", "ﬁ", "\u3000a", "\x01a", "½  ½", "\ta\n", "각"):
+        row = tokenization.tokenize(
+            reader, [text], [""], boundary="offsets", special_tokens="include", max_length=None
+        )[0]
+        assert row.content.all(), text
+
+
 @given(st.text(min_size=1))
 @settings(max_examples=300, deadline=None)
 @pytest.mark.parametrize(
