@@ -5,9 +5,9 @@ BIN = $(VENV)/bin
 STANDARD = tests/adapters/langchain/test_langchain_standard_embeddings.py \
 	tests/adapters/langchain/test_langchain_standard_store.py
 PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal
-EVERYWHERE = not openvino and not notebooks and not bench  # tests that need no extra but `test`
+EVERYWHERE = not onnx and not openvino and not notebooks and not bench  # tests that need no extra but `test`
 
-.PHONY: demo dev test test-slow test-long test-openvino test-notebooks test-bench eval-quick lint docs docs-figures bench notebooks clean
+.PHONY: demo dev test test-slow test-long test-openvino test-onnx test-notebooks test-bench eval-quick lint docs docs-figures bench notebooks clean
 .DEFAULT_GOAL := demo
 .NOTPARALLEL:
 
@@ -39,6 +39,9 @@ test-long: $(VENV)/.ready-test $(VENV)/.ready-ray  ## kills at dozens of moments
 
 test-openvino: $(VENV)/.ready-test $(VENV)/.ready-openvino  ## those that need OpenVINO
 	$(PYTEST) -m openvino
+
+test-onnx: $(VENV)/.ready-test $(VENV)/.ready-onnx  ## those that need ONNX Runtime and what makes its graphs
+	$(PYTEST) -m onnx
 
 test-notebooks: $(VENV)/.ready-test $(VENV)/.ready-notebooks  ## the notebooks, run from top to bottom
 	$(BIN)/python -m pytest -m notebooks

@@ -131,7 +131,9 @@ def test_a_graph_that_differs_does_not_count(
     engine: Any, tiny: Path, out: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(making, "TOLERANCE", 1e-12)
-    with pytest.raises(ModelLoadError, match=r"differ from PyTorch's by [\d.]+e-\d\d, and 1e-12 is allowed: use"):
+    with pytest.raises(
+        ModelLoadError, match=r"differ from PyTorch's by [\d.]+e-\d\d, and 1e-12 is allowed: use"
+    ):
         make_graph(load(tiny), out, engine=engine)
     assert not list(out.iterdir())
 
