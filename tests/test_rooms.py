@@ -47,6 +47,7 @@ LIGHT = [
     "youtu_st.retriever",
     "youtu_st.engines",
     "youtu_st.corpus",
+    "youtu_st.backends.graphs.opening",
     "youtu_st.cli",
 ]
 ENGINES = {"openai": "youtu_st.engines.openai", "tencentcloud": "youtu_st.engines.tencent"}
