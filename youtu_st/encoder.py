@@ -138,10 +138,8 @@ class Encoder(LoadedModel):
             from youtu_st.inference.exported import ExportedEncoder
             from youtu_st.loading.kept import kept_export
 
-            weights = settings["weights"]
-            return ExportedEncoder.opened(
-                kept_export(name, settings, engine="onnx", weights=weights), settings, kept=True
-            )
+            path, manifest = kept_export(name, settings, engine="onnx", weights=settings["weights"])
+            return ExportedEncoder.opened(path, settings, kept=manifest)
         from youtu_st.inference.hosted import HostedEncoder
         from youtu_st.loading.loader import load
 

@@ -29,6 +29,7 @@ class ExportedEncoder:
         own: Prompts that replace the model's own ``query`` and ``document``.
         max_length: Tokens to read, if fewer than the model's maximum.
         split_special_tokens: Read special tokens that stand in a text as characters; False: as exported.
+        manifest: As :func:`~youtu_st.loading.exported.read_export` has just read it; None: it is read here.
 
     Raises:
         ModelLoadError: If the directory is not as it was written, or its engine cannot read the graph.
@@ -43,9 +44,10 @@ class ExportedEncoder:
         own: Mapping[str, str] | None = None,
         max_length: int | None = None,
         split_special_tokens: bool = False,
+        manifest: ExportManifest | None = None,
     ) -> None:
         self._path = expanded(path)
-        self.manifest: ExportManifest = read_export(path)
+        self.manifest = manifest or read_export(path)
         prompts.check_own(own or {})
         self._prompts = {**self.manifest.prompts, **(own or {})}
         limit = self.manifest.max_length
@@ -59,20 +61,22 @@ class ExportedEncoder:
         self._graph = open_graph(self.manifest.engine, self._path)
 
     @classmethod
-    def opened(cls, path: str | Path, settings: Mapping[str, Any], *, kept: bool = False) -> ExportedEncoder:
+    def opened(
+        cls, path: str | Path, settings: Mapping[str, Any], *, kept: ExportManifest | None = None
+    ) -> ExportedEncoder:
         """A directory, with the settings that :class:`~youtu_st.Encoder` was given.
 
         Args:
             path: The directory.
             settings: As :class:`~youtu_st.Encoder` has them.
-            kept: Whether it was exported for this encoder, by the settings that are not looked at here.
+            kept: The manifest, where it was exported for these settings.
 
         Raises:
             InputError: If one of them is for a model that is loaded, and not for what was exported of one.
             YoutuError: As for the class itself.
         """
         taken = {"prompts", "max_length", "split_special_tokens"}
-        if kept:
+        if kept is not None:
             taken |= {"checkpoint", "hub", "trust_remote_code", "model_kwargs"}
         as_it_is: dict[str, tuple[Any, ...]] = {"device": (None, "cpu"), "dtype": ("auto", "float32")}
         found = cls(
@@ -80,6 +84,7 @@ class ExportedEncoder:
             own=settings["prompts"],
             max_length=settings["max_length"],
             split_special_tokens=settings["split_special_tokens"],
+            manifest=kept,
         )
         as_it_is |= {
             "backend": ("torch", found.manifest.engine),  # the first is what is not given

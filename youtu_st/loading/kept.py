@@ -17,7 +17,7 @@ from filelock import FileLock
 from youtu_st.backends.graphs import Engine, Rounding
 from youtu_st.disk import cache_directory
 from youtu_st.errors import ModelLoadError, in_one_line
-from youtu_st.loading.exported import FORMAT, is_exported, read_export
+from youtu_st.loading.exported import FORMAT, ExportManifest, is_exported, read_export
 from youtu_st.spec.model import MODELS, ModelSpec
 from youtu_st.spec.registry import Published, expanded, is_directory
 
@@ -33,8 +33,8 @@ def kept_export(
     *,
     engine: Engine,
     weights: Rounding | None = None,
-) -> Path:
-    """The directory of a model's export in the cache; it is made where it is not there, which needs torch.
+) -> tuple[Path, ExportManifest]:
+    """A model's export in the cache, and its manifest; it is made where it is not there, which needs torch.
 
     An export is of the files that a model had: their names, sizes and times of change are part of its name.
 
@@ -49,18 +49,20 @@ def kept_export(
         YoutuError: As for :func:`youtu_st.export`; or if the cache cannot be written.
     """
     target = _place(model, settings, engine, weights)
-    if _is_whole(target):
-        return target
+    if (manifest := _whole(target)) is not None:
+        return target, manifest
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(target.with_name(f"{target.name}.lock")):
-            if not _is_whole(target):  # made by another process, meanwhile
+            manifest = _whole(target)  # of another process, made meanwhile
+            if manifest is None:
                 _make(model, settings, target, engine, weights)
+                manifest = read_export(target)
     except OSError as error:
         what = f"cannot keep the exported network in {target.parent}"
         remedy = "the environment variable YOUTU_ST_CACHE names another directory"
         raise ModelLoadError(f"{in_one_line(what, error)}; {remedy}") from error
-    return target
+    return target, manifest
 
 
 def is_kept(model: str | Path | ModelSpec, settings: Mapping[str, Any], *, engine: Engine) -> bool:
@@ -135,16 +137,15 @@ def _facts(directory: Path) -> list[tuple[str, int, int, int]]:
     return sorted(found)
 
 
-def _is_whole(target: Path) -> bool:
-    """Whether an export is there as it was written."""
+def _whole(target: Path) -> ExportManifest | None:
+    """The manifest of an export that is there as it was written."""
     if not is_exported(target):
-        return False
+        return None
     try:
-        read_export(target)
+        return read_export(target)
     except ModelLoadError as error:
         log.warning("%s is damaged and is made again: %s", target, error)
-        return False
-    return True
+        return None
 
 
 def _make(
