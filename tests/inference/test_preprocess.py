@@ -35,7 +35,7 @@ from youtu_st.spec.model import ModuleSettings
 from youtu_st.spec.registry import validated, with_tuples
 from youtu_st.spec.reranker import Template
 
-reader = FastReader.from_file(Path(told["file"]), told["facts"])
+reader = FastReader.from_json(Path(told["file"]).read_bytes(), told["facts"])
 settings = validated(ModuleSettings, with_tuples(told["settings"]), "settings")
 how = (settings, reader, told["max_length"])
 if told["template"]:

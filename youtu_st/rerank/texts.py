@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -54,7 +53,6 @@ class PairTexts(Texts):
             for query, instruction, marked in zip(queries, instructions, told, strict=True)
         ]
 
-    @cached_property
     def _around(self) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
         """Ids of what stands before and after every pair."""
         before, after = self.reader.own_ids([self.template.prefix, self.template.suffix])
@@ -63,7 +61,7 @@ class PairTexts(Texts):
     @property
     def template_tokens(self) -> int:
         """Tokens that stand before and after every pair."""
-        return sum(map(len, self._around))
+        return sum(map(len, self._around()))
 
     def tokenize_pairs(
         self, documents: Sequence[str], heads: Sequence[str], *, max_length: int | None = None
@@ -80,15 +78,16 @@ class PairTexts(Texts):
             room for any. A token that reaches from the head into the document is the document's.
         """
         limit = max_length or self.max_length
-        before, after = self._around
-        room = max(limit - self.template_tokens, 1) if limit else None
+        before, after = self._around()
+        taken = len(before) + len(after)
+        room = max(limit - taken, 1) if limit else None
         return [
             replace(
                 row,
                 ids=np.concatenate([before, row.ids, after]),
                 content=np.pad(row.content, (len(before), len(after))),
                 type_ids=None,
-                full_length=row.full_length + self.template_tokens,
+                full_length=row.full_length + taken,
             )
             for row in self.tokenized(documents, heads, room)
         ]
