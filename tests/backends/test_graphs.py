@@ -28,7 +28,7 @@ ENGINES = ["onnx", pytest.param("openvino", marks=pytest.mark.openvino)]
 
 @pytest.fixture(params=ENGINES)
 def engine(request: Any) -> str:
-    # Not importorskip: OpenVINO reports that it was imported.
+    # Not importorskip: both report that they were imported.
     if not all(map(importlib.util.find_spec, PACKAGES[request.param])):
         pytest.skip(f"the extra {request.param} is not installed")
     return request.param
@@ -172,6 +172,12 @@ def test_arguments(engine: Any, tiny: Path, out: Path) -> None:
         make_graph(model, out, engine=engine, dimension=0)
     with pytest.raises(InputError, match="engine must be one of onnx, openvino, not 'tvm'"):
         open_graph("tvm", out)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="nowhere must be a directory that is there and empty"):
+        make_graph(model, out / "nowhere", engine=engine)
+    (out / "mine").write_text("kept")
+    with pytest.raises(InputError, match="out must be a directory that is there and empty"):
+        make_graph(model, out, engine=engine)
+    assert (out / "mine").read_text() == "kept"
     if engine == "openvino":
         with pytest.raises(InputError, match="weights='int8-dynamic' needs the engine 'onnx'"):
             make_graph(model, out, engine=engine, weights="int8-dynamic")
@@ -221,8 +227,8 @@ def test_rounded_weights_that_are_too_far_off(
 def test_large_weights_stand_beside_the_graph(
     weights: Any, tiny: Path, out: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for package in PACKAGES["onnx"]:
-        pytest.importorskip(package, reason="the extra onnx is not installed")
+    if not all(map(importlib.util.find_spec, PACKAGES["onnx"])):
+        pytest.skip("the extra onnx is not installed")
     monkeypatch.setitem(making.LEAST_COSINE, "int8-dynamic", 0.9)
     model = load(tiny)
     made = make_graph(model, out, engine="onnx", weights=weights, most_inline=1000)

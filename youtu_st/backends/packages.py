@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from types import ModuleType
 
@@ -9,6 +10,7 @@ from youtu_st.backends.forks import Lock
 from youtu_st.errors import require
 
 _TELEMETRY = "openvino_telemetry"
+_OFF = "ORT_DISABLE_TELEMETRY"
 _importing = Lock()
 
 
@@ -28,3 +30,21 @@ def package(name: str) -> ModuleType:
             return require(name, "openvino")
         finally:
             del sys.modules[_TELEMETRY]
+
+
+def onnx_runtime() -> ModuleType:
+    """Import ``onnxruntime``, without the telemetry that its builds from 1.29 on start when it is imported.
+
+    A thread of its own sends that, for which a forked child would wait at its end.
+
+    Raises:
+        MissingDependencyError: If it is not installed.
+    """
+    with _importing.now:
+        if "onnxruntime" in sys.modules or _OFF in os.environ:  # the program around us has made its choice
+            return require("onnxruntime", "onnx")
+        os.environ[_OFF] = "1"  # read once, while it is imported
+        try:
+            return require("onnxruntime", "onnx")
+        finally:
+            del os.environ[_OFF]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import tempfile
 from dataclasses import dataclass
@@ -17,8 +18,8 @@ from youtu_st.backends.graphs import FILES, OUTPUT, Engine, Rounding, checking, 
 from youtu_st.backends.graphs.opening import open_graph
 from youtu_st.backends.graphs.running import Graph
 from youtu_st.backends.graphs.whole import WholeModel
-from youtu_st.backends.packages import package
-from youtu_st.backends.traced import quiet, ready_to_follow
+from youtu_st.backends.packages import onnx_runtime, package
+from youtu_st.backends.traced import quiet, ready_to_follow, text_transformer
 from youtu_st.errors import InputError, ModelLoadError, YoutuError, in_one_line, require
 from youtu_st.inputs import check_count, one_of
 
@@ -93,24 +94,28 @@ def make_graph(
         raise InputError(f"weights={weights!r} needs the engine 'onnx', not {engine!r}")
     if dimension is not None:
         check_count("dimension", dimension)
-    whole = WholeModel(model, engine, dimension)
+    if not folder.is_dir() or any(folder.iterdir()):
+        raise InputError(f"{folder} must be a directory that is there and empty")
+    name, title = type(text_transformer(model, engine).model).__name__, _TITLES[engine]
+    log.info("making a graph of %s for %s", name, title)
     try:
-        return _made(whole, folder, engine, weights, most_inline)
+        return _made(WholeModel(model, engine, dimension), folder, engine, weights, most_inline)
     except BaseException as error:
         for file in folder.iterdir():
             file.unlink()
         if isinstance(error, YoutuError | MemoryError) or not isinstance(error, Exception):
             raise
+        if isinstance(error, OSError):
+            raise ModelLoadError(in_one_line(f"cannot keep a graph in {folder}", error)) from error
         # Whatever following a network raises, or a tool of the engine's.
-        what = f"{type(whole.network).__name__} cannot be made into a graph for {_TITLES[engine]}"
-        raise ModelLoadError(f"{in_one_line(what, error)}; use backend='torch'") from error
+        what = in_one_line(f"{name} cannot be made into a graph for {title}", error)
+        raise ModelLoadError(f"{what}; use backend='torch'") from error
 
 
 def _made(
     whole: WholeModel, folder: Path, engine: Engine, weights: Rounding | None, most_inline: int
 ) -> Made:
     path = folder / FILES[engine]
-    log.info("making a graph of %s for %s", type(whole.network).__name__, _TITLES[engine])
     # The model itself comes first: what is followed has its attention changed.
     expected, real = checking.shapes(whole), checking.texts(whole)
     ready_to_follow(whole.network)
@@ -119,6 +124,8 @@ def _made(
             _write_onnx(whole, path, most_inline)
         else:
             _write_openvino(whole, path)
+    del whole
+    gc.collect()  # what was followed holds references to itself
     graph = open_graph(engine, folder)
     difference = _within(graph, expected)
     if weights is not None:
@@ -133,6 +140,7 @@ def _write_onnx(whole: WholeModel, path: Path, most_inline: int) -> None:
 
     Tracing is faster (MiniLM: 2 s, not 12), and writes such a number without a word.
     """
+    onnx_runtime()  # before the others import it
     for name in ("onnx", "onnxscript"):
         require(name, "onnx")
     program: Any = torch.onnx.export(

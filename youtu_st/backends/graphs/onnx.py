@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from youtu_st.backends.graphs import OUTPUT
 from youtu_st.backends.graphs.running import Features, Graph
-from youtu_st.errors import require
+from youtu_st.backends.packages import onnx_runtime
 
 _SILENT = 4
 """Only what ends the process is written to the standard error: all else becomes an error of ours."""
@@ -24,10 +24,10 @@ class OnnxGraph(Graph):
     @property
     def versions(self) -> dict[str, str]:
         """``onnxruntime`` and its version."""
-        return {"onnxruntime": require("onnxruntime", "onnx").__version__}
+        return {"onnxruntime": onnx_runtime().__version__}
 
     def _load(self, threads: int) -> Any:
-        runtime = require("onnxruntime", "onnx")
+        runtime = onnx_runtime()
         options = runtime.SessionOptions()
         options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
         options.log_severity_level = _SILENT

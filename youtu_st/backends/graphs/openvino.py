@@ -10,6 +10,11 @@ import numpy.typing as npt
 from youtu_st.backends.graphs import OUTPUT
 from youtu_st.backends.graphs.running import Features, Graph
 from youtu_st.backends.packages import package
+from youtu_st.disk import open_plain
+
+_BEGIN = b"<?xml"
+_NO_VECTOR = 2.0
+"""What no number of a unit vector is."""
 
 # Left alone, it takes bfloat16 where the CPU has it, and int8 activations beside int8 weights.
 EXACT = {"DYNAMIC_QUANTIZATION_GROUP_SIZE": 0, "PERFORMANCE_HINT": "LATENCY"}
@@ -27,16 +32,23 @@ class OpenVINOGraph(Graph):
         return {"openvino": package("openvino").__version__}
 
     def _load(self, threads: int) -> Any:
+        with open_plain(self.path) as file:
+            if not file.read(len(_BEGIN)).startswith(_BEGIN):  # every other format would be tried
+                raise ValueError("it does not begin as a graph does")
         settings = {**EXACT, "INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": threads}
-        return package("openvino").Core().compile_model(self.path, "CPU", settings)
+        return package("openvino").Core().compile_model(self.path, "CPU", settings).create_infer_request()
 
     def _names(self, opened: Any) -> tuple[tuple[str, ...], tuple[str, ...]]:
         names = [
             tuple(name for port in ports for name in port.get_names())
-            for ports in (opened.inputs, opened.outputs)
+            for ports in (opened.model_inputs, opened.model_outputs)
         ]
         return names[0], names[1]
 
     def _run(self, opened: Any, features: Features) -> npt.NDArray[np.float32]:
-        vectors: npt.NDArray[np.float32] = opened(features)[OUTPUT]
+        # Where memory runs out, it may raise nothing and give what the batch before has left there.
+        opened.get_output_tensor().data[:] = _NO_VECTOR
+        vectors: npt.NDArray[np.float32] = opened.infer(features)[OUTPUT]
+        if len(vectors) != len(features["input_ids"]) or _NO_VECTOR in vectors[:, 0]:
+            raise MemoryError("it gave no vectors, for which there was not enough memory")
         return vectors

@@ -6,6 +6,7 @@ No torch is imported here, and none may be.
 from __future__ import annotations
 
 import os
+import threading
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,9 +15,10 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from youtu_st.backends.forks import Lock, after_fork, leave_to_parent
+from youtu_st.backends.forks import Lock, leave_to_parent
 from youtu_st.backends.graphs import OUTPUT, Engine
 from youtu_st.backends.memory import short_of_memory
+from youtu_st.backends.resting import LONGEST_WAIT, rest_around_forks
 from youtu_st.errors import ModelLoadError, in_one_line
 from youtu_st.inputs import check_count
 
@@ -62,7 +64,8 @@ class Graph(ABC):
         self.inputs, outputs = self._names(self._opened)
         if OUTPUT not in outputs:
             raise ModelLoadError(f"{self.path} is no graph of an embedding model: it gives no {OUTPUT}")
-        after_fork(self._let_go)
+        self._rests: threading.Lock | None = None
+        rest_around_forks(self)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Graph:
         return self
@@ -114,7 +117,20 @@ class Graph(ABC):
             return MemoryError(in_one_line(self.title, error))
         return ModelLoadError(in_one_line(f"{self.title} cannot run {self.path}", error))
 
-    def _let_go(self) -> None:
+    def before_fork(self) -> None:
+        """Wait for the batch that is under way: a child would find locks that its thread held, for good."""
+        lock = self._lock.now
+        self._rests = lock if lock.acquire(timeout=LONGEST_WAIT) else None
+
+    def after_fork_in_parent(self) -> None:
+        """Let other threads go on."""
+        if self._rests is not None:
+            self._rests.release()
+            self._rests = None
+
+    def after_fork_in_child(self) -> None:
+        """What was opened is the parent's; the next batch opens it anew."""
+        self._rests = None
         leave_to_parent(self._opened)
         self._opened = None
 
