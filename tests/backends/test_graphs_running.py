@@ -25,7 +25,7 @@ from youtu_st.backends.graphs.making import make_graph
 from youtu_st.backends.graphs.opening import open_graph
 from youtu_st.backends.graphs.running import Graph, cores
 from youtu_st.errors import InputError, ModelLoadError
-from youtu_st.loading.load import load
+from youtu_st.loading.loader import load
 
 PACKAGES = {"onnx": ("onnx", "onnxscript", "onnxruntime"), "openvino": ("openvino", "nncf")}
 ENGINES = [pytest.param(name, marks=getattr(pytest.mark, name)) for name in PACKAGES]
@@ -141,7 +141,6 @@ print(len(os.listdir("/proc/self/task")) - before, [name for name in os.environ 
 """
 
 
-@pytest.mark.onnx
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="needs Linux's /proc")
 def test_onnx_runtime_starts_no_thread_that_reports() -> None:
     if importlib.util.find_spec("onnxruntime") is None:
@@ -204,7 +203,6 @@ def test_weights_that_are_cut_off(engine: Any, folder: Path, tmp_path: Path) -> 
         open_graph(engine, tmp_path / "copy")
 
 
-@pytest.mark.onnx
 def test_a_graph_of_something_else(tmp_path: Path) -> None:
     onnx = pytest.importorskip("onnx", reason="the extra onnx is not installed")
     number = onnx.helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, [1])

@@ -24,6 +24,7 @@ FORMAT = 1
 """Of the directory; one of a later version is refused."""
 
 _MOST_BYTES = 1 << 22
+_MOST_TOKENIZER = 1 << 28  # those of 250,000 pieces take seventeen million bytes
 _NAME = r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$"
 _NEW = "export the model again"
 
@@ -159,10 +160,14 @@ def texts_of(folder: Path, manifest: ExportManifest, **changed: Any) -> Texts:
         ModelLoadError: If the tokenizer cannot be read.
         InputError: If special tokens are to be split, and cannot be.
     """
+    try:
+        content = disk.read_bounded(folder / TOKENIZER, _MOST_TOKENIZER)
+    except OSError as error:
+        raise ModelLoadError(in_one_line(f"{folder / TOKENIZER} cannot be read, {_NEW}", error)) from error
     splits = changed.get("split_special_tokens", manifest.settings.split_special_tokens)
     return Texts.of(
         manifest.settings.model_copy(update={"split_special_tokens": splits}),
-        FastReader.from_file(folder / TOKENIZER, manifest.tokenizer.model_dump(mode="json")),
+        FastReader.from_json(content, manifest.tokenizer.model_dump(mode="json"), str(folder / TOKENIZER)),
         changed.get("max_length", manifest.max_length),
         padding_side=manifest.padding_side,
         counts_positions=manifest.counts_positions,
