@@ -28,7 +28,7 @@ from youtu_st.errors import InputError, ModelLoadError
 from youtu_st.loading.loader import load
 
 PACKAGES = {"onnx": ("onnx", "onnxscript", "onnxruntime"), "openvino": ("openvino", "nncf")}
-ENGINES = [pytest.param(name, marks=getattr(pytest.mark, name)) for name in PACKAGES]
+ENGINES = ["onnx", pytest.param("openvino", marks=pytest.mark.openvino)]
 TITLES = {"onnx": "ONNX Runtime", "openvino": "OpenVINO"}
 forks = [
     pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork"),
