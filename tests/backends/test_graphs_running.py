@@ -244,10 +244,11 @@ def run(rows, width):
     ones = np.ones((rows, width), dtype=np.int64)
     return graph.run({name: ones for name in graph.inputs})
 small = run(2, 5)
+run(20_000, 1)  # leaves vectors of as many rows
 used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
 resource.setrlimit(resource.RLIMIT_AS, (used + (64 << 20), -1))
 try:
-    run(200_000, 20)  # the states of one layer take 500 MB
+    run(20_000, 200)  # the states of one layer take 500 MB
     print("enough")
 except MemoryError as error:
     print("short", "\\n" not in str(error))
