@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import re
 import shutil
@@ -15,7 +16,8 @@ from sentence_transformers import SentenceTransformer
 
 from youtu_st import Encoder
 
-pytest.importorskip("onnxruntime", reason="the extra onnx is not installed")
+if importlib.util.find_spec("onnxruntime") is None:  # importing it here would start its telemetry
+    pytest.skip("the extra onnx is not installed", allow_module_level=True)
 
 Run = Callable[..., Result]
 HOSTS = """

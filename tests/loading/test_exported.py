@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import shutil
 import subprocess
@@ -19,7 +20,8 @@ from youtu_st import Encoder, disk
 from youtu_st.errors import InputError, ModelLoadError, TruncationWarning
 from youtu_st.index import VectorIndex
 
-pytest.importorskip("onnxruntime", reason="the extra onnx is not installed")
+if importlib.util.find_spec("onnxruntime") is None:  # importing it here would start its telemetry
+    pytest.skip("the extra onnx is not installed", allow_module_level=True)
 
 
 LONG = "many words in a row " * 300

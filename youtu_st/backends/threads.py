@@ -7,7 +7,7 @@ import os
 
 def threads() -> int:
     """Cores that this process may run on, or fewer where ``OMP_NUM_THREADS`` says so."""
-    given = os.environ.get("OMP_NUM_THREADS", "")
+    given = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()  # a list has one for each level
     if given.isdecimal() and int(given):
         return int(given)
     has_affinity = hasattr(os, "sched_getaffinity")

@@ -12,7 +12,8 @@ from sentence_transformers import SentenceTransformer
 
 from youtu_st.backends.graphs import Engine, Rounding
 from youtu_st.backends.graphs.making import make_graph
-from youtu_st.errors import InputError, ModelLoadError, require
+from youtu_st.backends.packages import onnx_runtime, package
+from youtu_st.errors import InputError, ModelLoadError
 from youtu_st.inputs import check_dimensions, one_of
 from youtu_st.loading.exported import TOKENIZER, read_export, texts_of, write_manifest
 from youtu_st.loading.loader import load
@@ -88,7 +89,10 @@ def export(
     else:
         chosen = engine or installed_engine()
         one_of("engine", chosen, get_args(Engine))
-        require(_PACKAGES[chosen], chosen)
+        if chosen == "onnx":
+            onnx_runtime()
+        else:
+            package(chosen)
     if weights is not None:
         one_of("weights", weights, get_args(Rounding))
     loaded = load(

@@ -5,7 +5,6 @@ No torch is imported here, and none may be.
 
 from __future__ import annotations
 
-import os
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -19,19 +18,11 @@ from youtu_st.backends.forks import Lock, leave_to_parent
 from youtu_st.backends.graphs import OUTPUT, Engine
 from youtu_st.backends.memory import short_of_memory
 from youtu_st.backends.resting import LONGEST_WAIT, rest_around_forks
+from youtu_st.backends.threads import threads as threads_here
 from youtu_st.errors import ModelLoadError, in_one_line
 from youtu_st.inputs import check_count
 
 Features = Mapping[str, npt.NDArray[np.int64]]
-
-
-def cores() -> int:
-    """Threads to compute in: ``OMP_NUM_THREADS`` where that is set, else the cores that there are for us."""
-    told = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
-    if told.isdecimal() and int(told):
-        return int(told)
-    allowed = getattr(os, "sched_getaffinity", None)  # Linux only
-    return len(allowed(0)) if allowed else os.cpu_count() or 1
 
 
 class Graph(ABC):
@@ -41,7 +32,7 @@ class Graph(ABC):
 
     Args:
         path: The engine's file, see :data:`youtu_st.backends.graphs.FILES`.
-        threads: To compute in; None: :func:`cores`, and one in a forked child.
+        threads: To compute in; None: all cores that this process may use, and one in a forked child.
 
     Attributes:
         inputs: Names of the features that it reads.
@@ -60,7 +51,7 @@ class Graph(ABC):
         self._threads = None if threads is None else check_count("threads", threads)
         # One call at a time: more would only share the same cores, and need more memory.
         self._lock = Lock()
-        self._opened: Any = self._open(self._threads or cores())
+        self._opened: Any = self._open(self._threads or threads_here())
         self.inputs, outputs = self._names(self._opened)
         if OUTPUT not in outputs:
             raise ModelLoadError(f"{self.path} is no graph of an embedding model: it gives no {OUTPUT}")
