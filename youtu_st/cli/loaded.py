@@ -42,6 +42,8 @@ def load_encoder(
     With ``weights`` rounded, it is OpenVINO that runs it. Otherwise it is the exported network of the model,
     where that is in the cache: it opens without torch.
     """
+    from youtu_st.loading.exported import is_exported
+
     settings: dict[str, Any] = {
         "checkpoint": checkpoint,
         "trust_remote_code": trust_remote_code,
@@ -49,10 +51,11 @@ def load_encoder(
     }
     if weights is not None:
         settings |= {"backend": "openvino", "weights": weights}
-    elif not fast and is_exported_here(name, settings):
+    elif not fast and not is_exported(name) and is_exported_here(name, settings):
         settings["backend"] = "onnx"
         say_debug("engine", f"{name} runs in ONNX Runtime, as it was exported; {ENGINE}=torch turns that off")
-    with loading(f"loading {name} ...", hosts=settings.get("backend") != "onnx") as spinner:
+    needs_hosts = settings.get("backend") != "onnx" and not is_exported(name)
+    with loading(f"loading {name} ...", hosts=needs_hosts) as spinner:
         from youtu_st.encoder import Encoder
 
         if not fast:
@@ -85,7 +88,10 @@ def is_exported_here(name: str, settings: Mapping[str, Any]) -> bool:
 
 def export_for_searches(name: str, settings: Mapping[str, Any]) -> None:
     """Export a model into the cache, so that searches begin at once; nothing where that cannot be done."""
-    if os.environ.get(ENGINE, "onnx") != "onnx" or is_exported_here(name, settings):
+    from youtu_st.loading.exported import is_exported
+
+    wanted = os.environ.get(ENGINE, "onnx") == "onnx"
+    if not wanted or is_exported(name) or is_exported_here(name, settings):
         return
     if any(find_spec(package) is None for package in ("onnxruntime", "onnx", "onnxscript")):
         return
