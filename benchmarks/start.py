@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 import promises
 from encoding import prepare, workloads
+from encoding.contestants import FILES
 from encoding.machine import processor
 from scaling.processes import YOUTU_ST, Failed, Ran, progress, run
 
@@ -107,7 +108,7 @@ def programs(folder: Path) -> dict[str, list[str]]:
         made[name] = youtu_st.export("minilm", out=folder / name, engine=engine, weights=weights)  # type: ignore[arg-type]
     opens = {
         BASE: STOCK.format(stock=workload.stock),
-        "fastembed": FASTEMBED.format(graph=graph, file=prepare.FILES[0]),
+        "fastembed": FASTEMBED.format(graph=graph, file=FILES[0]),
         "Encoder, torch": OURS.format(model="minilm", settings={}),
         ENGINE: OURS.format(model=str(made["onnx"]), settings={}),
         "Encoder, openvino": OURS.format(model=str(made["openvino"]), settings={}),
