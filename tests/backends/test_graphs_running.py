@@ -17,7 +17,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import once
 from forked import busy, in_child
 
 from youtu_st.backends.graphs import FILES
@@ -45,14 +44,11 @@ def engine(request: Any) -> str:
 
 
 @pytest.fixture(scope="module")
-def folder(engine: Any, tiny: Path) -> Path:
+def folder(engine: Any, tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The graph of a tiny Youtu model. Not to be written to."""
-
-    def make(out: Path) -> None:
-        out.mkdir()
-        make_graph(load(tiny), out, engine=engine)
-
-    return once(f"graph-{engine}", make)
+    out = tmp_path_factory.mktemp(f"graph-{engine}")
+    make_graph(load(tiny), out, engine=engine)
+    return out
 
 
 @pytest.fixture(scope="module")
