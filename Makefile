@@ -64,8 +64,9 @@ docs-figures: $(VENV)/.ready-lint  ## the rooms, from the imports themselves; th
 	$(BIN)/python tools/rooms.py
 	test ! -d ../shared/data/qwen3_tokenizer || $(BIN)/python tools/mask.py ../shared/data/qwen3_tokenizer docs/mask.svg
 
-bench: $(VENV)/.ready-bench  ## encoding, the index, the adapters, reranking, serving and large corpora, each beside its peers
+bench: $(VENV)/.ready-bench  ## encoding, a start, the index, the adapters, reranking, serving and large corpora, each beside its peers
 	$(BIN)/python benchmarks/encode.py --json docs/encode-speed.json --plot docs/encode-speed.png
+	$(BIN)/python benchmarks/start.py
 	$(BIN)/python benchmarks/index.py
 	$(BIN)/python benchmarks/adapters.py
 	$(BIN)/python benchmarks/rerank.py

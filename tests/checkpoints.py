@@ -30,6 +30,8 @@ from transformers import (
     Qwen3Config,
     Qwen3ForCausalLM,
     Qwen3Model,
+    XLMRobertaConfig,
+    XLMRobertaModel,
     YoutuConfig,
     YoutuModel,
 )
@@ -139,6 +141,7 @@ TOKENIZERS = {
     "bpe-bos-eos": lambda: byte_bpe(bos=True, eos=True),
     "bpe-eos": lambda: byte_bpe(eos=True),
     "wordpiece": word_piece,
+    "unigram": unigram,
 }
 
 
@@ -164,6 +167,10 @@ def network(architecture: str, *, positions: int = 4096, hidden: int = HIDDEN) -
         heads = {"qk_rope_head_dim": 8, "qk_nope_head_dim": 8, "v_head_dim": 8}
         latent = {"q_lora_rank": 16, "kv_lora_rank": 16, "num_key_value_heads": 4}
         model = YoutuModel(YoutuConfig(**common, **heads, **latent))
+    elif architecture == "xlm-r":
+        model = XLMRobertaModel(
+            XLMRobertaConfig(**{**common, "pad_token_id": 1, "bos_token_id": 0}), add_pooling_layer=False
+        )
     else:
         model = BertModel(BertConfig(**common), add_pooling_layer=False)
     # The initial scale of 0.02 leaves tokens nearly independent of one another; this couples them.

@@ -155,7 +155,7 @@ def test_bad_arguments(encoder, tiny):
         encoder.encode_query(["a"], instruction=[1])
     with pytest.raises(InputError, match="the prompt of the instruction has .* reads 512: no room for text"):
         encoder.encode_query(["a"], instruction="many words " * 300)
-    for name, value in {"backend": "onnx", "dtype": "int8", "truncation": "silent"}.items():
+    for name, value in {"backend": "tensorrt", "dtype": "int8", "truncation": "silent"}.items():
         with pytest.raises(InputError, match=f"{name} must be one of .*not '{value}'"):
             Encoder(tiny, **{name: value})
     with pytest.raises(InputError, match="batch_tokens must be an int of at least 1"):
@@ -270,7 +270,7 @@ def test_shared_loads_once_also_when_eight_threads_ask_at_once(tiny, monkeypatch
         time.sleep(0.2)
         return real(*args, **kwargs)
 
-    monkeypatch.setattr("youtu_st.encoder.load", counting)
+    monkeypatch.setattr("youtu_st.loading.loader.load", counting)
     barrier = threading.Barrier(8)
 
     def ask(_):

@@ -7,7 +7,8 @@ import re
 import subprocess
 import sys
 import venv
-from importlib.metadata import metadata
+from importlib.metadata import PackageNotFoundError, distribution, metadata
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -172,3 +173,64 @@ def test_the_citation_names_the_papers_of_the_models() -> None:
         assert all(author.keys() == {"family-names", "given-names"} for author in reference["authors"])
         for name in named[number] - {"CoDiEmb"}:
             assert name in reference["notes"] or name in reference["title"]
+
+
+ALONE = (
+    *("numpy", "tokenizers", "onnxruntime", "faiss-cpu", "filelock", "pydantic", "pyyaml", "rich", "typer"),
+    *("tqdm", "xxhash"),
+    *(
+        "pydantic-core",
+        "annotated-types",
+        "typing-extensions",
+        "typing-inspection",
+    ),  # which pydantic is made of
+    *("packaging", "pygments", "markdown-it-py", "mdurl", "shellingham", "annotated-doc"),  # and the others
+)
+SEARCHES = """
+import sys
+import youtu_st
+from youtu_st.cli import main
+from youtu_st.index import VectorIndex
+
+encoder = youtu_st.Encoder("exported")
+with VectorIndex.create("made", encoder) as index:
+    index.add(["Mars is the Red Planet.", "The Rhine flows north."])
+    print(index.search("Which planet is red?", k=1)[0].text)
+assert main(["index", "search", "made", "river", "-k", "1", "--model", "exported"]) == 0
+print(sorted(sys.modules.keys() & {"torch", "transformers", "sentence_transformers", "huggingface_hub", "scipy"}))
+"""
+
+
+def test_what_was_exported_needs_ten_packages(tmp_path):
+    """In an environment that has no others."""
+    if find_spec("onnxruntime") is None:
+        pytest.skip("the extra onnx is not installed")
+    youtu_st.export("minilm", out=tmp_path / "exported")
+    alone = tmp_path / "alone"
+    alone.mkdir()
+    (alone / "youtu_st").symlink_to(ROOT / "youtu_st")
+    (alone / "configs").symlink_to(ROOT / "configs")
+    for name in ALONE:
+        try:
+            files = distribution(name).files or ()
+        except PackageNotFoundError:  # of other releases of those that need it
+            continue
+        site = Path(str(distribution(name).locate_file("")))
+        for entry in {file.parts[0] for file in files} - {"..", "__pycache__"}:
+            if not (alone / entry).exists():
+                (alone / entry).symlink_to(site / entry)
+    program = tmp_path / "program.py"
+    program.write_text(SEARCHES)
+    environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "PYTHONPATH": str(alone)}
+    command = [sys.executable, "-S", "-P", str(program)] if sys.version_info >= (3, 11) else None
+    done = subprocess.run(
+        command or [sys.executable, "-S", str(program)],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env=environment,
+    )
+    assert done.returncode == 0, done.stderr
+    first, *shown, imported = done.stdout.splitlines()
+    assert (first, imported) == ("Mars is the Red Planet.", "[]")
+    assert "The Rhine flows north." in "\n".join(shown)

@@ -4,30 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
-from sentence_transformers import SentenceTransformer
 
-from youtu_st.backends import Backend, Weights
-from youtu_st.backends.device import Dtype, split_devices
-from youtu_st.backends.fastest import fastest
+from youtu_st.backends import AnyBackend, AnyWeights, Dtype
 from youtu_st.errors import InputError
 from youtu_st.inference.loaded import LoadedModel
-from youtu_st.inference.network import VectorOutput
-from youtu_st.inference.preprocess import Preprocessor, preprocessor_for
+from youtu_st.inference.outputs import VectorOutput
 from youtu_st.inference.requests import Steps
 from youtu_st.inference.scheduler import LARGE
+from youtu_st.inference.subject import EncoderSubject
 from youtu_st.inference.truncation import Truncation
 from youtu_st.inference.unique import Unique
 from youtu_st.inference.unread import Unknown
-from youtu_st.inputs import check_count, check_dimensions, check_texts, one_of
-from youtu_st.loading.load import load
-from youtu_st.modules import fingerprint
-from youtu_st.modules.settings import check_prompts, lengths_of, ours, prompt_for, prompts_for, reader_of
+from youtu_st.inputs import check_count, check_dimensions, check_texts, one_of, split_devices
+from youtu_st.loading.exported import is_exported
 from youtu_st.protocol import Role, Vectors
 from youtu_st.protocol import TextEncoder as TextEncoder
 from youtu_st.spec.model import MODELS, ModelSpec
+
+if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
 
 BLOCK_TEXTS = 1024
 """Texts of a stream that are encoded together."""
@@ -42,8 +40,11 @@ class Encoder(LoadedModel):
         model: A name that ``youtu-st models`` lists, a directory, a hub id, a spec's YAML file, a
             :class:`~youtu_st.spec.model.ModelSpec`, or a loaded ``SentenceTransformer``.
         checkpoint: Weights for a name or a YAML file, see :func:`youtu_st.load`.
-        backend: What runs the network: ``torch``, or ``openvino`` (a CPU's, see :func:`youtu_st.load`).
-        weights: ``int8``: weights rounded to eight bits, with ``openvino``.
+        backend: What runs the network: ``torch``; ``openvino`` (a CPU's, see :func:`youtu_st.load`); or
+            ``onnx``: the model is exported at first, see :func:`youtu_st.export`, and from then on opened
+            without torch.
+        weights: ``int8``: weights rounded to eight bits, with ``openvino`` or ``onnx``; ``int8-dynamic``:
+            activations too, with ``onnx``.
         dtype: ``auto``: the checkpoint's own, but float32 for weights of half precision that the device has
             no instructions for; or a dtype's name.
         device: ``cpu``, ``cuda``, ...; None: the best there is. A list: a copy of the model on each device,
@@ -71,7 +72,7 @@ class Encoder(LoadedModel):
         YoutuError: As for :func:`youtu_st.load`.
     """
 
-    _host = SentenceTransformer
+    _host = "SentenceTransformer"
     _registry = MODELS
     _specs = (ModelSpec,)
     _remedy = (
@@ -79,15 +80,15 @@ class Encoder(LoadedModel):
         "split_special_tokens to youtu_st.load"
     )
 
-    model: SentenceTransformer
+    _subject: EncoderSubject
 
     def __init__(
         self,
         model: str | Path | ModelSpec | SentenceTransformer,
         *,
         checkpoint: str | Path | None = None,
-        backend: Backend = "torch",
-        weights: Weights | None = None,
+        backend: AnyBackend = "torch",
+        weights: AnyWeights | None = None,
         dtype: Dtype = "auto",
         device: str | Sequence[str] | None = None,
         truncation: Truncation = "warn",
@@ -101,7 +102,7 @@ class Encoder(LoadedModel):
         model_kwargs: Mapping[str, Any] | None = None,
         hub: Mapping[str, Any] | None = None,
     ) -> None:
-        one_of("backend", backend, get_args(Backend))
+        one_of("backend", backend, get_args(AnyBackend))
         if backend != "torch" and split_devices(device)[1]:
             raise InputError(f"several devices are for backend='torch'; {backend} uses all of the processor")
         to_load = {
@@ -124,18 +125,38 @@ class Encoder(LoadedModel):
             "dimensions": dimensions,
         }
         super().__init__(model, to_load, runs)
-        self._dimension = self.model.get_embedding_dimension() or 0
-        self._allowed = lengths_of(self.model)
+        self._dimension = self._subject.dimension
+        self._allowed = self._subject.lengths
         self._dimension = self._size(dimensions)
 
-    def _load(self, name: str | Path | ModelSpec, settings: Mapping[str, Any]) -> SentenceTransformer:
-        return load(name, **settings)
+    def _load(self, name: str | Path | ModelSpec, settings: Mapping[str, Any]) -> EncoderSubject:
+        if isinstance(name, str | Path) and is_exported(name):
+            from youtu_st.inference.exported import ExportedEncoder
 
-    def _check_loaded(self, model: SentenceTransformer) -> None:
+            return ExportedEncoder.opened(name, settings)
+        if settings["backend"] == "onnx":
+            from youtu_st.inference.exported import ExportedEncoder
+            from youtu_st.loading.kept import kept_export
+
+            path, manifest = kept_export(name, settings, engine="onnx", weights=settings["weights"])
+            return ExportedEncoder.opened(path, settings, kept=manifest)
+        from youtu_st.inference.hosted import HostedEncoder
+        from youtu_st.loading.loader import load
+
+        return HostedEncoder(load(name, **settings))
+
+    def _as_it_is(self, model: SentenceTransformer) -> EncoderSubject:
+        from youtu_st.inference.hosted import HostedEncoder
+        from youtu_st.modules.settings import check_prompts
+
         check_prompts(model)
+        return HostedEncoder(model)
 
-    def _preprocessor(self) -> Preprocessor:
-        return preprocessor_for(self.model)
+    @property
+    def model(self) -> SentenceTransformer:
+        """The model as sentence-transformers has it."""
+        model: SentenceTransformer = self._subject.model
+        return model
 
     @classmethod
     def fastest(cls, model: str | Path | ModelSpec, **settings: Any) -> Encoder:
@@ -148,6 +169,8 @@ class Encoder(LoadedModel):
             model: A name, a directory, a hub id, a YAML file or a spec.
             **settings: As for :class:`Encoder`, but for ``backend``, ``dtype`` and ``weights``.
         """
+        from youtu_st.backends.fastest import fastest
+
         return fastest(cls, model, settings)[0]
 
     @property
@@ -163,28 +186,55 @@ class Encoder(LoadedModel):
     @property
     def takes_instructions(self) -> bool:
         """Whether the model knows what to make of a task description."""
-        mine = ours(self.model)
-        return mine is not None and mine.settings.template is not None
+        return self._subject.takes_instructions
 
     @property
     def prompts(self) -> dict[str, str]:
         """What the model itself puts before a ``query`` and before a ``document``."""
-        return {role: prompt_for(self.model, role) for role in get_args(Role)}
+        return {role: self._subject.prompt_for(role) for role in get_args(Role)}
+
+    @property
+    def named_prompts(self) -> dict[str, str]:
+        """All prompts that were saved with the model, by whatever names."""
+        return dict(self._subject.named_prompts)
+
+    @property
+    def normalizes(self) -> bool:
+        """Whether the model itself scales its vectors to unit length; here they are in any case."""
+        return self._subject.normalizes
+
+    def prompt_for(self, role: Role, instruction: str | None = None) -> str:
+        """What is put before a text of a role.
+
+        Args:
+            role: ``query`` or ``document``.
+            instruction: A task description, put through the model's template; None: the model's own prompt.
+
+        Raises:
+            InputError: If the model takes no instructions, or this one leaves no room for text.
+        """
+        one_of("role", role, get_args(Role))
+        return self._subject.prompts_for(role, instruction, 1)[0]
+
+    def are_blank(self, role: Role, texts: Sequence[str]) -> list[bool]:
+        """Of each text whether the model reads nothing of it, after its own prompt for a role."""
+        rows = self._subject.preprocessor.tokenize(list(texts), [self.prompt_for(role)] * len(texts))
+        return [row.is_blank for row in rows]
 
     @property
     def tokenizer(self) -> Any:
         """The model's tokenizer."""
-        return self.model.tokenizer
+        return self._subject.tokenizer
 
     @property
     def reader(self) -> Any:
         """What gives the tokens of texts as the model reads them: the tokenizer, or a copy that splits."""
-        return reader_of(self.model)
+        return self._subject.reader
 
     @property
     def identity(self) -> dict[str, str]:
         """The named parts that decide what a vector means; not dtype, device or backend."""
-        return fingerprint.identity(self.model, self.dimension)
+        return dict(self._subject.identity(self.dimension))
 
     def __repr__(self) -> str:
         how = self.runtime
@@ -329,7 +379,7 @@ class Encoder(LoadedModel):
         one_of("role", role, get_args(Role))
         output = VectorOutput(role, (self._size(dimensions),))
         checked = check_texts(texts)
-        unique = Unique.of(checked, prompts_for(self.model, role, instruction, len(checked)))
+        unique = Unique.of(checked, self._subject.prompts_for(role, instruction, len(checked)))
         yield from self.lane.read(unique, output, self._report(model=self.model_name))
 
     def similarity(self, queries: Vectors, documents: Vectors) -> Vectors:
@@ -363,7 +413,7 @@ class Encoder(LoadedModel):
         self, texts: Sequence[str], role: Role, *, instruction: Any, size: int, show_progress: bool
     ) -> Vectors:
         checked = check_texts(texts)
-        unique = Unique.of(checked, prompts_for(self.model, role, instruction, len(checked)))
+        unique = Unique.of(checked, self._subject.prompts_for(role, instruction, len(checked)))
         report = self._report(model=self.model_name)
         vectors = self._pipeline.run_all(
             unique, VectorOutput(role, (size,)), report, total=len(checked), show_progress=show_progress
@@ -385,7 +435,7 @@ class Encoder(LoadedModel):
             raise InputError(f"texts must be an iterable of str, not {type(texts).__name__}")
         check_count("block_size", block_size)
         output = VectorOutput(role, (size,))
-        blocks = Unique.stream(texts, prompts_for(self.model, role, instruction, 1)[0], block_size)
+        blocks = Unique.stream(texts, self._subject.prompts_for(role, instruction, 1)[0], block_size)
 
         # A function of its own, so that wrong arguments are an error at the call, not at the first block.
         def run() -> Iterator[Vectors]:

@@ -169,3 +169,29 @@ def unit_rows(
         np.divide(matrix, norms, out=(unit := np.empty_like(matrix)), casting="same_kind")
         return unit
     return matrix
+
+
+def check_max_length(max_length: object, limit: int | None) -> int:
+    """How many tokens to read, of a model that reads no more than ``limit``.
+
+    Raises:
+        InputError: Naming the value.
+    """
+    count = check_count("max_length", max_length)
+    if limit is not None and count > limit:
+        raise InputError(f"max_length is {count}, and the model reads at most {limit} tokens")
+    return count
+
+
+def split_devices(device: str | Sequence[str] | None) -> tuple[str | None, list[str]]:
+    """The device that carries the model, and those that get a copy of it.
+
+    Raises:
+        InputError: If it is neither a name nor a list of names.
+    """
+    if device is None or isinstance(device, str):
+        return device, []
+    devices = list(device) if isinstance(device, Sequence) else []
+    if not devices or not all(isinstance(one, str) for one in devices):
+        raise InputError(f"device must be a name, or a list of names, not {device!r}")
+    return devices[0], devices[1:]

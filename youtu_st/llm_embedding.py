@@ -23,7 +23,7 @@ from torch import Tensor
 from youtu_st.encoder import Encoder
 from youtu_st.errors import InputError, printable
 from youtu_st.inputs import check_count
-from youtu_st.loading.load import load
+from youtu_st.loading.loader import load
 from youtu_st.modules.settings import prompt_for
 from youtu_st.spec import instructions
 from youtu_st.spec.prompts import PLACEHOLDER, each_instruction, fill

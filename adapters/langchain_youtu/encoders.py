@@ -11,8 +11,7 @@ from langchain_core.embeddings import Embeddings
 from langchain_youtu.embeddings import YoutuEmbeddings
 from youtu_st.errors import InputError
 from youtu_st.inputs import check_texts, unit_rows
-from youtu_st.modules import fingerprint
-from youtu_st.protocol import TextEncoder, Vectors
+from youtu_st.protocol import TextEncoder, Vectors, fingerprint
 
 _NAMES = ("model_name", "model", "model_id")
 
@@ -54,7 +53,7 @@ class EmbeddingsEncoder:
     @property
     def fingerprint(self) -> str:
         """Over :attr:`identity`."""
-        return fingerprint.fingerprint(self.identity)
+        return fingerprint(self.identity)
 
     @property
     def runtime(self) -> dict[str, str]:

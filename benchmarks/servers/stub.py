@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from youtu_st.inference.batches import Group, Totals
-from youtu_st.inference.network import VectorOutput
+from youtu_st.inference.outputs import VectorOutput
 from youtu_st.inference.requests import Found, Piece, Request, Steps
 from youtu_st.inference.unique import Unique
 from youtu_st.protocol import Role

@@ -34,7 +34,7 @@ import youtu_st
 from youtu_st import disk
 from youtu_st.disk import cache_directory
 from youtu_st.errors import InputError, MissingDependencyError, ModelLoadError, NonFiniteError
-from youtu_st.loading.load import load
+from youtu_st.loading.loader import load
 from youtu_st.modules import fingerprint
 
 if importlib.util.find_spec("openvino") is None:  # importing it here would start its telemetry

@@ -174,6 +174,7 @@ def test_every_argument_that_is_a_model_is_completed() -> None:
     embedding, reranker = set(names("models")), set(names("rerankers"))
     commands = (
         "convert",
+        "export",
         "encode",
         "embed",
         "tokens",

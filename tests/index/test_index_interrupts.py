@@ -117,8 +117,10 @@ def without(*ids: str) -> Documents:
 EVERY = pytest.mark.parametrize(
     ("step", "everywhere"),
     [
-        pytest.param(1, False, marks=pytest.mark.slow, id="every line"),
-        pytest.param(7, True, marks=pytest.mark.slow, id="other packages' lines too"),
+        pytest.param(1, False, marks=[pytest.mark.slow, pytest.mark.long], id="every line"),
+        pytest.param(7, True, marks=[pytest.mark.slow, pytest.mark.long], id="other packages' lines too"),
+        pytest.param(4, False, marks=pytest.mark.slow, id="every 4th line"),
+        pytest.param(31, True, marks=pytest.mark.slow, id="some of other packages' lines"),
         pytest.param(13, False, id="every 13th line"),
     ],
 )

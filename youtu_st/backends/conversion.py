@@ -5,14 +5,11 @@ from __future__ import annotations
 import gc
 import hashlib
 import inspect
-import io
 import json
 import logging
 import shutil
-import warnings
 import zlib
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, redirect_stdout
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,15 +17,13 @@ import torch
 import transformers
 from filelock import FileLock
 from sentence_transformers import SentenceTransformer
-from sentence_transformers.base.modules import Transformer
 from torch import Tensor
-from transformers.integrations.sdpa_attention import sdpa_attention_forward
-from transformers.masking_utils import sdpa_mask
 
 from youtu_st import disk
 from youtu_st.backends import Weights
-from youtu_st.backends.openvino import GRAPH, Graph, OpenVINONetwork, dtype_for, package
-from youtu_st.backends.quiet import quiet_host
+from youtu_st.backends.openvino import GRAPH, Graph, OpenVINONetwork, dtype_for
+from youtu_st.backends.packages import package
+from youtu_st.backends.traced import quiet, ready_to_follow, rounded, takes_types, text_transformer
 from youtu_st.disk import beside, cache_directory, replace, write_whole
 from youtu_st.errors import ModelLoadError, YoutuError
 from youtu_st.modules import checks, fingerprint
@@ -41,10 +36,8 @@ TOLERANCE = 1e-3
 """Largest difference from PyTorch's hidden states, relative to the largest of them, both in float32."""
 
 _BIN = "model.bin"
-_ATTENTION = "youtu-st-converted"
 _ENTRY = "entry.json"
 _MOST_BYTES = 1 << 16
-_TEXT = {"method": "forward", "method_output_name": "last_hidden_state"}
 # What a configuration says of its own file rather than of the network.
 _NOISE = {
     "_name_or_path",
@@ -104,14 +97,7 @@ def convert_network(model: SentenceTransformer, *, dtype: str, weights: Weights 
 
 
 def _transformer(model: SentenceTransformer) -> Any:
-    first: Any = model[0]
-    if not isinstance(first, Transformer) or dict(first.modality_config.get("text") or {}) != _TEXT:
-        raise ModelLoadError(
-            f"backend 'openvino' runs the network of a Transformer that reads text, and this model begins "
-            f"with {type(first).__name__}: use backend='torch'"
-        )
-    if getattr(first.model.config, "output_hidden_states", False):
-        raise ModelLoadError("backend 'openvino' gives the last layer only, and this model reads all of them")
+    first = text_transformer(model, "openvino")
     # Read from the network, which is about to go: which side its texts are padded on.
     getattr(first, "_counts_positions_from_the_left", None)
     return first
@@ -193,7 +179,7 @@ def _make(transformer: Any, target: Path, weights: Weights | None) -> None:
         difference = _compare(transformer.model, expected)
         transformer.model = torch.nn.Identity()
         if weights == "int8":
-            _write(_rounded(scratch), scratch)
+            _write(rounded(scratch / GRAPH), scratch)
         entry = {
             "format": FORMAT,
             "files": _files(scratch),
@@ -236,26 +222,12 @@ class _Hidden(torch.nn.Module):
 
 def _trace(network: Any) -> Any:
     """The OpenVINO model of a network, any batch by any length; it shares the network's memory."""
-    takes_types = "token_type_ids" in inspect.signature(network.forward).parameters
     batch = _probes(network)[0]
-    if takes_types:
+    if takes_types(network):
         batch = {**batch, "token_type_ids": torch.zeros_like(batch["input_ids"])}
-    network.config.use_cache = False  # no keys and values among the outputs
-    transformers.AttentionInterface.register(_ATTENTION, sdpa_attention_forward)
-    transformers.AttentionMaskInterface.register(_ATTENTION, _mask)
-    network.set_attn_implementation(_ATTENTION)
-    with _quiet(), torch.inference_mode():
-        return package("openvino").convert_model(_Hidden(network, takes_types), example_input=batch)
-
-
-def _mask(*args: Any, **kwargs: Any) -> Tensor | None:
-    """The host's mask, but a position that sees nothing sees everything.
-
-    Under causal attention that is the padding before a text. PyTorch gives such a position zeros, OpenVINO
-    gives it NaN, which the next layer would hand on to the text.
-    """
-    mask = sdpa_mask(*args, **kwargs)
-    return None if mask is None else mask | ~mask.any(dim=-1, keepdim=True)
+    ready_to_follow(network)
+    with quiet(), torch.inference_mode():
+        return package("openvino").convert_model(_Hidden(network, takes_types(network)), example_input=batch)
 
 
 def _probes(network: Any) -> list[Batch]:
@@ -291,19 +263,6 @@ def _compare(network: OpenVINONetwork, expected: list[tuple[Batch, Tensor]]) -> 
     return difference
 
 
-def _rounded(directory: Path) -> Any:
-    """The graph in a directory with weights of 8 bits: a scale and a zero point for each row."""
-    nncf = package("nncf")
-    level = nncf.nncf_logger.level
-    nncf.set_log_level(logging.ERROR)
-    try:
-        with redirect_stdout(io.StringIO()):  # a progress bar that has no switch
-            graph = package("openvino").Core().read_model(directory / GRAPH)
-            return nncf.compress_weights(graph, mode=nncf.CompressWeightsMode.INT8_ASYM)
-    finally:
-        nncf.set_log_level(level)
-
-
 def _write(graph: Any, directory: Path) -> None:
     """Write a graph and its weights as they are, in the place of those that it may be made from."""
     fresh = directory / "fresh"  # OpenVINO names the weights after the graph, so both keep their names
@@ -312,11 +271,3 @@ def _write(graph: Any, directory: Path) -> None:
     for name in (GRAPH, _BIN):
         replace(fresh / name, directory / name)
     fresh.rmdir()
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Tracing warns of every branch that it takes; whether one matters is measured afterwards."""
-    with quiet_host(), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from sentence_transformers import CrossEncoder, SentenceTransformer
 from sentence_transformers.util import get_device_name
 
-from youtu_st.errors import InputError, ModelLoadError
-
-Dtype = Literal["auto", "checkpoint", "float32", "bfloat16", "float16"]
+from youtu_st.backends import Dtype, threads
+from youtu_st.errors import ModelLoadError
 
 HALF = (torch.bfloat16, torch.float16)
 _CPU_FLAGS = {
@@ -60,7 +58,7 @@ def batch_tokens(device: torch.device, first: Any) -> int:
         first: A model's first module, for the size of its layers.
     """
     if device.type == "cpu":
-        return min(max(1024 * torch.get_num_threads(), 2048), 16384)
+        return threads.batch_tokens(torch.get_num_threads())
     if device.type != "cuda":
         return 8192
     config = getattr(first, "config", None)
@@ -122,17 +120,3 @@ def keep_to_native(
             UserWarning,
             stacklevel=stacklevel + 1,
         )
-
-
-def split_devices(device: str | Sequence[str] | None) -> tuple[str | None, list[str]]:
-    """The device that carries the model, and those that get a copy of it.
-
-    Raises:
-        InputError: If it is neither a name nor a list of names.
-    """
-    if device is None or isinstance(device, str):
-        return device, []
-    devices = list(device) if isinstance(device, Sequence) else []
-    if not devices or not all(isinstance(one, str) for one in devices):
-        raise InputError(f"device must be a name, or a list of names, not {device!r}")
-    return devices[0], devices[1:]

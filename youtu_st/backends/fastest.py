@@ -16,10 +16,11 @@ import torch
 from sentence_transformers import SentenceTransformer
 
 from youtu_st import disk
-from youtu_st.backends import Backend
-from youtu_st.backends.device import Dtype, available, split_devices
+from youtu_st.backends import Backend, Dtype
+from youtu_st.backends.device import available
 from youtu_st.backends.trials import Progress, Trial, candidates, run_trials
 from youtu_st.errors import InputError
+from youtu_st.inputs import split_devices
 from youtu_st.protocol import TextEncoder
 from youtu_st.spec.model import MODELS, ModelSpec
 

@@ -11,6 +11,7 @@ one thread, as torch tells the workers of its own ``DataLoader``.
 
 from __future__ import annotations
 
+import ctypes
 import os
 import sys
 import threading
@@ -38,6 +39,15 @@ def after_fork(method: Callable[[], Any]) -> None:
     _told[id(bound.__self__), bound.__func__] = bound.__self__
     if hasattr(os, "register_at_fork") and _first.acquire(blocking=False):
         os.register_at_fork(after_in_child=_in_child)
+
+
+def leave_to_parent(*objects: Any) -> None:
+    """Keep a forked child from ever ending what the parent has made: it would wait for its threads.
+
+    Those are the parent's. Engines have no way to say so, and a reference too many is all that is left.
+    """
+    for held in objects:
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(held))
 
 
 def _in_child() -> None:

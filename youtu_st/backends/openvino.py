@@ -2,44 +2,22 @@
 
 from __future__ import annotations
 
-import ctypes
-import sys
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import torch
 from torch import Tensor
 from transformers.modeling_outputs import BaseModelOutput
 
-from youtu_st.backends.forks import Lock, after_fork
-from youtu_st.errors import ModelLoadError, require
+from youtu_st.backends.forks import Lock, after_fork, leave_to_parent
+from youtu_st.backends.packages import package
+from youtu_st.errors import ModelLoadError
 
 GRAPH = "model.xml"
 DTYPES = {torch.float32: "f32", torch.bfloat16: "bf16", torch.float16: "f16"}
 _CAPABILITIES = {torch.bfloat16: "BF16", torch.float16: "FP16"}
-_TELEMETRY = "openvino_telemetry"
-_importing = Lock()
-
-
-def package(name: str) -> ModuleType:
-    """Import ``openvino`` or ``nncf``, without the telemetry that both start when they are imported.
-
-    Raises:
-        MissingDependencyError: If it is not installed.
-    """
-    with _importing.now:
-        if name in sys.modules or _TELEMETRY in sys.modules:  # the program around us has made its own choice
-            return require(name, "openvino")
-        # Neither has a setting to ask, but both report nothing where that package is absent. None is what
-        # Python's import system defines to make it so.
-        sys.modules[_TELEMETRY] = None  # type: ignore[assignment]
-        try:
-            return require(name, "openvino")
-        finally:
-            del sys.modules[_TELEMETRY]
 
 
 @cache
@@ -95,12 +73,7 @@ class Graph:
         return Graph, (self.directory,)
 
     def _let_go(self) -> None:
-        """Keep a forked child from ever ending what was compiled before: it would wait for its threads.
-
-        Those are the parent's. OpenVINO has no way to say so, and a reference too many is all that is left.
-        """
-        for compiled in self._compiled.values():
-            ctypes.pythonapi.Py_IncRef(ctypes.py_object(compiled))
+        leave_to_parent(*self._compiled.values())
 
     def compile(self, dtype: torch.dtype) -> Any:
         """The network, compiled for a dtype; at most once.

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from youtu_st.backends import Backend
-from youtu_st.backends.device import HALF, Dtype, is_native
+from youtu_st.backends import Backend, Dtype
+from youtu_st.backends.device import HALF, is_native
 from youtu_st.backends.openvino import native_dtypes
 from youtu_st.errors import YoutuError
 from youtu_st.probes import lowest_cosine

@@ -20,6 +20,7 @@ from youtu_st.cli import (
     embed,
     encode,
     evaluation,
+    export,
     fuse,
     index,
     models,
@@ -29,7 +30,7 @@ from youtu_st.cli import (
     train,
     verify,
 )
-from youtu_st.cli.console import UsageError, echo, one_line, say
+from youtu_st.cli.console import DEBUGGING, UsageError, echo, one_line, say
 from youtu_st.errors import TrainingError, YoutuError, brief, printable
 
 OK, FAULT, MISTAKE, INTERRUPTED = 0, 1, 2, 130
@@ -45,6 +46,7 @@ app = typer.Typer(
 )
 app.command("models", epilog=models.LIST_EXAMPLE)(models.models)
 app.command("convert", epilog=models.CONVERT_EXAMPLE)(models.convert)
+app.command("export", epilog=export.EXAMPLE)(export.export)
 app.command("encode", epilog=encode.EXAMPLE)(encode.encode)
 app.command("embed", epilog=embed.EXAMPLE)(embed.embed)
 app.command("rerank", epilog=rerank.EXAMPLE)(rerank.rerank)
@@ -83,6 +85,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     arguments = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
     debug = "--debug" in takewhile(lambda argument: argument.startswith("-"), arguments)
+    DEBUGGING.set(debug)
     with warnings.catch_warnings(), _printable_logs():
         _show_warnings_as_lines()
         try:

@@ -12,6 +12,7 @@ import logging
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -81,6 +82,16 @@ class UsageError(YoutuError, ValueError):
 def say(kind: str, message: object) -> None:
     """Write one line to standard error."""
     print(f"youtu-st: {printable(f'{kind}: {one_line(str(message))}')}", file=sys.stderr, flush=True)
+
+
+DEBUGGING: ContextVar[bool] = ContextVar("DEBUGGING", default=False)
+"""Whether ``--debug`` was given."""
+
+
+def say_debug(kind: str, message: object) -> None:
+    """As :func:`say`, under ``--debug`` alone."""
+    if DEBUGGING.get():
+        say(kind, message)
 
 
 def echo(line: object = "", *, err: bool = False) -> None:
@@ -157,10 +168,16 @@ def status(message: str) -> Iterator[Spinner]:
 
 
 @contextmanager
-def loading(message: str) -> Iterator[Spinner]:
-    """A spinner over :func:`import_libraries`, and over what is then done with them."""
+def loading(message: str, *, hosts: bool = True) -> Iterator[Spinner]:
+    """A spinner over :func:`import_libraries`, and over what is then done with them.
+
+    Args:
+        message: What it says.
+        hosts: Whether they are needed at all: what was exported opens without them.
+    """
     with status(message) as spinner:
-        import_libraries()
+        if hosts:
+            import_libraries()
         yield spinner
 
 
@@ -177,7 +194,7 @@ def import_libraries() -> None:
     try:
         from transformers.utils import logging as host
 
-        import youtu_st.encoder  # noqa: F401 - with it come all of them
+        import youtu_st.inference.hosted  # noqa: F401 - with it come all of them
 
         # Their own messages and bars stay off the terminal; downloads keep theirs.
         host.set_verbosity_error()  # type: ignore[no-untyped-call]  # untyped in the host

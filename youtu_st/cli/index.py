@@ -25,7 +25,7 @@ from youtu_st.cli.console import (
     say,
     status,
 )
-from youtu_st.cli.loaded import SplitSpecialTokens, load_reranker
+from youtu_st.cli.loaded import SplitSpecialTokens, export_for_searches, load_reranker
 from youtu_st.cli.opening import encoder_for, manifest_of, opened_index, splits_special_tokens
 from youtu_st.cli.reading import Encoding, TextField, gathering, some, tell
 from youtu_st.errors import brief
@@ -160,6 +160,8 @@ def build(
         f"added {changes.added:,}, {updated}unchanged {changes.unchanged:,}, deleted {changes.deleted:,} "
         f"passages from {count(changes.files, 'file')} -> {out} ({count(total, 'passage')})"
     )
+    source = {"checkpoint": checkpoint, "trust_remote_code": trust_remote_code}
+    export_for_searches(encoder.model_name, source)
 
 
 @app.command(epilog=SEARCH_EXAMPLE)

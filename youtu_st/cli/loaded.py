@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from youtu_st.cli.console import loading, say
+from youtu_st.cli.console import UsageError, loading, say, say_debug
+from youtu_st.errors import YoutuError
 
 if TYPE_CHECKING:
     from youtu_st.encoder import Encoder
@@ -20,6 +24,10 @@ SplitSpecialTokens = Annotated[
 ]
 
 
+ENGINE = "YOUTU_ST_ENGINE"
+"""The variable that says what runs encoders: ``torch``; or ``onnx``, where a model was exported."""
+
+
 def load_encoder(
     name: str,
     *,
@@ -31,8 +39,11 @@ def load_encoder(
 ) -> Encoder:
     """Load an encoder, quietly, by what ``absolute_model`` gives; say which way is the fastest.
 
-    With ``weights`` rounded, it is OpenVINO that runs it.
+    With ``weights`` rounded, it is OpenVINO that runs it. Otherwise it is the exported network of the model,
+    where that is in the cache: it opens without torch.
     """
+    from youtu_st.loading.exported import is_exported
+
     settings: dict[str, Any] = {
         "checkpoint": checkpoint,
         "trust_remote_code": trust_remote_code,
@@ -40,15 +51,57 @@ def load_encoder(
     }
     if weights is not None:
         settings |= {"backend": "openvino", "weights": weights}
-    with loading(f"loading {name} ...") as spinner:
-        from youtu_st.backends.fastest import fastest
+    elif not fast and not is_exported(name) and is_exported_here(name, settings):
+        settings["backend"] = "onnx"
+        say_debug("engine", f"{name} runs in ONNX Runtime, as it was exported; {ENGINE}=torch turns that off")
+    needs_hosts = settings.get("backend") != "onnx" and not is_exported(name)
+    with loading(f"loading {name} ...", hosts=needs_hosts) as spinner:
         from youtu_st.encoder import Encoder
 
         if not fast:
             return Encoder(name, **settings)
+        from youtu_st.backends.fastest import fastest
+
         encoder, choice = fastest(Encoder, name, settings, spinner.update)
     say("fast", choice)
     return encoder
+
+
+def is_exported_here(name: str, settings: Mapping[str, Any]) -> bool:
+    """Whether a model's exported network is in the cache, and may be used.
+
+    Raises:
+        UsageError: If the variable for it says something else.
+    """
+    wanted = os.environ.get(ENGINE, "onnx")
+    if wanted not in ("onnx", "torch"):
+        raise UsageError(f"{ENGINE} must be onnx or torch, not {wanted!r}")
+    if wanted == "torch" or find_spec("onnxruntime") is None:
+        return False
+    from youtu_st.loading.kept import is_kept
+
+    try:
+        return is_kept(name, settings, engine="onnx")
+    except YoutuError:
+        return False  # loading it says what is wrong
+
+
+def export_for_searches(name: str, settings: Mapping[str, Any]) -> None:
+    """Export a model into the cache, so that searches begin at once; nothing where that cannot be done."""
+    from youtu_st.loading.exported import is_exported
+
+    wanted = os.environ.get(ENGINE, "onnx") == "onnx"
+    if not wanted or is_exported(name) or is_exported_here(name, settings):
+        return
+    if any(find_spec(package) is None for package in ("onnxruntime", "onnx", "onnxscript")):
+        return
+    with loading(f"exporting {name}, once, for searches that begin at once ..."):
+        from youtu_st.loading.kept import kept_export
+
+        try:
+            kept_export(name, settings, engine="onnx")
+        except YoutuError as error:
+            say_debug("engine", f"{name} is not exported: {error}")
 
 
 def load_reranker(

@@ -126,7 +126,7 @@ def convert(
         raise UsageError(f"{out} is not an empty directory: nothing is overwritten")
     name = absolute_model(model)
     with loading(f"converting {checkpoint} ..."):
-        from youtu_st.loading.load import convert as write
+        from youtu_st.loading.loader import convert as write
 
         write(
             name,

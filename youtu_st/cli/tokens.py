@@ -57,7 +57,7 @@ def tokens(
 def _sample(
     name: str, checkpoint: str | None, role: str, text: str, instruction: str | None, trust: bool
 ) -> Sample:
-    from youtu_st.loading.load import load
+    from youtu_st.loading.loader import load
     from youtu_st.loading.tokenizer import load_tokenizer
     from youtu_st.modules.settings import prompts_for as prompts_of
     from youtu_st.spec.model import MODELS

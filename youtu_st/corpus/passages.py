@@ -177,10 +177,9 @@ def check_overlap(what: str, value: object, tokens: int) -> int:
 
 def _overhead(encoder: Encoder) -> int:
     """Tokens that the document prompt and special tokens take of what the model reads."""
-    from youtu_st.modules.settings import prompt_for
     from youtu_st.modules.tokenization import count
 
-    prompt = prompt_for(encoder.model, "document")
+    prompt = encoder.prompts["document"]
     # A prompt's last token and a text's first may fall into three pieces where they meet.
     return count(encoder.tokenizer, prompt) + bool(prompt)
 
@@ -192,12 +191,7 @@ def are_blank(encoder: Encoder, texts: list[str]) -> list[bool]:
         encoder: The encoder.
         texts: Texts.
     """
-    from youtu_st.inference.preprocess import preprocessor_for
-    from youtu_st.modules.settings import prompt_for
-
-    prompt = prompt_for(encoder.model, "document")
-    rows = preprocessor_for(encoder.model).tokenize(texts, [prompt] * len(texts))
-    return [row.is_blank for row in rows]
+    return encoder.are_blank("document", texts)
 
 
 def _id(source: str, record: str, occurrence: int, text: str) -> str:

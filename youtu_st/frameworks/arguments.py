@@ -12,7 +12,6 @@ from typing import Any
 
 from youtu_st.encoder import Encoder
 from youtu_st.errors import InputError, did_you_mean
-from youtu_st.modules.settings import normalizes, prompt_for
 from youtu_st.protocol import Role, TextEncoder
 
 _OWN = {name: name for name in inspect.signature(Encoder).parameters if name != "model"}
@@ -85,10 +84,10 @@ def refuse_settings(given: Mapping[str, Any], kind: type[object]) -> None:
 
 def _allowed(encoder: TextEncoder, role: Role) -> dict[str, tuple[tuple[str | None, ...], str]]:
     """Values, as they are written, with which no vector changes, and what to use instead of others."""
-    model = encoder.model if isinstance(encoder, Encoder) else None
-    own = None if model is None else prompt_for(model, role)
-    names = [] if model is None else [name for name, prompt in model.prompts.items() if prompt == own]
-    scaled = (None, "True", *(["False"] if model is not None and normalizes(model) else []))
+    mine = encoder if isinstance(encoder, Encoder) else None
+    own = None if mine is None else mine.prompts[role]
+    names = [] if mine is None else [name for name, prompt in mine.named_prompts.items() if prompt == own]
+    scaled = (None, "True", *(["False"] if mine is not None and mine.normalizes else []))
     unit = (scaled, "use encoder.model.encode for other than vectors of unit length")
     device = encoder.runtime.get("device")
     instruction = "query_instruction" if role == "query" else "text_instruction"

@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from sentence_transformers import SentenceTransformer
-
 from youtu_st.encoder import Encoder
 from youtu_st.errors import InputError
 from youtu_st.frameworks.arguments import check_encode_arguments, refuse_settings
 from youtu_st.frameworks.calls import CallLane
 from youtu_st.inference.scheduler import Scheduler
 from youtu_st.inputs import check_texts
-from youtu_st.modules.settings import prompts_for
+from youtu_st.loading.hosts import is_hosts
 from youtu_st.protocol import Role as Role
 from youtu_st.protocol import TextEncoder, Vectors
 
@@ -33,7 +31,7 @@ class Embedder:
     """
 
     def __init__(self, encoder: TextEncoder) -> None:
-        if not hasattr(encoder, "encode_query") or isinstance(encoder, SentenceTransformer):
+        if not hasattr(encoder, "encode_query") or is_hosts(encoder, "SentenceTransformer"):
             raise InputError(
                 f"encoder must be an Encoder or another TextEncoder, not {type(encoder).__name__}; "
                 "for a SentenceTransformer pass Encoder(model)"
@@ -66,7 +64,7 @@ class Embedder:
         """
         for name, value in fields.items():
             if name in _INSTRUCTIONS and isinstance(self.encoder, Encoder):
-                prompts_for(self.encoder.model, _INSTRUCTIONS[name], value, 1)
+                self.encoder.prompt_for(_INSTRUCTIONS[name], value)
             elif name == "normalize":
                 check_encode_arguments({name: value}, self.encoder, "query")
             elif name in _ENCODE:

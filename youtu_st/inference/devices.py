@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from queue import SimpleQueue
 from typing import TypeVar
 
 from youtu_st.backends.forks import after_fork
-from youtu_st.inference.network import Model, Network
+from youtu_st.inference.network import Network
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -19,14 +18,13 @@ class DevicePool:
     """One network for each device, and threads that live as long as the pool.
 
     Args:
-        model: The model, on the first device.
-        others: The other devices; each gets a copy of the weights.
+        networks: The networks, each on a device of its own.
     """
 
-    def __init__(self, model: Model, others: Sequence[str] = ()) -> None:
-        self.networks = [Network(model), *(Network(copy.deepcopy(model).to(device)) for device in others)]
+    def __init__(self, networks: Sequence[Network]) -> None:
+        self.networks = list(networks)
         # An accelerator computes one batch while the next is laid out; a CPU would only share its cores.
-        self._at_once = 1 if model.device.type == "cpu" else 2
+        self._at_once = 1 if networks[0].device.partition(":")[0] == "cpu" else 2
         self._begin()
         after_fork(self._begin)
 
@@ -45,7 +43,7 @@ class DevicePool:
         return len(self.networks) * self._at_once
 
     def __str__(self) -> str:
-        return ", ".join(str(network.device) for network in self.networks)
+        return ", ".join(network.device for network in self.networks)
 
     def each(self, run: Callable[[Network, T], R], items: Sequence[T]) -> Iterator[R]:
         """``run(network, item)`` for each item, on whichever network is free; results as they come.

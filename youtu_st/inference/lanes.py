@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from youtu_st.inference.batches import Group
-from youtu_st.inference.network import Network, Output, Rows
+from youtu_st.inference.network import Network
+from youtu_st.inference.outputs import Output, Rows
 from youtu_st.inference.report import Report
 from youtu_st.inference.requests import Found, Piece, Request, Steps
 from youtu_st.inference.runner import Runner, unsound

@@ -6,21 +6,22 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar, get_args
+from typing import Any, ClassVar, Literal, TypeVar, get_args
 
-from youtu_st.backends.device import Dtype, batch_tokens, split_devices
+from youtu_st.backends import Dtype
 from youtu_st.errors import InputError
 from youtu_st.inference.batches import Totals
 from youtu_st.inference.devices import DevicePool
 from youtu_st.inference.lanes import ModelLane
 from youtu_st.inference.pipeline import Pipeline
-from youtu_st.inference.preprocess import Preprocessor
 from youtu_st.inference.report import Report
 from youtu_st.inference.runner import Runner
 from youtu_st.inference.scheduler import Scheduler
+from youtu_st.inference.subject import Subject
 from youtu_st.inference.truncation import Truncation
 from youtu_st.inference.unread import Unknown
-from youtu_st.inputs import check_count, one_of
+from youtu_st.inputs import check_count, one_of, split_devices
+from youtu_st.loading.hosts import is_hosts
 from youtu_st.loading.shared import OnePerProcess
 from youtu_st.protocol import fingerprint
 from youtu_st.spec.registry import Registry
@@ -31,17 +32,18 @@ Self = TypeVar("Self", bound="LoadedModel")
 class LoadedModel(OnePerProcess, ABC):
     """A model of a host's class, by name or as it is, with its devices, its budget and its counts.
 
-    A subclass names the host's class and the registry of names, and knows how to load, check and preprocess.
+    A subclass names the host's class and the registry of names, and knows how to load and check.
     """
 
-    _host: ClassVar[type[Any]]
+    _host: ClassVar[Literal["SentenceTransformer", "CrossEncoder"]]
+    """The class of sentence-transformers whose objects are taken as they are."""
     _registry: ClassVar[Registry[Any]]
     _specs: ClassVar[tuple[type[Any], ...]] = ()
     """What else than a name loads a model: a spec that a program has made."""
     _remedy: ClassVar[str]
     """What to do with a loaded model instead of passing settings for one to be loaded."""
 
-    model: Any
+    _subject: Subject
     truncation: Truncation
     unknown: Unknown
 
@@ -60,29 +62,29 @@ class LoadedModel(OnePerProcess, ABC):
         one_of("unknown", runs["unknown"], get_args(Unknown))
         if runs["batch_tokens"] is not None:
             check_count("batch_tokens", runs["batch_tokens"])
-        if isinstance(model, self._host):
+        if is_hosts(model, self._host):
             given = [name for name, value in to_load.items() if value not in (None, "auto", False, "torch")]
             if given:
                 raise InputError(
                     f"{', '.join(given)}: for a model to be loaded, and this one is; {self._remedy}"
                 )
             self._name = str(model.model_card_data.base_model or "loaded model")
-            self._check_loaded(model)
-            self.model = model.eval()
+            self._subject = self._as_it_is(model)
         else:
             if not isinstance(model, (str, Path, *self._specs)):
                 raise InputError(
                     "model must be a name, a directory, a hub id, a YAML file, "
                     f"{''.join(f'a {kind.__name__} ' for kind in self._specs)}or a "
-                    f"{self._host.__name__}, not {type(model).__name__}"
+                    f"{self._host}, not {type(model).__name__}"
                 )
-            self.model = self._load(model, {**to_load, "device": first})
+            self._subject = self._load(model, {**to_load, "device": first})
             self._name = self._registry.canonical_name(model)
             given_as = model if isinstance(model, self._specs) else self._name
             self._settings = {"model": given_as, **to_load, **runs}
         self.truncation, self.unknown = runs["truncation"], runs["unknown"]
-        budget = runs["batch_tokens"] or batch_tokens(self.model.device, self.model[0])
-        self._runner = Runner(self._preprocessor(), DevicePool(self.model, others), budget)
+        budget = runs["batch_tokens"] or self._subject.batch_tokens
+        pool = DevicePool(self._subject.networks(others))
+        self._runner = Runner(self._subject.preprocessor, pool, budget)
         self._pipeline = Pipeline(self._runner)
 
     @abstractmethod
@@ -90,12 +92,8 @@ class LoadedModel(OnePerProcess, ABC):
         """The model that goes by a name, or that a spec declares."""
 
     @abstractmethod
-    def _check_loaded(self, model: Any) -> None:
-        """Raise if a model that was handed in is not fit for this."""
-
-    @abstractmethod
-    def _preprocessor(self) -> Preprocessor:
-        """What stands between texts and :attr:`model`."""
+    def _as_it_is(self, model: Any) -> Any:
+        """A model that was handed in; raises if it is not fit for this."""
 
     @classmethod
     def shared(cls: type[Self], model: Any, **settings: Any) -> Self:
@@ -126,8 +124,7 @@ class LoadedModel(OnePerProcess, ABC):
     @property
     def max_length(self) -> int | None:
         """Tokens that the network reads, prompt or template and special tokens included."""
-        limit: int | None = self.model.max_seq_length
-        return limit
+        return self._subject.max_length
 
     @property
     def fingerprint(self) -> str:
@@ -140,7 +137,7 @@ class LoadedModel(OnePerProcess, ABC):
 
         Changes the last digits of a result only.
         """
-        return self._runner.pool.networks[0].runtime
+        return dict(self._runner.pool.networks[0].runtime)
 
     @property
     def batch_tokens(self) -> int:

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from youtu_st.inference.batches import Group
-from youtu_st.inference.network import Network, Output, Rows
+from youtu_st.inference.network import Network
+from youtu_st.inference.outputs import Output, Rows
 from youtu_st.inference.prefetch import prefetch
 from youtu_st.inference.progress import progress_bar
 from youtu_st.inference.report import Report

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
-from youtu_st.inference.preprocess import Row
 from youtu_st.inference.repeated import RepeatedReport
 from youtu_st.inference.truncation import Truncation, TruncationReport
 from youtu_st.inference.unique import Unique
 from youtu_st.inference.unread import Unknown, UnreadReport
+
+if TYPE_CHECKING:
+    from youtu_st.inference.preprocess import Row
 
 
 class Report:

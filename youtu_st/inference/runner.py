@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,8 +14,11 @@ from youtu_st.errors import NonFiniteError, OutOfMemoryError
 from youtu_st.inference import batches
 from youtu_st.inference.batches import Counter, Group
 from youtu_st.inference.devices import DevicePool
-from youtu_st.inference.network import Features, Network, Output, Rows
-from youtu_st.inference.preprocess import Preprocessor
+from youtu_st.inference.network import Network
+from youtu_st.inference.outputs import Features, Output, Rows
+
+if TYPE_CHECKING:
+    from youtu_st.inference.preprocess import Preprocessor
 
 CALL_SHARE = 32
 """A call of the network costs about as much as a batch's budget of tokens divided by this."""

@@ -1,7 +1,24 @@
-"""Spec and checkpoint to a model, and one object per process and settings."""
+"""Spec and checkpoint to a model, and one object per process and settings.
+
+Names are imported on first use: what was exported of a model opens without torch.
+"""
 
 from __future__ import annotations
 
-from youtu_st.loading.load import convert, load
+import importlib
+from typing import TYPE_CHECKING
 
-__all__ = ["convert", "load"]
+if TYPE_CHECKING:
+    from youtu_st.loading.exporting import export as export
+    from youtu_st.loading.loader import convert as convert
+    from youtu_st.loading.loader import load as load
+
+_HOME = {"convert": "loader", "export": "exporting", "load": "loader"}
+
+__all__ = ["convert", "export", "load"]
+
+
+def __getattr__(name: str) -> object:
+    if name in _HOME:
+        return getattr(importlib.import_module(f"youtu_st.loading.{_HOME[name]}"), name)
+    raise AttributeError(f"module 'youtu_st.loading' has no attribute {name!r}")

@@ -9,7 +9,7 @@ from typing import Any
 from transformers import AutoTokenizer
 
 from youtu_st.loading.contents import check_contents
-from youtu_st.loading.load import readable
+from youtu_st.loading.loader import readable
 from youtu_st.modules.tokenization import prepare
 from youtu_st.spec.model import ModelSpec
 from youtu_st.spec.registry import expanded, is_directory

@@ -18,6 +18,7 @@ from tokenizers import Tokenizer
 from transformers import PreTrainedTokenizerBase
 
 from youtu_st.modules.pooling import InstructionMaskedPooling
+from youtu_st.modules.reader import PROBES as PROBES
 from youtu_st.modules.settings import ours, prompt_for, splits_special_tokens
 from youtu_st.protocol import SPLIT
 from youtu_st.protocol import canonical as _json
@@ -33,16 +34,6 @@ SAMPLES = 1024
 """About how many values of each tensor are read for a digest."""
 GLANCES = 32
 """How many values of each tensor tell whether it is still the one whose digest is known."""
-
-PROBES = (
-    "The quick brown fox can't jump over 13 lazy dogs, or 2,048.50!",
-    "Query:What's new?\n\n\tIndented  twice ;-) ::) #tag @name <eos> </s> [SEP] e-mail: a.b@c.de",
-    "Größe naïve ÅNGSTRÖM ﬁne \u00a0no-break e\u0301",
-    "法国首都是哪里？今天天气很好，我们去公园吧。繁體中文：測試。",
-    "日本語のテキスト 한국어 русский العربية हिन्दी 😀👩‍👩‍👧🎉",
-    "",
-)
-"""Texts whose token ids stand for a tokenizer's rules, beside its vocabulary."""
 
 
 def identity(model: SentenceTransformer, dimension: int) -> dict[str, str]:

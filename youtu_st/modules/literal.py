@@ -16,11 +16,13 @@ from typing import Any
 from tokenizers import AddedToken, Tokenizer, models
 
 from youtu_st.errors import InputError
+from youtu_st.modules.facts import HostFacts
+from youtu_st.modules.reader import FastReader
 
 _SECRET = secrets.token_hex(16)
 
 
-class LiteralTokenizer:
+class LiteralTokenizer(FastReader):
     """A copy of a tokenizer in which each special token goes by a name that no text can hold.
 
     The name is a secret of the process, so the copy finds special tokens only where :meth:`marked` has
@@ -28,7 +30,7 @@ class LiteralTokenizer:
     threads may share it.
 
     Args:
-        tokenizer: A fast tokenizer of transformers.
+        tokenizer: A fast tokenizer of transformers, or a :class:`~youtu_st.modules.reader.FastReader`.
         template: What the model writes around texts. Added tokens that stand in it are taken for special
             ones, whatever the tokenizer says of them: Qwen3's ``<think>`` is not, and opens an answer.
 
@@ -38,37 +40,46 @@ class LiteralTokenizer:
 
     def __init__(self, tokenizer: Any, template: str = "") -> None:
         backend = getattr(tokenizer, "backend_tokenizer", None)
+        name = tokenizer.name if isinstance(tokenizer, FastReader) else type(tokenizer).__name__
         if not isinstance(backend, Tokenizer):
-            raise _refused(tokenizer, "it is not a fast tokenizer")
-        self._original = tokenizer
-        self._size = len(tokenizer)
-        self._has_types = "token_type_ids" in tokenizer.model_input_names
+            raise _refused(name, "it is not a fast tokenizer")
+        facts = tokenizer.facts if isinstance(tokenizer, FastReader) else HostFacts(tokenizer)
+        self._original = FastReader(backend, facts, name)
+        self._size = self._original.size
         added = backend.get_added_tokens_decoder()
         special = [token for token in added.values() if token.special or _is_in(token, template)]
         self._names = {token.content: _name(token.content) for token in special}
         self._finder = _finder(backend, list(added.values()))
         try:
             content = json.loads(backend.to_str())
-            self.backend_tokenizer = Tokenizer.from_str(json.dumps(_renamed(content, self._names)))
+            copy = Tokenizer.from_str(json.dumps(_renamed(content, self._names)))
         except Exception as error:  # tokenizers raises no other, for parts that are written in Python
-            raise _refused(tokenizer, str(error)) from error
+            raise _refused(name, str(error)) from error
+        super().__init__(copy, facts, name)
         self._check(added)
 
     @property
     def unk_token_id(self) -> int | None:
         """As of the tokenizer."""
-        found: int | None = self._original.unk_token_id
-        return found
+        return self.facts.unknown_id
 
     @property
     def all_special_ids(self) -> list[int]:
         """As of the tokenizer."""
-        found: list[int] = self._original.all_special_ids
-        return found
+        return list(self.facts.special_ids)
+
+    @property
+    def _splits(self) -> bool:
+        return False  # what is to be split is no special token of the copy
 
     def is_of(self, tokenizer: Any) -> bool:
         """Whether this is still the copy of a tokenizer: of this one, and as large as it was."""
-        return tokenizer is self._original and len(tokenizer) == self._size
+        backend = getattr(tokenizer, "backend_tokenizer", None)
+        return backend is self._original.backend_tokenizer and self._original.size == self._size
+
+    def own_ids(self, texts: Sequence[str]) -> list[list[int]]:
+        """As of :class:`~youtu_st.modules.reader.Reader`: special tokens in them are special."""
+        return self._original.own_ids(texts)
 
     def marked(self, prompt: str) -> str:
         """A prompt whose special tokens are found by the copy: those that stand in it whole."""
@@ -92,12 +103,12 @@ class LiteralTokenizer:
             ``input_ids``, ``special_tokens_mask`` and, where the tokenizer gives them and they are asked for,
             ``token_type_ids`` and ``offset_mapping``: for each text a list of one entry a token.
         """
-        rows = self.backend_tokenizer.encode_batch(list(texts))
+        rows = list(self.read(texts))
         columns: dict[str, list[Any]] = {
             "input_ids": [row.ids for row in rows],
-            "special_tokens_mask": [row.special_tokens_mask for row in rows],
+            "special_tokens_mask": [row.special for row in rows],
         }
-        if self._has_types:
+        if self.facts.gives_type_ids:
             columns["token_type_ids"] = [row.type_ids for row in rows]
         if options.get("return_offsets_mapping"):
             columns["offset_mapping"] = [row.offsets for row in rows]
@@ -109,12 +120,12 @@ class LiteralTokenizer:
         special = {i for i, token in added.items() if token.content in self._names}
         for i, token in added.items():
             if copy.token_to_id(self._names.get(token.content, token.content)) != i:
-                raise _refused(self._original, f"a copy of it has another id for {token.content!r}")
+                raise _refused(self.name, f"a copy of it has another id for {token.content!r}")
         for i in special:
             given = copy.encode(added[i].content, add_special_tokens=False).ids
             # That of [UNK] stands for any character that is not in the vocabulary.
-            if special.intersection(given) - {self._original.unk_token_id}:
-                raise _refused(self._original, f"the characters of {added[i].content!r} give a special token")
+            if special.intersection(given) - {self.unk_token_id}:
+                raise _refused(self.name, f"the characters of {added[i].content!r} give a special token")
 
 
 def _finder(backend: Tokenizer, added: Sequence[AddedToken]) -> Tokenizer:
@@ -170,5 +181,5 @@ def _parts(pair: Sequence[str] | str, prefix: str) -> set[str]:
     return {left, right, left + right.removeprefix(prefix)}
 
 
-def _refused(tokenizer: Any, why: str) -> InputError:
-    return InputError(f"split_special_tokens is not for {type(tokenizer).__name__}: {why}")
+def _refused(name: str, why: str) -> InputError:
+    return InputError(f"split_special_tokens is not for {name}: {why}")

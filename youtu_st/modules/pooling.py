@@ -14,19 +14,24 @@ from youtu_st.modules.mask import CONTENT_MASK
 from youtu_st.spec.model import Pooling
 
 
+def _rows(tokens: Tensor) -> Tensor:
+    # Not len(tokens): a trace takes that for a number that is the same in every batch.
+    return torch.arange(tokens.shape[0], device=tokens.device)
+
+
 def first_tokens(tokens: Tensor, attended: Tensor) -> Tensor:
     """The first attended token of each row: ``(batch, tokens, dim)`` to ``(batch, dim)``."""
     width = attended.shape[1]
     positions = torch.arange(width, device=attended.device)
     first = torch.where(attended.bool(), positions, width - 1).amin(dim=1)
-    return tokens[torch.arange(len(tokens), device=tokens.device), first]
+    return tokens[_rows(tokens), first]
 
 
 def last_tokens(tokens: Tensor, attended: Tensor) -> Tensor:
     """The last attended token of each row: ``(batch, tokens, dim)`` to ``(batch, dim)``."""
     positions = torch.arange(attended.shape[1], device=attended.device)
     last = torch.where(attended.bool(), positions, 0).amax(dim=1)
-    return tokens[torch.arange(len(tokens), device=tokens.device), last]
+    return tokens[_rows(tokens), last]
 
 
 _ONE_TOKEN: dict[Pooling, Callable[[Tensor, Tensor], Tensor]] = {
@@ -76,7 +81,9 @@ class InstructionMaskedPooling(Module):
             counted = attended
             if self.pooling == "masked_mean" and CONTENT_MASK in features:
                 content = features[CONTENT_MASK].bool()
-                counted = torch.where(content.any(dim=1, keepdim=True), content, attended)
+                # Not torch.where: ONNX Runtime chooses between numbers only.
+                none = ~content.any(dim=1, keepdim=True)
+                counted = content | (none & attended)
             # Filled, not multiplied: a padded position may hold NaN, and 0 * NaN is NaN.
             total = tokens.float().masked_fill(~counted.unsqueeze(-1), 0.0).sum(dim=1)
             vectors = total / counted.sum(dim=1, keepdim=True)

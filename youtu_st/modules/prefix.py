@@ -12,14 +12,13 @@ import logging
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 from transformers import DynamicCache, PreTrainedModel
 from transformers.cache_utils import DynamicLayer
 from transformers.utils.generic import is_flash_attention_requested
 
+from youtu_st.modules.beginnings import shared as shared
 from youtu_st.modules.packing import Packing
 
 log = logging.getLogger("youtu_st")
@@ -28,30 +27,6 @@ log = logging.getLogger("youtu_st")
 # shorter ones leave cores idle. Measured on 2 CPU cores; for accelerators an estimate.
 LINE_TOKENS = {"cpu": 512}
 LINE_TOKENS_ELSEWHERE = 4096
-# Least share of a batch's padded tokens, and least number of them, that reuse must save.
-SAVED_SHARE = 0.25
-SAVED_TOKENS = 32
-
-
-def shared(rows: Sequence[npt.NDArray[np.integer[Any]]]) -> int:
-    """Number of tokens that all rows begin with and that are worth computing once, else 0.
-
-    Args:
-        rows: Token ids of each row, without padding.
-
-    Returns:
-        The longest common prefix, but at least one token less than the shortest row; 0 where reuse would
-        save too little to pay.
-    """
-    lengths = [len(row) for row in rows]
-    shortest = min(lengths)
-    if len(rows) < 2 or shortest < 2:
-        return 0
-    differs = (np.stack([row[: shortest - 1] for row in rows]) != rows[0][: shortest - 1]).any(axis=0)
-    prefix = int(differs.argmax()) if differs.any() else shortest - 1
-    padded = len(rows) * max(lengths)
-    saved = padded - (prefix + sum(lengths) - len(rows) * prefix)
-    return prefix if prefix and saved >= max(SAVED_SHARE * padded, SAVED_TOKENS) else 0
 
 
 def states(

@@ -69,9 +69,7 @@ def _check_room(model: SentenceTransformer, what: str, prompt: str, error: type[
     limit = model.get_max_seq_length()
     if limit is None or not isinstance(model.tokenizer, PreTrainedTokenizerBase):
         return
-    length = tokenization.count(model.tokenizer, prompt)
-    if length >= limit:
-        raise error(f"{what} has {length} tokens and the model reads {limit}: no room for text")
+    tokenization.check_room(model.tokenizer, prompt, limit, what, error)
 
 
 def lengths_of(model: SentenceTransformer) -> Sequence[int]:

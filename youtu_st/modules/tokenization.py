@@ -9,10 +9,13 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from tokenizers.models import Unigram
+from tokenizers import Tokenizer
 
+from youtu_st.errors import YoutuError
 from youtu_st.modules import mask
 from youtu_st.modules.reach import reached
+from youtu_st.modules.reader import Reader, Reading, cut_nothing
+from youtu_st.modules.readers import reader_for
 from youtu_st.spec.model import Boundary, SpecialTokens
 
 AT_ONCE = 1 << 20
@@ -55,16 +58,15 @@ class TokenizedText:
 
 
 def prepare(tokenizer: Any) -> None:
-    """Set a tokenizer up for :func:`tokenize`, once, before threads share it.
+    """Set a tokenizer of transformers up for :func:`tokenize`, once, before threads share it.
 
-    Instructions come first and must stay, so texts are cut on the right. Byte-level tokenizers may report
-    offsets without the whitespace inside a token: the end of a token that joins ``:`` to a line break after
-    ``Query:`` would then fall before the border that it straddles. Ids depend on neither setting.
+    Instructions come first and must stay, so texts are cut on the right; see
+    :func:`~youtu_st.modules.reader.cut_nothing` for the rest. Ids depend on none of it.
     """
     tokenizer.truncation_side = "right"
-    if tokenizer.is_fast:
-        _report_whole_tokens(tokenizer.backend_tokenizer.post_processor)
-    tokenizer([""], padding=False, truncation=False)  # a checkpoint may come with both switched on
+    backend = getattr(tokenizer, "backend_tokenizer", None)
+    if isinstance(backend, Tokenizer):
+        cut_nothing(backend)
 
 
 def tokenize(
@@ -79,10 +81,10 @@ def tokenize(
     """Tokenise each ``prompt + text`` once, and mark its content.
 
     Args:
-        tokenizer: A transformers tokenizer, a fast one for ``boundary="offsets"``; or a
-            :class:`~youtu_st.modules.literal.LiteralTokenizer`.
+        tokenizer: A :class:`~youtu_st.modules.reader.Reader`, or a transformers tokenizer; a fast one for
+            ``boundary="offsets"``.
         texts: What to tokenise; never altered.
-        prompts: One prompt for each text, as the tokenizer takes it.
+        prompts: One prompt for each text, as the reader takes it: see its ``marked``.
         boundary: Rule for where the instruction ends, see :mod:`youtu_st.modules.mask`.
         special_tokens: Whether added tokens are content under ``offsets``.
         max_length: Tokens to keep; None keeps all. The text is cut; the prompt before it and the special
@@ -91,13 +93,14 @@ def tokenize(
     Returns:
         One :class:`TokenizedText` per text, in order.
     """
-    parts = [reach(tokenizer, prompt, text, max_length) for prompt, text in zip(prompts, texts, strict=True)]
-    alone = {prompt: _alone(tokenizer, prompt, boundary) for prompt in set(prompts)}
-    unknown, rows = unknown_id(tokenizer), []
-    for first, encoded in _encoded(tokenizer, prompts, parts, with_offsets=boundary == "offsets"):
-        for i, (ids, flags, offsets, types) in enumerate(encoded, start=first):
+    reader = reader_for(tokenizer)
+    parts = [reach(reader, prompt, text, max_length) for prompt, text in zip(prompts, texts, strict=True)]
+    alone = {prompt: _alone(reader, prompt, boundary) for prompt in set(prompts)}
+    unknown, rows = reader.unknown_id, []
+    for first, readings in _read(reader, prompts, parts, with_offsets=boundary == "offsets"):
+        for i, (ids, flags, offsets, types) in enumerate(readings, start=first):
             prompt, special = prompts[i], np.array(flags, dtype=bool)
-            if boundary == "offsets":
+            if offsets is not None:
                 ends = np.fromiter((end for _, end in offsets), np.int64, len(ids))
                 content = mask.by_offsets(
                     ends, special, len(prompt), include_special=special_tokens == "include"
@@ -119,10 +122,10 @@ def tokenize(
     return rows
 
 
-def _encoded(
-    tokenizer: Any, prompts: Sequence[str], texts: Sequence[str], *, with_offsets: bool
-) -> Iterator[tuple[int, Iterable[Any]]]:
-    """What the tokenizer gives for texts after their prompts, some at a time, with the first's position.
+def _read(
+    reader: Reader, prompts: Sequence[str], texts: Sequence[str], *, with_offsets: bool
+) -> Iterator[tuple[int, Iterable[Reading]]]:
+    """The tokens of texts after their prompts, some at a time, with the position of the first.
 
     A token takes as much as thirty characters until its text is cut.
     """
@@ -132,29 +135,17 @@ def _encoded(
         while end < len(texts) and (end == start or size + len(texts[end]) <= AT_ONCE):
             size += len(texts[end])
             end += 1
-        # Always without padding and truncation: a fast tokenizer keeps both as state, and threads share it.
-        encoded = tokenizer(
-            [prompt + text for prompt, text in zip(prompts[start:end], texts[start:end], strict=True)],
-            padding=False,
-            truncation=False,
-            return_attention_mask=False,
-            return_offsets_mapping=with_offsets,
-            return_special_tokens_mask=True,
-            verbose=False,
-        )
-        nothing = [None] * (end - start)
-        flags, offsets = encoded["special_tokens_mask"], encoded.get("offset_mapping", nothing)
-        columns = (encoded["input_ids"], flags, offsets, encoded.get("token_type_ids", nothing))
-        yield start, zip(*columns, strict=True)
+        whole = [prompt + text for prompt, text in zip(prompts[start:end], texts[start:end], strict=True)]
+        yield start, reader.read(whole, with_offsets=with_offsets)
         start = end
 
 
-def _alone(tokenizer: Any, prompt: str, boundary: Boundary) -> int:
+def _alone(reader: Reader, prompt: str, boundary: Boundary) -> int:
     """How many tokens a rule that counts takes for those of a prompt; 0 under the one that does not."""
     if boundary == "offsets" or (boundary == "prompt_length" and not prompt):
         return 0
-    ids = all_ids(tokenizer, [prompt])[0]
-    ends_specially = bool(ids) and ids[-1] in tokenizer.all_special_ids
+    ids = reader.ids([prompt])[0]
+    ends_specially = bool(ids) and ids[-1] in reader.facts.special_ids
     return len(ids) - (boundary == "prompt_length" and ends_specially)
 
 
@@ -174,26 +165,30 @@ def reach(tokenizer: Any, prompt: str, text: str, limit: int | None) -> str:
         text: The text.
         limit: Tokens that are read; None: all.
     """
-
-    def ids_of(part: str) -> list[int]:
-        return all_ids(tokenizer, [prompt + part])[0]
-
-    if limit is None or getattr(tokenizer, "truncation_side", "right") != "right":
+    reader = reader_for(tokenizer)
+    if limit is None or reader.facts.truncation_side != "right":
         return text
-    return reached(ids_of, text, limit)
+    return reached(lambda part: reader.ids([prompt + part])[0], text, limit)
 
 
 def unknown_id(tokenizer: Any) -> int | None:
-    """The token that stands for whatever is not in the vocabulary; None for one that reads all, as of bytes.
+    """As :attr:`~youtu_st.modules.reader.Reader.unknown_id`, of a reader or a tokenizer."""
+    return reader_for(tokenizer).unknown_id
 
-    A tokenizer of bytes may name one all the same, and mean another token by it: its model is asked.
+
+def check_room(tokenizer: Any, prompt: str, limit: int, what: str, error: type[YoutuError]) -> None:
+    """Raise if a prompt leaves no room for text.
+
+    Args:
+        tokenizer: As for :func:`tokenize`.
+        prompt: The prompt.
+        limit: Tokens that are read.
+        what: What to call the prompt.
+        error: What to raise.
     """
-    model = getattr(getattr(tokenizer, "backend_tokenizer", None), "model", None)
-    if model is not None and not isinstance(model, Unigram):
-        name = getattr(model, "unk_token", None)
-        return None if name is None else tokenizer.backend_tokenizer.token_to_id(name)
-    found: int | None = getattr(tokenizer, "unk_token_id", None)
-    return found
+    length = count(tokenizer, prompt)
+    if length >= limit:
+        raise error(f"{what} has {length} tokens and the model reads {limit}: no room for text")
 
 
 def _unread(ids: Sequence[int], content: mask.Mask, offsets: Any, unknown: int | None) -> float:
@@ -205,13 +200,7 @@ def _unread(ids: Sequence[int], content: mask.Mask, offsets: Any, unknown: int |
 
 def all_ids(tokenizer: Any, texts: Sequence[str]) -> list[list[int]]:
     """What the tokenizer gives for each text, special tokens included."""
-    if not texts:
-        return []
-    encoded = tokenizer(
-        list(texts), padding=False, truncation=False, return_attention_mask=False, verbose=False
-    )
-    ids: list[list[int]] = encoded["input_ids"]
-    return ids
+    return reader_for(tokenizer).ids(texts)
 
 
 def counts(tokenizer: Any, texts: Sequence[str]) -> list[int]:
@@ -225,11 +214,3 @@ def _cut(row: TokenizedText, special: mask.Mask, limit: int) -> TokenizedText:
         return row
     tail = len(row) if special.all() else int(special[::-1].argmin())
     return row.keep(np.r_[0 : max(limit - tail, 0), len(row) - tail : len(row)])
-
-
-def _report_whole_tokens(processor: Any) -> None:
-    if hasattr(processor, "trim_offsets"):
-        processor.trim_offsets = False
-    elif hasattr(processor, "__getitem__"):  # a sequence of processors
-        for part in processor:
-            _report_whole_tokens(part)

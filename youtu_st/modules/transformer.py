@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
 
-import numpy as np
 import torch
 from sentence_transformers.base.modules import Transformer
 from torch import Tensor
@@ -16,6 +15,8 @@ from youtu_st.errors import InputError, SpecError
 from youtu_st.modules import packing, prefix, tokenization
 from youtu_st.modules.literal import LiteralTokenizer
 from youtu_st.modules.mask import CONTENT_MASK
+from youtu_st.modules.readers import reader_for
+from youtu_st.modules.texts import Texts
 from youtu_st.modules.tokenization import TokenizedText
 from youtu_st.spec.model import FORMER, ModuleSettings, PaddingSide
 from youtu_st.spec.registry import validated
@@ -116,13 +117,24 @@ class InstructionTransformer(Transformer):
         """What the model itself writes around texts, where that is more than a prompt."""
         return ""
 
+    @property
+    def texts(self) -> Texts:
+        """What makes batches of texts, as the module's attributes say now."""
+        return Texts(**self._about_texts())
+
+    def _about_texts(self) -> dict[str, Any]:
+        """What :class:`Texts` is made of."""
+        return {
+            "settings": self.settings,
+            "reader": reader_for(self.reader),
+            "max_length": self.max_seq_length,
+            "padding_side": self.padding_side,
+            "counts_positions": self._counts_positions_from_the_left,
+        }
+
     def marked(self, prompts: Sequence[str]) -> list[str]:
         """Prompts as :attr:`reader` takes them: their own special tokens are special to it."""
-        reader = self.reader
-        if not isinstance(reader, LiteralTokenizer):
-            return list(prompts)
-        marked = {prompt: reader.marked(prompt) for prompt in set(prompts)}
-        return [marked[prompt] for prompt in prompts]
+        return self.texts.marked(prompts)
 
     def tokenize_texts(
         self,
@@ -141,21 +153,7 @@ class InstructionTransformer(Transformer):
         Returns:
             One :class:`~youtu_st.modules.tokenization.TokenizedText` per text, in order.
         """
-        each = [prompts or ""] * len(texts) if prompts is None or isinstance(prompts, str) else prompts
-        return self._tokenized(texts, self.marked(each), max_length)
-
-    def _tokenized(
-        self, texts: Sequence[str], marked: Sequence[str], max_length: int | None
-    ) -> list[TokenizedText]:
-        settings = self.settings
-        return tokenization.tokenize(
-            self.reader,
-            texts,
-            marked,
-            boundary=settings.boundary,
-            special_tokens=settings.special_tokens,
-            max_length=max_length or self.max_seq_length,
-        )
+        return self.texts.tokenize_texts(texts, prompts, max_length=max_length)
 
     def collate(self, rows: Sequence[TokenizedText]) -> dict[str, Any]:
         """Pad tokenised texts to one batch, on the model's padding side.
@@ -169,24 +167,9 @@ class InstructionTransformer(Transformer):
             gives them), int64 tensors of shape ``(len(rows), longest)``; ``modality``; ``shared_prefix``, the
             number of tokens to compute once, an int, where there are any (see the module ``prefix``).
         """
-        tokenizer: Any = self.tokenizer
-        width = max(len(row.ids) for row in rows)
-        shape = (len(rows), width)
-        columns = {"input_ids": np.full(shape, tokenizer.pad_token_id or 0, dtype=np.int64)}
-        columns |= {name: np.zeros(shape, dtype=np.int64) for name in ("attention_mask", CONTENT_MASK)}
-        if rows[0].type_ids is not None:
-            columns["token_type_ids"] = np.full(shape, tokenizer.pad_token_type_id, dtype=np.int64)
-        left = self.padding_side == "left" and not self._counts_positions_from_the_left
         reuse = not self.training and rows[0].type_ids is None and self.reuses_prefixes
         shared = prefix.shared([row.ids for row in rows]) if reuse else 0
-        left = left and not shared
-        for i, row in enumerate(rows):
-            span = slice(width - len(row.ids), width) if left else slice(0, len(row.ids))
-            columns["input_ids"][i, span] = row.ids
-            columns["attention_mask"][i, span] = 1
-            columns[CONTENT_MASK][i, span] = row.content
-            if row.type_ids is not None:
-                columns["token_type_ids"][i, span] = row.type_ids
+        columns = self.texts.collate(rows, side="right" if shared else None)
         features = {name: torch.from_numpy(column) for name, column in columns.items()}
         return {**features, "modality": "text", **({SHARED_PREFIX: shared} if shared else {})}
 

@@ -11,12 +11,14 @@ import torch
 from sentence_transformers import CrossEncoder
 from sentence_transformers.cross_encoder.modules import LogitScore
 
-from youtu_st.backends.device import Dtype, available, dtype_to_load, keep_to_native
+from youtu_st.backends import Dtype
+from youtu_st.backends.device import available, dtype_to_load, keep_to_native
 from youtu_st.backends.quiet import quiet_host
 from youtu_st.backends.resting import whole_at_forks
 from youtu_st.errors import InputError, ModelLoadError
+from youtu_st.inputs import check_max_length
 from youtu_st.loading import checkpoint as files
-from youtu_st.loading.load import check_max_length, readable, to_float16
+from youtu_st.loading.loader import readable, to_float16
 from youtu_st.loading.saved import own_modules
 from youtu_st.loading.weights import check_loaded, check_weights
 from youtu_st.modules import checks

@@ -1,27 +1,19 @@
-"""How a cross-encoder takes pairs: in our template, or in the way that sentence-transformers has for it."""
+"""How a reranker takes pairs in its template, whatever runs the network. Needs no torch."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
-from sentence_transformers import CrossEncoder
-
-from youtu_st.errors import InputError
 from youtu_st.inference.batches import Group
 from youtu_st.inference.preprocess import (
     InstructionPreprocessor,
     Preprocessor,
-    StockRow,
+    TextBatches,
     with_one_prompt,
 )
-from youtu_st.inference.tokenizer_lock import TokenizerLock
-from youtu_st.modules import prefix, tokenization
+from youtu_st.modules.beginnings import shared
 from youtu_st.modules.tokenization import TokenizedText
-from youtu_st.rerank.transformer import RerankTransformer
-
-LENGTHS_AT_ONCE = 64
-"""Pairs whose tokens a stock model counts at once."""
 
 
 class PairPreprocessor(Preprocessor, Protocol):
@@ -31,16 +23,25 @@ class PairPreprocessor(Preprocessor, Protocol):
         """What stands before the documents of a query; equal heads mean equal scores of a document."""
 
 
-def pair_preprocessor_for(model: CrossEncoder) -> PairPreprocessor:
-    """The preprocessor that fits a model's first module."""
-    first = model[0]
-    return TemplatePairs(first) if isinstance(first, RerankTransformer) else StockPairs(model)
+class PairBatches(TextBatches, Protocol):
+    """What makes batches of pairs: :class:`~youtu_st.rerank.transformer.RerankTransformer`, or the half of it
+    that needs no torch, :class:`~youtu_st.rerank.texts.PairTexts`.
+    """
+
+    def heads(self, queries: Sequence[str], instructions: Sequence[str | None]) -> list[str]:
+        """What stands before the documents of each query."""
+
+    def tokenize_pairs(self, documents: Sequence[str], heads: Sequence[str]) -> list[TokenizedText]:
+        """Tokenise each document after its head."""
+
+    def check_room(self, rows: Sequence[TokenizedText], name: Callable[[int], str]) -> None:
+        """Raise where nothing of a document is left to judge."""
 
 
 class TemplatePairs(InstructionPreprocessor):
-    """For :class:`~youtu_st.rerank.transformer.RerankTransformer`: documents of a query share its tokens."""
+    """Documents of a query share its tokens."""
 
-    transformer: RerankTransformer
+    transformer: PairBatches
 
     def heads(self, queries: Sequence[str], instructions: Sequence[str | None]) -> list[str]:
         """The template up to the document."""
@@ -64,66 +65,6 @@ class TemplatePairs(InstructionPreprocessor):
             return super().groups(rows)
         groups = []
         for _, positions in with_one_prompt(rows):
-            shared = prefix.shared([rows[i].ids for i in positions])
-            groups.append(Group(positions, shared, padded=not shared))
+            alike = shared([rows[i].ids for i in positions])
+            groups.append(Group(positions, alike, padded=not alike))
         return groups
-
-
-class StockPairs:
-    """For any other first module: counts tokens, and lets the model make its own batches."""
-
-    by_role = False  # a pair has none
-
-    def __init__(self, model: CrossEncoder) -> None:
-        self._model = model
-        self._lock = TokenizerLock(model)
-
-    def heads(self, queries: Sequence[str], instructions: Sequence[str | None]) -> list[str]:
-        """The queries.
-
-        Raises:
-            InputError: If there is an instruction.
-        """
-        if any(instruction is not None for instruction in instructions):
-            raise InputError("this model takes no instructions: pass instruction=None")
-        return list(queries)
-
-    def tokenize(self, texts: Sequence[str], prompts: Sequence[str]) -> Sequence[StockRow]:
-        """Count the tokens of each pair, special tokens included; one row per document, in order."""
-        tokenizer: Any = self._model.tokenizer
-        limit, unknown = self._model.max_seq_length, tokenization.unknown_id(tokenizer)
-        with self._lock.now:
-            parts = [tokenization.reach(tokenizer, "", text, limit) for text in texts]
-        rows: list[StockRow] = []
-        for start in range(0, len(texts), LENGTHS_AT_ONCE):
-            span = slice(start, start + LENGTHS_AT_ONCE)
-            pairs = list(zip(prompts[span], parts[span], strict=True))
-            features = self._features(pairs, truncation=False, verbose=False)
-            lengths = features["attention_mask"].sum(dim=1).tolist()
-            unread = ((features["input_ids"] == unknown) & features["attention_mask"].bool()).sum(dim=1)
-            for (query, part), text, length, n in zip(
-                pairs, texts[span], lengths, unread.tolist(), strict=True
-            ):
-                read = length if limit is None else min(length, limit)
-                whole = len(part) == len(text)
-                rows.append(StockRow(part, query, read, length, is_whole=whole, unknown=n / length))
-        return rows
-
-    def check(self, rows: Sequence[StockRow], name: Callable[[int], str]) -> None:
-        """Nothing is known of a stock model's tokens."""
-
-    def groups(self, rows: Sequence[StockRow]) -> list[Group]:
-        """All together."""
-        return [Group(list(range(len(rows))))]
-
-    def collate(self, rows: Sequence[StockRow], role: str) -> dict[str, Any]:
-        """One padded batch."""
-        return self._features([(row.prompt, row.text) for row in rows])
-
-    def _features(self, pairs: Sequence[tuple[str, str]], **how: Any) -> dict[str, Any]:
-        """What the model's own ``predict`` makes of pairs, after its default prompt where it has one."""
-        prompt = self._model.prompts.get(self._model.default_prompt_name or "")
-        settings = {"processing_kwargs": {"text": how}} if how else {}
-        with self._lock.now:
-            features: dict[str, Any] = self._model.preprocess(pairs, prompt=prompt, **settings)
-        return features

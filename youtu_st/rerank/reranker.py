@@ -5,27 +5,24 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from sentence_transformers import CrossEncoder
-
-from youtu_st.backends.device import Dtype
+from youtu_st.backends import Dtype
 from youtu_st.errors import InputError
 from youtu_st.inference.loaded import LoadedModel
-from youtu_st.inference.network import ScoreOutput
-from youtu_st.inference.preprocess import Preprocessor
+from youtu_st.inference.outputs import ScoreOutput
 from youtu_st.inference.requests import Steps
 from youtu_st.inference.truncation import Truncation
 from youtu_st.inference.unique import Unique
 from youtu_st.inference.unread import Unknown
 from youtu_st.inputs import check_count, check_texts
-from youtu_st.modules import fingerprint
 from youtu_st.protocol import Scores
-from youtu_st.rerank.loading import check_kind, load
-from youtu_st.rerank.pairs import pair_preprocessor_for
-from youtu_st.rerank.transformer import RerankTransformer
+from youtu_st.rerank.subject import RerankerSubject
 from youtu_st.spec.prompts import each_instruction
 from youtu_st.spec.reranker import RERANKERS
+
+if TYPE_CHECKING:
+    from sentence_transformers import CrossEncoder
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,14 +79,14 @@ class Reranker(LoadedModel):
             model's tokenizer.
     """
 
-    _host = CrossEncoder
+    _host = "CrossEncoder"
     _registry = RERANKERS
     _remedy = (
         "move or cast it with its own .to(...), set its own .max_seq_length, and give split_special_tokens "
         "where it is loaded: Reranker(NAME or DIRECTORY)"
     )
 
-    model: CrossEncoder
+    _subject: RerankerSubject
 
     def __init__(
         self,
@@ -119,30 +116,29 @@ class Reranker(LoadedModel):
             model, to_load, {"truncation": truncation, "unknown": unknown, "batch_tokens": batch_tokens}
         )
 
-    def _load(self, name: str | Path, settings: Mapping[str, Any]) -> CrossEncoder:
-        return load(name, **settings)
+    def _load(self, name: str | Path, settings: Mapping[str, Any]) -> RerankerSubject:
+        from youtu_st.rerank.hosted import HostedReranker
+        from youtu_st.rerank.loading import load
 
-    def _check_loaded(self, model: CrossEncoder) -> None:
+        return HostedReranker(load(name, **settings))
+
+    def _as_it_is(self, model: CrossEncoder) -> RerankerSubject:
+        from youtu_st.rerank.hosted import HostedReranker
+        from youtu_st.rerank.loading import check_kind
+
         check_kind(model, self._name)
+        return HostedReranker(model)
 
-    def _preprocessor(self) -> Preprocessor:
-        self._pairs = pair_preprocessor_for(self.model)
-        return self._pairs
+    @property
+    def model(self) -> CrossEncoder:
+        """The model as sentence-transformers has it."""
+        model: CrossEncoder = self._subject.model
+        return model
 
     @property
     def identity(self) -> dict[str, str]:
         """The named parts that decide what a score means; not dtype or device."""
-        model: Any = self.model
-        first = self.model[0]
-        template = first.whole_template if isinstance(first, RerankTransformer) else None
-        return {
-            "weights": fingerprint.weights_digest(model),
-            "tokenizer": fingerprint.tokenizer_digest(model),
-            "template": repr(template or getattr(model.tokenizer, "chat_template", None)),
-            "activation": type(model.activation_fn).__name__,
-            "max_length": str(self.max_length),
-            **fingerprint.split_identity(model),
-        }
+        return dict(self._subject.identity)
 
     def __repr__(self) -> str:
         pool = self._runner.pool
@@ -259,7 +255,7 @@ class Reranker(LoadedModel):
         """
         asked, texts = check_texts([query], noun="query"), check_texts(documents, noun="document")
         told = each_instruction(instruction, 1, "queries")
-        heads = self._pairs.heads(asked * len(texts), told * len(texts))
+        heads = self._subject.preprocessor.heads(asked * len(texts), told * len(texts))
         yield from self.lane.read(
             Unique.of(texts, heads), ScoreOutput(), self._report(name="document {}".format)
         )
@@ -267,8 +263,7 @@ class Reranker(LoadedModel):
     @property
     def takes_instructions(self) -> bool:
         """Whether the model's template has a place for a task description."""
-        first = self.model[0]
-        return isinstance(first, RerankTransformer) and first.whole_template.instruction is not None
+        return self._subject.takes_instructions
 
     def _rank(
         self,
@@ -305,7 +300,7 @@ class Reranker(LoadedModel):
         show_progress: bool,
         stacklevel: int,
     ) -> Scores:
-        pairs = Unique.of(documents, self._pairs.heads(queries, instructions))
+        pairs = Unique.of(documents, self._subject.preprocessor.heads(queries, instructions))
         report = self._report(name=name)
         shown = {"total": len(documents), "show_progress": show_progress, "unit": "pair"}
         scores = self._pipeline.run_all(pairs, ScoreOutput(), report, **shown)

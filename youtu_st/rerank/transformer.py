@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, fields, replace
-from functools import cached_property
+from dataclasses import asdict, fields
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from youtu_st.errors import InputError, ModelLoadError
-from youtu_st.modules import prefix, tokenization
+from youtu_st.modules import prefix
 from youtu_st.modules.pooling import last_tokens
+from youtu_st.modules.readers import reader_for
 from youtu_st.modules.tokenization import TokenizedText
 from youtu_st.modules.transformer import SHARED_PREFIX, InstructionTransformer
+from youtu_st.rerank.texts import PairTexts
 from youtu_st.spec.reranker import Template
 
 ANSWERS = "causal_logits"
@@ -79,90 +78,31 @@ class RerankTransformer(InstructionTransformer):
 
     @property
     def _around_texts(self) -> str:
-        return "".join([self.prefix, self.body, self.suffix])
+        return self.whole_template.written
+
+    @property
+    def texts(self) -> PairTexts:
+        """What makes batches of pairs, as the module's attributes say now."""
+        return PairTexts(template=self.whole_template, **self._about_texts())
 
     def heads(self, queries: Sequence[str], instructions: Sequence[str | None]) -> list[str]:
-        """What stands before the documents of each query: the template up to them.
-
-        Special tokens of the template and of an instruction stay what they are, whatever
-        ``split_special_tokens`` says of those of a query.
-
-        Args:
-            queries: What documents are to answer.
-            instructions: A task description for each; None: the model's own.
-
-        Raises:
-            InputError: As for :meth:`Template.head`.
-        """
-        template = self.whole_template
-        body, own = self.marked([template.body, template.instruction or ""])
-        template = replace(template, body=body, instruction=None if template.instruction is None else own)
-        told = self.marked([instruction or "" for instruction in instructions])
-        return [
-            template.head(query, None if instruction is None else marked)
-            for query, instruction, marked in zip(queries, instructions, told, strict=True)
-        ]
-
-    @cached_property
-    def _around(self) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
-        """Ids of what stands before and after every pair."""
-        tokenizer: Any = self.tokenizer
-        before, after = tokenizer([self.prefix, self.suffix], add_special_tokens=False)["input_ids"]
-        return np.array(before, dtype=np.int32), np.array(after, dtype=np.int32)
+        """What stands before the documents of each query, see :meth:`PairTexts.heads`."""
+        return self.texts.heads(queries, instructions)
 
     @property
     def template_tokens(self) -> int:
         """Tokens that stand before and after every pair."""
-        return sum(map(len, self._around))
+        return self.texts.template_tokens
 
     def tokenize_pairs(
         self, documents: Sequence[str], heads: Sequence[str], *, max_length: int | None = None
     ) -> list[TokenizedText]:
-        """Tokenise each document after its head, and cut its end where the whole is too long.
-
-        Args:
-            documents: What is judged.
-            heads: For each document, the template up to it, of :meth:`heads`.
-            max_length: Tokens to keep, prefix and suffix included; None: the model's maximum.
-
-        Returns:
-            One row for each document, whose content is the document's tokens: none, where its head left no
-            room for any. A token that reaches from the head into the document is the document's.
-        """
-        limit = max_length or self.max_seq_length
-        before, after = self._around
-        room = max(limit - self.template_tokens, 1) if limit else None
-        return [
-            replace(
-                row,
-                ids=np.concatenate([before, row.ids, after]),
-                content=np.pad(row.content, (len(before), len(after))),
-                type_ids=None,
-                full_length=row.full_length + self.template_tokens,
-            )
-            for row in self._tokenized(documents, heads, room)
-        ]
+        """Tokenise each document after its head, see :meth:`PairTexts.tokenize_pairs`."""
+        return self.texts.tokenize_pairs(documents, heads, max_length=max_length)
 
     def check_room(self, rows: Sequence[TokenizedText], name: Callable[[int], str]) -> None:
-        """Raise where nothing of a document is left to judge.
-
-        Args:
-            rows: Of :meth:`tokenize_pairs`.
-            name: What to call each of them.
-
-        Raises:
-            InputError: Naming the first such document, and how many tokens stand before it.
-        """
-        for i, row in enumerate(rows):
-            if row.is_blank:
-                raise InputError(f"{name(i)} is nothing to this model: it has no tokens of its own")
-            if not row.content.any():
-                taken = tokenization.count(self.reader, row.prompt) + self.template_tokens
-                raise InputError(
-                    f"{name(i)} has no room: the template with its query and instruction takes "
-                    f"{taken} tokens, and the model reads {self.max_seq_length}. Shorten the query, or raise "
-                    "max_length"
-                )
+        """Raise where nothing of a document is left to judge, see :meth:`PairTexts.check_room`."""
+        self.texts.check_room(rows, name)
 
     def preprocess(
         self,
@@ -228,7 +168,7 @@ class RerankTransformer(InstructionTransformer):
 
 
 def _id_of(tokenizer: Any, token: str) -> int:
-    found = tokenizer.convert_tokens_to_ids(token)
-    if found is None or (found == tokenizer.unk_token_id and token != tokenizer.unk_token):
+    found = reader_for(tokenizer).id_of(token)
+    if found is None:
         raise ModelLoadError(f"the tokenizer has no token {token!r}, which the model is to answer with")
-    return int(found)
+    return found

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from youtu_st.errors import InputError
+from youtu_st.inputs import one_of
 
 ROLES = ("query", "document")
 
@@ -14,6 +15,18 @@ PLACEHOLDER = "{instruction}"
 def fill(template: str, instruction: str) -> str:
     """Put a task description into a template. Braces in the description stay as they are."""
     return template.replace(PLACEHOLDER, instruction)
+
+
+def check_own(prompts: Mapping[str, object]) -> None:
+    """Raise unless these are prompts for a model to have: by role, and each a str.
+
+    Raises:
+        InputError: Naming the one that is not.
+    """
+    for role, prompt in prompts.items():
+        one_of("a role in prompts", role, ROLES)
+        if not isinstance(prompt, str):
+            raise InputError(f"the {role} prompt must be a str, not {type(prompt).__name__}")
 
 
 def prompts_for(

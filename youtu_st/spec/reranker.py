@@ -34,6 +34,11 @@ class Template:
     suffix: str
     instruction: str | None = None
 
+    @property
+    def written(self) -> str:
+        """All that it puts around a pair."""
+        return self.prefix + self.body + self.suffix
+
     def head(self, query: str, instruction: str | None = None) -> str:
         """The body up to the document. Braces in what is filled in stay as they are.
 

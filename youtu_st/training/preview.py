@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from youtu_st.errors import TrainingError
-from youtu_st.modules import tokenization
+from youtu_st.modules.readers import reader_for
 from youtu_st.modules.settings import ours, reader_of
 from youtu_st.training.collator import TaskCollator, masks_instructions
 from youtu_st.training.data.store import TrainingSet
@@ -108,8 +108,9 @@ def lengths_of(collator: TaskCollator, found: TrainingSet) -> Lengths:
 
 
 def _counts(model: Any, texts: Sequence[str], prompts: Sequence[str]) -> list[int]:
-    reader = reader_of(model)
-    return [tokenization.count(reader, prompt + text) for text, prompt in zip(texts, prompts, strict=True)]
+    reader = reader_for(reader_of(model))
+    whole = [reader.marked(prompt) + text for text, prompt in zip(texts, prompts, strict=True)]
+    return [len(reader.ids([one])[0]) for one in whole]
 
 
 def check_cut(collator: TaskCollator, prepared: Prepared, notify: Notify) -> None:

@@ -11,12 +11,13 @@ from sentence_transformers import SentenceTransformer
 from transformers import PreTrainedTokenizerBase
 
 from youtu_st.errors import InputError, SpecError
-from youtu_st.inference.preprocess import preprocessor_for
+from youtu_st.inference.stock import preprocessor_for
 from youtu_st.inputs import check_texts
 from youtu_st.modules import tokenization
 from youtu_st.modules.checks import check_added_tokens
 from youtu_st.modules.literal import LiteralTokenizer
 from youtu_st.modules.mask import Mask
+from youtu_st.modules.readers import reader_for
 from youtu_st.modules.settings import prompt_for, reader_of
 from youtu_st.spec.model import ModelSpec
 from youtu_st.verification.tokens import entering, read_tokens, shows_tokens
@@ -118,11 +119,11 @@ def sample_by_spec(tokenizer: Any, spec: ModelSpec, role: str, text: str, prompt
         raise InputError(
             f"the prompt has {length} tokens and the model reads {spec.max_length}: no room for text"
         )
-    reader = LiteralTokenizer(tokenizer) if spec.split_special_tokens else tokenizer
+    reader = LiteralTokenizer(tokenizer) if spec.split_special_tokens else reader_for(tokenizer)
     (row,) = tokenization.tokenize(
         reader,
         [text],
-        [reader.marked(prompt) if isinstance(reader, LiteralTokenizer) else prompt],
+        [reader.marked(prompt)],
         boundary=spec.boundary,
         special_tokens=spec.special_tokens,
         max_length=spec.max_length,
@@ -186,9 +187,8 @@ def _spans(tokenizer: Any, reader: Any, ids: list[int], text: str, prompt: str) 
 
 
 def _encoded(reader: Any, full: str) -> tuple[list[int], list[Span]]:
-    options = {"padding": False, "truncation": False, "verbose": False}
-    encoded = reader([full], return_offsets_mapping=True, **options)
-    return list(encoded["input_ids"][0]), [(start, end) for start, end in encoded["offset_mapping"][0]]
+    (row,) = reader_for(reader).read([full])
+    return row.ids, row.offsets or []
 
 
 def _alike(left: Sequence[int], right: Sequence[int]) -> int:

@@ -9,7 +9,7 @@ import torch
 from sentence_transformers import SentenceTransformer
 
 from youtu_st.backends.device import available, dtype_to_load, is_native
-from youtu_st.loading.load import build, find, readable
+from youtu_st.loading.loader import build, find, readable
 from youtu_st.loading.saved import are_known, module_types
 from youtu_st.modules.settings import declared_pooling, normalizes, ours
 from youtu_st.spec.model import ModelSpec, ModuleSettings, Prompts

@@ -13,7 +13,7 @@ from sentence_transformers import SentenceTransformer
 from sentence_transformers.base.modules import Transformer
 from sentence_transformers.util import batch_to_device
 
-from youtu_st.inference.preprocess import preprocessor_for
+from youtu_st.inference.stock import preprocessor_for
 from youtu_st.modules import tokenization
 from youtu_st.modules.mask import Mask
 from youtu_st.modules.settings import declared_pooling

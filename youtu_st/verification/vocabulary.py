@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from youtu_st.inference.preprocess import preprocessor_for
+from youtu_st.inference.stock import preprocessor_for
 from youtu_st.inference.unread import NOTED
 from youtu_st.spec.languages import script_of, smallest_that_reads
 from youtu_st.verification.finding import Finding, judge

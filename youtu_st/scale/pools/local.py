@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+from youtu_st.backends.threads import threads
 from youtu_st.errors import ModelLoadError
 from youtu_st.scale.pools import messages
 from youtu_st.scale.pools.child import Child, Message
@@ -92,10 +93,7 @@ class LocalPool(Crew[Child]):
 
 def _threads(workers: int) -> dict[str, str]:
     """What keeps several networks from sharing cores: each gets as many threads as it has of them."""
-    given = os.environ.get("OMP_NUM_THREADS", "")
-    has_affinity = hasattr(os, "sched_getaffinity")
-    there = len(os.sched_getaffinity(0)) if has_affinity else os.cpu_count() or 1
-    each = max(1, (int(given) if given.isdecimal() else there) // workers)
+    each = max(1, threads() // workers)
     found = {"OMP_NUM_THREADS": str(each), "OMP_WAIT_POLICY": "PASSIVE"}
     if "RAYON_NUM_THREADS" not in os.environ:  # of the tokenizers
         found["RAYON_NUM_THREADS"] = str(each)

@@ -102,17 +102,14 @@ class Tokens:
 
     def __call__(self, texts: Sequence[Asked]) -> list[int]:
         """The length of each; an instruction that the model does not take is left out."""
-        from youtu_st.modules.literal import LiteralTokenizer
-        from youtu_st.modules.tokenization import counts
+        from youtu_st.modules.readers import reader_for
 
-        whole = []
+        reader, whole = reader_for(self._reader), []
         for text in texts:
             told = text.instruction if text.instruction and not self.refuses(text.instruction) else None
             prompt = self._prompt_of("query" if told else text.role, told)
-            if isinstance(self._reader, LiteralTokenizer):
-                prompt = self._reader.marked(prompt)
-            whole.append(prompt + text.content)
-        return counts(self._reader, whole)
+            whole.append(reader.marked(prompt) + text.content)
+        return [len(ids) for ids in reader.ids(whole)]
 
 
 def tokens_of(
@@ -134,7 +131,7 @@ def tokens_of(
         InputError: If ``max_length`` is more than the model reads.
         YoutuError: As for :func:`youtu_st.load`.
     """
-    from youtu_st.loading.load import load
+    from youtu_st.loading.loader import load
     from youtu_st.loading.tokenizer import load_tokenizer
     from youtu_st.modules import settings
     from youtu_st.modules.literal import LiteralTokenizer

@@ -14,7 +14,7 @@ from transformers import AutoTokenizer
 from youtu_st.disk import read_bounded
 from youtu_st.errors import InputError, ModelLoadError, brief
 from youtu_st.loading.contents import MODULES
-from youtu_st.loading.load import readable
+from youtu_st.loading.loader import readable
 from youtu_st.modules.fingerprint import vocabulary_digest
 from youtu_st.modules.pooling import InstructionMaskedPooling
 from youtu_st.modules.transformer import InstructionTransformer

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from youtu_st.errors import InputError
 from youtu_st.inference.progress import progress_bar
-from youtu_st.loading.load import readable
+from youtu_st.loading.loader import readable
 from youtu_st.training.fusion.agreement import check_agreement
 from youtu_st.training.fusion.alignment import align
 from youtu_st.training.fusion.hosts import check_method, merge

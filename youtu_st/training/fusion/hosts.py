@@ -10,7 +10,7 @@ from sentence_transformers import SentenceTransformer
 
 from youtu_st.backends.quiet import quiet_host
 from youtu_st.errors import InputError, MissingDependencyError, did_you_mean, in_one_line, require
-from youtu_st.loading.load import load
+from youtu_st.loading.loader import load
 from youtu_st.training.fusion.methods import METHODS
 from youtu_st.training.fusion.sources import Source
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from youtu_st.errors import InputError, ModelLoadError
 from youtu_st.loading.checkpoint import verify
 from youtu_st.loading.contents import MODULES
-from youtu_st.loading.load import find, readable
+from youtu_st.loading.loader import find, readable
 from youtu_st.spec.model import ModelSpec
 from youtu_st.spec.registry import expanded, is_directory
 from youtu_st.training.fusion.tensors import INDEX, weight_files

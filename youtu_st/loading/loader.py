@@ -12,16 +12,17 @@ import torch
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.base.modules import Normalize
 
-from youtu_st.backends import Backend, Weights
+from youtu_st.backends import Backend, Dtype, Weights
 from youtu_st.backends.conversion import convert_network
-from youtu_st.backends.device import Dtype, available, dtype_to_load, keep_to_native
+from youtu_st.backends.device import available, dtype_to_load, keep_to_native
 from youtu_st.backends.openvino import dtype_for
 from youtu_st.backends.quiet import quiet_host
 from youtu_st.backends.resting import whole_at_forks
 from youtu_st.errors import InputError, ModelLoadError, YoutuError, in_one_line
-from youtu_st.inputs import check_count, one_of
+from youtu_st.inputs import check_max_length, one_of
 from youtu_st.loading import checkpoint as files
 from youtu_st.loading.saved import check_activations, module_types, own_modules
+from youtu_st.loading.vacant import vacant
 from youtu_st.loading.weights import check_loaded
 from youtu_st.modules import checks, fingerprint
 from youtu_st.modules.pooling import InstructionMaskedPooling
@@ -29,7 +30,7 @@ from youtu_st.modules.settings import check_prompts, ours, prompt_for
 from youtu_st.modules.settings import split_special_tokens as split_texts
 from youtu_st.modules.transformer import InstructionTransformer
 from youtu_st.spec.model import MODELS, ModelSpec, ModuleSettings, known_models
-from youtu_st.spec.prompts import ROLES
+from youtu_st.spec.prompts import ROLES, check_own
 
 
 def load(
@@ -149,9 +150,7 @@ def convert(
     Raises:
         ModelLoadError: If ``out`` is not empty, or as for :func:`load`.
     """
-    target = Path(out)
-    if target.exists() and (not target.is_dir() or any(target.iterdir())):
-        raise ModelLoadError(f"{target} is not an empty directory")
+    target = vacant(out)
     loaded = load(
         model,
         checkpoint,
@@ -161,7 +160,7 @@ def convert(
         split_special_tokens=split_special_tokens,
     )
     loaded.save_pretrained(str(target))
-    return target
+    return Path(out)
 
 
 @contextmanager
@@ -260,18 +259,6 @@ def _from_directory(
     return SentenceTransformer(modules=modules, device=device, **{name: config.get(name) for name in names})
 
 
-def check_max_length(max_length: object, limit: int | None) -> int:
-    """How many tokens to read, of a model that reads no more than ``limit``.
-
-    Raises:
-        InputError: Naming the value.
-    """
-    count = check_count("max_length", max_length)
-    if limit is not None and count > limit:
-        raise InputError(f"max_length is {count}, and the model reads at most {limit} tokens")
-    return count
-
-
 def to_float16(model: Any) -> None:
     """Round a model's weights to float16, and keep the fingerprint of the checkpoint's own."""
     before = fingerprint.weights_digest(model)
@@ -280,10 +267,7 @@ def to_float16(model: Any) -> None:
 
 
 def _set_prompts(model: SentenceTransformer, prompts: Mapping[str, str]) -> None:
-    for role, prompt in prompts.items():
-        one_of("a role in prompts", role, ROLES)
-        if not isinstance(prompt, str):
-            raise InputError(f"the {role} prompt must be a str, not {type(prompt).__name__}")
+    check_own(prompts)
     model.prompts = {**model.prompts, **prompts}
 
 

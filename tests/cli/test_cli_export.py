@@ -1,0 +1,145 @@
+"""``youtu-st export``, and commands that open what was exported."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from command import Result, spawn
+from sentence_transformers import SentenceTransformer
+
+from youtu_st import Encoder
+
+if importlib.util.find_spec("onnxruntime") is None:  # importing it here would start its telemetry
+    pytest.skip("the extra onnx is not installed", allow_module_level=True)
+
+Run = Callable[..., Result]
+HOSTS = """
+import sys
+from youtu_st.cli import main
+code = main(sys.argv[1:])
+print(sorted(sys.modules.keys() & {"torch", "transformers", "sentence_transformers"}))
+sys.exit(code)
+"""
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A cache of this test alone, and commands that look there."""
+    monkeypatch.setenv("YOUTU_ST_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("YOUTU_ST_ENGINE", "onnx")
+    return tmp_path / "cache"
+
+
+def test_it_says_what_it_has_written(run: Run, tiny: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    result = run("export", tiny, "--out", out)
+    assert (result.code, result.err) == (0, "")
+    told = re.fullmatch(
+        r"(.+) -> (.+): onnx, 32 dimensions, fingerprint ([0-9a-f]{16}), largest difference \de-0\d\n",
+        result.out,
+    )
+    assert told, result.out
+    assert (told[1], told[2], told[3]) == (str(tiny), str(out), Encoder(tiny).fingerprint)
+    assert Encoder(out).fingerprint == told[3]
+    result = run("encode", "-", "--model", out, "--out", tmp_path / "never.npy")
+    assert result.code in (0, 2)
+
+
+def test_weights_of_eight_bits_say_what_they_cost(run: Run, tmp_path: Path) -> None:
+    result = run("export", "minilm", "--out", tmp_path / "out", "--weights", "int8")
+    told = re.search(r"onnx with int8 weights, lowest cosine (0\.\d{4}), ", result.out)
+    assert told, result
+    assert float(told[1]) >= 0.998
+
+
+def test_plain_modules(run: Run, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    result = run("export", "minilm", "--plain", "--out", out)
+    assert (result.code, result.out) == (0, f"minilm -> {out}: stock modules\n")
+    stock = SentenceTransformer(str(out), device="cpu").encode_query(["How is the weather?"])
+    np.testing.assert_allclose(stock, Encoder("minilm").encode_query(["How is the weather?"]), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--engine", "tensorrt"], "--engine must be one of onnx, openvino, not 'tensorrt'"),
+        (["--weights", "int4"], "--weights must be one of int8, int8-dynamic, not 'int4'"),
+        (["--plain", "--weights", "int8"], "--plain writes modules and no graph"),
+        (["--dimensions", "7"], "dimensions must be"),
+        (["--plain"], "cannot be told"),
+    ],
+)
+def test_mistakes_are_one_line_and_leave_nothing(
+    run: Run, tiny: Path, tmp_path: Path, arguments: list[str], message: str
+) -> None:
+    result = run("export", tiny, "--out", tmp_path / "out", *arguments)
+    assert result.code in (1, 2)
+    assert message in result.err
+    assert len(result.err.splitlines()) == 1
+    assert result.out == ""
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_nothing_is_overwritten(run: Run, tiny: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("mine")
+    result = run("export", tiny, "--out", tmp_path)
+    assert (result.code, "is not an empty directory: nothing is overwritten" in result.err) == (2, True)
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_an_index_is_built_with_torch_and_searched_without(
+    run: Run, tiny: Path, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = tmp_path / "model"
+    shutil.copytree(tiny, model)
+    (tmp_path / "notes.txt").write_text("The Rhine flows north.\nTo renew a passport, fill in a form.\n")
+    index = tmp_path / "idx"
+    assert run("index", "build", tmp_path / "notes.txt", "--out", index, "--model", model).code == 0
+    (kept,) = (path for path in (cache / "exports").iterdir() if path.is_dir())
+    assert json.loads((kept / "export.json").read_text())["model"] == str(model)
+
+    def searched(**environment: str) -> tuple[str, Result]:
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+        program = tmp_path / "program.py"
+        program.write_text(HOSTS)
+        import subprocess
+        import sys
+
+        command = [
+            sys.executable,
+            str(program),
+            "--debug",
+            "index",
+            "search",
+            str(index),
+            "passport",
+            "--json",
+        ]
+        ran = subprocess.run(command, capture_output=True, text=True, timeout=300)
+        *lines, imported = ran.stdout.splitlines()
+        return imported, Result(ran.returncode, "\n".join(lines), ran.stderr)
+
+    imported, quick = searched()
+    assert (quick.code, imported) == (0, "[]"), quick
+    assert "engine: " in quick.err
+    assert "YOUTU_ST_ENGINE=torch turns that off" in quick.err
+    imported, slow = searched(YOUTU_ST_ENGINE="torch")
+    assert (slow.code, "torch" in imported, "engine: " in slow.err) == (0, True, False)
+    scores = [[hit["score"] for hit in json.loads(result.out)] for result in (quick, slow)]
+    np.testing.assert_allclose(scores[0], scores[1], atol=1e-5)
+
+
+def test_another_engine_is_refused(tiny: Path, tmp_path: Path) -> None:
+    (tmp_path / "texts.txt").write_text("one\n")
+    told = ("encode", "texts.txt", "--role", "query", "--model", tiny, "--out", "out.npy")
+    result = spawn(*told, cwd=tmp_path, YOUTU_ST_ENGINE="cuda")
+    assert (result.code, "YOUTU_ST_ENGINE must be onnx or torch, not 'cuda'" in result.err) == (2, True)

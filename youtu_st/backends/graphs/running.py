@@ -1,0 +1,142 @@
+"""What engines have in common: a graph is opened once, run by any thread, and opened anew after a fork.
+
+No torch is imported here, and none may be.
+"""
+
+from __future__ import annotations
+
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from youtu_st.backends.forks import Lock, leave_to_parent
+from youtu_st.backends.graphs import OUTPUT, Engine
+from youtu_st.backends.memory import short_of_memory
+from youtu_st.backends.resting import LONGEST_WAIT, rest_around_forks
+from youtu_st.backends.threads import threads as threads_here
+from youtu_st.errors import ModelLoadError, in_one_line
+from youtu_st.inputs import check_count
+
+Features = Mapping[str, npt.NDArray[np.int64]]
+
+
+class Graph(ABC):
+    """A graph on disk, opened; safe from many threads.
+
+    Copies share it, and its pickle is its path: weights are there once.
+
+    Args:
+        path: The engine's file, see :data:`youtu_st.backends.graphs.FILES`.
+        threads: To compute in; None: all cores that this process may use, and one in a forked child.
+
+    Attributes:
+        inputs: Names of the features that it reads.
+
+    Raises:
+        ModelLoadError: If there is no such file, or it is damaged or no graph that gives vectors.
+        MissingDependencyError: If the engine is not installed.
+    """
+
+    engine: ClassVar[Engine]
+    title: ClassVar[str]
+    """What the engine is called in messages."""
+
+    def __init__(self, path: str | Path, *, threads: int | None = None) -> None:
+        self.path = Path(path)
+        self._threads = None if threads is None else check_count("threads", threads)
+        # One call at a time: more would only share the same cores, and need more memory.
+        self._lock = Lock()
+        self._opened: Any = self._open(self._threads or threads_here())
+        self.inputs, outputs = self._names(self._opened)
+        if OUTPUT not in outputs:
+            raise ModelLoadError(f"{self.path} is no graph of an embedding model: it gives no {OUTPUT}")
+        self._rests: threading.Lock | None = None
+        rest_around_forks(self)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Graph:
+        return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _again, (type(self), self.path, self._threads)
+
+    @property
+    @abstractmethod
+    def versions(self) -> dict[str, str]:
+        """The engine's package, and its version."""
+
+    def run(self, features: Features) -> npt.NDArray[np.float32]:
+        """Vectors of a batch; one batch at a time, whoever calls.
+
+        Args:
+            features: Each of :attr:`inputs`, shape ``(batch, tokens)``, int64; others are ignored.
+
+        Returns:
+            Shape ``(batch, dimension)``, float32, unit rows: memory of the caller's own.
+
+        Raises:
+            MemoryError: If there is too little memory for the batch.
+            ModelLoadError: If the engine cannot run it, such as for a token that the model does not have.
+        """
+        given = {name: features[name] for name in self.inputs}
+        with self._lock.now:
+            if self._opened is None:
+                self._opened = self._open(self._threads or 1)
+            try:
+                return self._run(self._opened, given)
+            except Exception as error:  # engines' errors have no class in common
+                failure = error
+        raise self._told(failure) from failure
+
+    def _open(self, threads: int) -> Any:
+        try:
+            if not self.path.is_file():
+                raise FileNotFoundError("there is no such file")
+            return self._load(threads)
+        except (ImportError, ModelLoadError):
+            raise
+        except Exception as error:
+            raise self._told(error) from error
+
+    def _told(self, error: Exception) -> Exception:
+        """The error that a caller sees for one of the engine's."""
+        if short_of_memory(error):
+            return MemoryError(in_one_line(self.title, error))
+        return ModelLoadError(in_one_line(f"{self.title} cannot run {self.path}", error))
+
+    def before_fork(self) -> None:
+        """Wait for the batch that is under way: a child would find locks that its thread held, for good."""
+        lock = self._lock.now
+        self._rests = lock if lock.acquire(timeout=LONGEST_WAIT) else None
+
+    def after_fork_in_parent(self) -> None:
+        """Let other threads go on."""
+        if self._rests is not None:
+            self._rests.release()
+            self._rests = None
+
+    def after_fork_in_child(self) -> None:
+        """What was opened is the parent's; the next batch opens it anew."""
+        self._rests = None
+        leave_to_parent(self._opened)
+        self._opened = None
+
+    @abstractmethod
+    def _load(self, threads: int) -> Any:
+        """What the engine makes of the file."""
+
+    @abstractmethod
+    def _names(self, opened: Any) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Names of its inputs and outputs."""
+
+    @abstractmethod
+    def _run(self, opened: Any, features: Features) -> npt.NDArray[np.float32]:
+        """One batch through it."""
+
+
+def _again(kind: type[Graph], path: Path, threads: int | None) -> Graph:
+    return kind(path, threads=threads)

@@ -1,0 +1,174 @@
+"""Exports that an encoder makes for itself: kept in the cache, and found again without torch."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import json
+import logging
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+
+from youtu_st.backends.graphs import Engine, Rounding
+from youtu_st.disk import cache_directory
+from youtu_st.errors import ModelLoadError, in_one_line
+from youtu_st.loading.exported import FORMAT, ExportManifest, is_exported, read_export
+from youtu_st.spec.model import MODELS, ModelSpec
+from youtu_st.spec.registry import Published, expanded, is_directory
+
+_SUFFIXES = (".json", ".safetensors", ".txt", ".model", ".jinja", ".py")
+_SETTINGS = ("trust_remote_code", "model_kwargs")
+"""Those that decide what is exported; prompts, lengths and the like are an encoder's own matter."""
+log = logging.getLogger("youtu_st")
+
+
+def kept_export(
+    model: str | Path | ModelSpec,
+    settings: Mapping[str, Any],
+    *,
+    engine: Engine,
+    weights: Rounding | None = None,
+) -> tuple[Path, ExportManifest]:
+    """A model's export in the cache, and its manifest; it is made where it is not there, which needs torch.
+
+    An export is of the files that a model had: their names, sizes and times of change are part of its name.
+
+    Args:
+        model: As for :func:`youtu_st.load`.
+        settings: As for :func:`youtu_st.load`; ``checkpoint``, ``hub``, ``trust_remote_code`` and
+            ``model_kwargs`` are looked at.
+        engine: What is to run it.
+        weights: As for :func:`youtu_st.export`.
+
+    Raises:
+        YoutuError: As for :func:`youtu_st.export`; or if the cache cannot be written.
+    """
+    target = _place(model, settings, engine, weights)
+    if (manifest := _whole(target)) is not None:
+        return target, manifest
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(target.with_name(f"{target.name}.lock")):
+            manifest = _whole(target)  # of another process, made meanwhile
+            if manifest is None:
+                _make(model, settings, target, engine, weights)
+                manifest = read_export(target)
+    except OSError as error:
+        what = f"cannot keep the exported network in {target.parent}"
+        remedy = "the environment variable YOUTU_ST_CACHE names another directory"
+        raise ModelLoadError(f"{in_one_line(what, error)}; {remedy}") from error
+    return target, manifest
+
+
+def is_kept(model: str | Path | ModelSpec, settings: Mapping[str, Any], *, engine: Engine) -> bool:
+    """Whether a model's export is there; it is not opened.
+
+    Raises:
+        YoutuError: If there is no such model.
+    """
+    return is_exported(_place(model, settings, engine, None))
+
+
+def _place(
+    model: str | Path | ModelSpec, settings: Mapping[str, Any], engine: Engine, weights: Rounding | None
+) -> Path:
+    directory = directory_of(model, settings.get("checkpoint"), settings.get("hub"))
+    name = f"{_key(model, directory, settings)}-{weights or 'float32'}-{engine}"
+    return cache_directory() / "exports" / name
+
+
+def directory_of(
+    model: str | Path | ModelSpec, checkpoint: str | Path | None, hub: Mapping[str, Any] | None
+) -> Path:
+    """Where a model's files are: a directory, a package, or what was downloaded.
+
+    Raises:
+        YoutuError: As for :func:`youtu_st.load`.
+    """
+    spec = MODELS.resolve(model, checkpoint)
+    named = checkpoint if spec is not None else str(model)
+    if named is not None and is_directory(named):
+        return expanded(named).resolve()
+    if named is None and spec is not None and (found := _in_package(spec)) is not None:
+        return found
+    from youtu_st.loading import checkpoint as files  # which loads the hub's client
+
+    options = files.hub_options(hub)
+    return (
+        files.local(str(model), options) if spec is None else files.directory_for(spec, checkpoint, options)
+    )
+
+
+def _in_package(spec: Published) -> Path | None:
+    found = None if spec.package is None else importlib.util.find_spec(spec.package.module)
+    if spec.package is None or found is None or not found.submodule_search_locations:
+        return None
+    return Path(found.submodule_search_locations[0]) / spec.package.path
+
+
+def _key(model: str | Path | ModelSpec, directory: Path, settings: Mapping[str, Any]) -> str:
+    parts = [FORMAT, MODELS.key(model), _spec_key(model), str(directory), _facts(directory)]
+    parts += [settings.get(name) or None for name in _SETTINGS]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:16]
+
+
+def _spec_key(model: str | Path | ModelSpec) -> str:
+    """All that a spec says: one of a file may be another by now."""
+    spec = MODELS.resolve(model)
+    return "" if spec is None else spec.model_dump_json()
+
+
+def _facts(directory: Path) -> list[tuple[str, int, int, int]]:
+    """Of each file that a model is read from its name, size and times of change; no user can set the last."""
+    found = []
+    for folder, _, names in os.walk(directory):
+        for name in names:
+            if name.endswith(_SUFFIXES):
+                path = Path(folder, name)
+                facts = path.stat()
+                found.append(
+                    (str(path.relative_to(directory)), facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns)
+                )
+    return sorted(found)
+
+
+def _whole(target: Path) -> ExportManifest | None:
+    """The manifest of an export that is there as it was written."""
+    if not is_exported(target):
+        return None
+    try:
+        return read_export(target)
+    except ModelLoadError as error:
+        log.warning("%s is damaged and is made again: %s", target, error)
+        return None
+
+
+def _make(
+    model: str | Path | ModelSpec,
+    settings: Mapping[str, Any],
+    target: Path,
+    engine: Engine,
+    weights: Rounding | None,
+) -> None:
+    from youtu_st.loading.exporting import export
+
+    log.info("exporting %s for %s into %s", MODELS.canonical_name(model), engine, target)
+    if target.is_dir() and not target.is_symlink():
+        shutil.rmtree(target)
+    else:
+        target.unlink(missing_ok=True)
+    export(
+        model,
+        out=target,
+        checkpoint=settings.get("checkpoint"),
+        engine=engine,
+        weights=weights,
+        trust_remote_code=bool(settings.get("trust_remote_code")),
+        model_kwargs=settings.get("model_kwargs"),
+        hub=settings.get("hub"),
+    )
