@@ -22,7 +22,8 @@ from forked import busy, in_child
 from youtu_st.backends.graphs import FILES
 from youtu_st.backends.graphs.making import make_graph
 from youtu_st.backends.graphs.opening import open_graph
-from youtu_st.backends.graphs.running import Graph, cores
+from youtu_st.backends.graphs.running import Graph
+from youtu_st.backends.threads import threads
 from youtu_st.errors import InputError, ModelLoadError
 from youtu_st.loading.loader import load
 
@@ -275,10 +276,10 @@ def test_cores(told: str | None, expected: int | None, monkeypatch: pytest.Monke
     if told is not None:
         monkeypatch.setenv("OMP_NUM_THREADS", told)
     monkeypatch.setattr(os, "sched_getaffinity", lambda process: {1, 4, 6}, raising=False)
-    assert cores() == (expected or 3)
+    assert threads() == (expected or 3)
     monkeypatch.delattr(os, "sched_getaffinity")
     monkeypatch.setattr(os, "cpu_count", lambda: None)
-    assert cores() == (expected or 1)
+    assert threads() == (expected or 1)
 
 
 class TestForks:
