@@ -99,13 +99,14 @@ def programs(folder: Path) -> dict[str, list[str]]:
     workload = workloads.minilm(workloads.Size(8))
     graph = prepare.export(workload, folder / "graph")
     made: dict[str, Path] = {}
-    for name, engine, weights in (
-        ("onnx", "onnx", None),
-        ("openvino", "openvino", None),
-        ("dynamic", "onnx", "int8-dynamic"),
-    ):
+    ways: dict[str, dict[str, Any]] = {
+        "onnx": {"engine": "onnx"},
+        "openvino": {"engine": "openvino"},
+        "dynamic": {"engine": "onnx", "weights": "int8-dynamic"},
+    }
+    for name, way in ways.items():
         progress(f"exporting: {name}")
-        made[name] = youtu_st.export("minilm", out=folder / name, engine=engine, weights=weights)  # type: ignore[arg-type]
+        made[name] = youtu_st.export("minilm", out=folder / name, **way)
     opens = {
         BASE: STOCK.format(stock=workload.stock),
         "fastembed": FASTEMBED.format(graph=graph, file=FILES[0]),

@@ -140,6 +140,6 @@ def test_an_index_is_built_with_torch_and_searched_without(
 
 def test_another_engine_is_refused(tiny: Path, tmp_path: Path) -> None:
     (tmp_path / "texts.txt").write_text("one\n")
-    told = ("encode", "texts.txt", "--role", "query", "--model", tiny, "--out", "out.npy")
-    result = spawn(*told, cwd=tmp_path, YOUTU_ST_ENGINE="cuda")
+    assert spawn("index", "build", "texts.txt", "--model", tiny, "--out", "idx", cwd=tmp_path).code == 0
+    result = spawn("index", "search", "idx", "one", cwd=tmp_path, YOUTU_ST_ENGINE="cuda")
     assert (result.code, "YOUTU_ST_ENGINE must be onnx or torch, not 'cuda'" in result.err) == (2, True)

@@ -300,6 +300,17 @@ def test_what_it_cannot_be_told_any_more(exported: Path) -> None:
             Encoder(exported, **settings)  # type: ignore[arg-type]
 
 
+def test_what_a_graph_cannot_follow_is_told_before_one_is_made(
+    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("YOUTU_ST_CACHE", str(tmp_path / "cache"))
+    for settings in ({"dtype": "bfloat16"}, {"device": "cuda"}):
+        (name,) = settings
+        with pytest.raises(InputError, match=f"{name}: an exported model runs as it was exported"):
+            Encoder(tiny, backend="onnx", **settings)  # type: ignore[arg-type]  # wrong on purpose
+    assert not (tmp_path / "cache").exists()
+
+
 def test_nothing_is_overwritten_and_nothing_is_left(
     tiny: Path, tmp_path: Path, checkpoint: Callable[..., Path]
 ) -> None:

@@ -17,7 +17,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Protocol
 
-from youtu_st.backends.forks import after_fork
+from youtu_st.backends.forks import Lock, after_fork
 
 LONGEST_WAIT = 60.0
 """Seconds that a fork waits for a batch or a load. Not for ever: the thread that forks may be the one that
@@ -38,6 +38,35 @@ class Resting(Protocol):
 
     def after_fork_in_child(self) -> None:
         """Be an object of this process; no other thread is here."""
+
+
+class LocksAround:
+    """An object with a lock around its work, for which a fork waits: no child finds what the work held.
+
+    Attributes:
+        _lock: Taken for each piece of work.
+    """
+
+    def __init__(self) -> None:
+        # One call at a time: more would only share the same cores, and need more memory.
+        self._lock = Lock()
+        self._rests: threading.Lock | None = None
+        rest_around_forks(self)
+
+    def before_fork(self) -> None:
+        """Wait for the work that is under way, and keep further calls waiting."""
+        lock = self._lock.now
+        self._rests = lock if lock.acquire(timeout=LONGEST_WAIT) else None
+
+    def after_fork_in_parent(self) -> None:
+        """Let other threads go on."""
+        if self._rests is not None:
+            self._rests.release()
+            self._rests = None
+
+    def after_fork_in_child(self) -> None:
+        """The lock is another here."""
+        self._rests = None
 
 
 _objects: weakref.WeakSet[Resting] = weakref.WeakSet()

@@ -56,11 +56,15 @@ def export(
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise UsageError(f"{out} is not an empty directory: nothing is overwritten")
     name = absolute_model(model)
-    common: dict[str, Any] = {
+    told: dict[str, Any] = {
         "out": out,
         "checkpoint": checkpoint,
         "trust_remote_code": trust_remote_code,
         "split_special_tokens": split_special_tokens,
+        "engine": engine,
+        "weights": weights,
+        "dimensions": dimensions,
+        "plain": plain,
     }
     if plain and (engine or weights or dimensions):
         given = "leave --engine, --weights and --dimensions out"
@@ -68,7 +72,7 @@ def export(
     with loading(f"exporting {model} ..."):
         from youtu_st.loading.exporting import export as write
 
-        write(name, engine=engine, weights=weights, dimensions=dimensions, plain=plain, **common)  # type: ignore[arg-type]
+        write(name, **told)
     echo(f"{name} -> {out}: {'stock modules' if plain else _words(read_export(out))}")
 
 

@@ -199,7 +199,12 @@ def search(
     condition = None if where is None else _condition(where)
     manifest = manifest_of(directory)
     encoder = encoder_for(
-        directory, manifest, model=model, checkpoint=checkpoint, trust_remote_code=trust_remote_code
+        directory,
+        manifest,
+        model=model,
+        checkpoint=checkpoint,
+        trust_remote_code=trust_remote_code,
+        for_a_question=True,
     )
     with opened_index(directory, encoder, checkpoint) as index:
         reranker = None

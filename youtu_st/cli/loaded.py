@@ -36,11 +36,12 @@ def load_encoder(
     split_special_tokens: bool = False,
     fast: bool = False,
     weights: str | None = None,
+    for_a_question: bool = False,
 ) -> Encoder:
     """Load an encoder, quietly, by what ``absolute_model`` gives; say which way is the fastest.
 
-    With ``weights`` rounded, it is OpenVINO that runs it. Otherwise it is the exported network of the model,
-    where that is in the cache: it opens without torch.
+    With ``weights`` rounded, it is OpenVINO that runs it. For a question it is the exported network of the
+    model, where that is in the cache: it opens without torch. Many documents are faster through torch.
     """
     from youtu_st.loading.exported import is_exported
 
@@ -51,7 +52,7 @@ def load_encoder(
     }
     if weights is not None:
         settings |= {"backend": "openvino", "weights": weights}
-    elif not fast and not is_exported(name) and is_exported_here(name, settings):
+    elif for_a_question and not fast and not is_exported(name) and is_exported_here(name, settings):
         settings["backend"] = "onnx"
         say_debug("engine", f"{name} runs in ONNX Runtime, as it was exported; {ENGINE}=torch turns that off")
     needs_hosts = settings.get("backend") != "onnx" and not is_exported(name)

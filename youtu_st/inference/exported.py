@@ -21,6 +21,30 @@ from youtu_st.spec.model import lengths
 from youtu_st.spec.registry import expanded
 
 
+def check_settings(settings: Mapping[str, Any], **allowed: tuple[Any, ...]) -> None:
+    """Raise for a setting of :class:`~youtu_st.Encoder` that a graph cannot follow, or not any more.
+
+    Args:
+        settings: As :class:`~youtu_st.Encoder` has them.
+        **allowed: Values of those that may be given, beside what a graph follows in any case.
+
+    Raises:
+        InputError: Naming it.
+    """
+    followed: dict[str, tuple[Any, ...]] = {"device": (None, "cpu"), "dtype": ("auto", "float32"), **allowed}
+    given = [
+        name
+        for name, value in settings.items()
+        if name not in ("prompts", "max_length", "split_special_tokens")
+        and value not in followed.get(name, (None, False))
+    ]
+    if given:
+        raise InputError(
+            f"{', '.join(given)}: an exported model runs as it was exported, in float32 on the processor: "
+            "export it otherwise, or use backend='torch'"
+        )
+
+
 class ExportedEncoder:
     """What :func:`youtu_st.export` wrote, opened.
 
@@ -75,10 +99,6 @@ class ExportedEncoder:
             InputError: If one of them is for a model that is loaded, and not for what was exported of one.
             YoutuError: As for the class itself.
         """
-        taken = {"prompts", "max_length", "split_special_tokens"}
-        if kept is not None:
-            taken |= {"checkpoint", "hub", "trust_remote_code", "model_kwargs"}
-        as_it_is: dict[str, tuple[Any, ...]] = {"device": (None, "cpu"), "dtype": ("auto", "float32")}
         found = cls(
             path,
             own=settings["prompts"],
@@ -86,20 +106,10 @@ class ExportedEncoder:
             split_special_tokens=settings["split_special_tokens"],
             manifest=kept,
         )
-        as_it_is |= {
-            "backend": ("torch", found.manifest.engine),  # the first is what is not given
-            "weights": (None, found.manifest.weights),
-        }
-        given = [
-            name
-            for name, value in settings.items()
-            if name not in taken and value not in as_it_is.get(name, (None, False))
-        ]
-        if given:
-            raise InputError(
-                f"{', '.join(given)}: an exported model runs as it was exported ({found.manifest.engine}, "
-                "float32, on the processor): export it otherwise, or name the model"
-            )
+        if kept is None:
+            manifest = found.manifest
+            # Torch is what is not given.
+            check_settings(settings, backend=("torch", manifest.engine), weights=(None, manifest.weights))
         return found
 
     @property

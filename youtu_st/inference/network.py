@@ -2,27 +2,19 @@
 
 from __future__ import annotations
 
-import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from functools import partial
 
 import numpy as np
 
-from youtu_st.backends.forks import Lock
 from youtu_st.backends.memory import short_of_memory
-from youtu_st.backends.resting import LONGEST_WAIT, rest_around_forks, this_thread_computes
+from youtu_st.backends.resting import LocksAround, this_thread_computes
 from youtu_st.inference.outputs import Features, Output, Rows
 
 
-class Network(ABC):
+class Network(LocksAround, ABC):
     """Runs one model, one batch at a time, and never hands out a broken row without a second look."""
-
-    def __init__(self) -> None:
-        # One call at a time: more would only share the same cores, and need more memory.
-        self._lock = Lock()
-        self._rests: threading.Lock | None = None
-        rest_around_forks(self)
 
     @property
     @abstractmethod
@@ -42,23 +34,8 @@ class Network(ABC):
         """The same in float32, for rows that are not sound otherwise."""
         return self._rows
 
-    def _out_of_memory(self) -> None:  # noqa: B027 - most devices keep nothing
+    def _out_of_memory(self) -> None:
         """Give back what a failed run has left on the device."""
-
-    def before_fork(self) -> None:
-        """Wait for the batch that is under way: a child finds no lock of an engine's that its thread held."""
-        lock = self._lock.now
-        self._rests = lock if lock.acquire(timeout=LONGEST_WAIT) else None
-
-    def after_fork_in_parent(self) -> None:
-        """Let other threads go on."""
-        if self._rests is not None:
-            self._rests.release()
-            self._rests = None
-
-    def after_fork_in_child(self) -> None:
-        """The lock is another here."""
-        self._rests = None
 
     def run(self, output: Output, features: Features, alone: Callable[[int], Features]) -> Rows:
         """Run one batch.

@@ -24,6 +24,8 @@ from youtu_st.spec.registry import Published, expanded, is_directory
 _SUFFIXES = (".json", ".safetensors", ".txt", ".model", ".jinja", ".py")
 _SETTINGS = ("trust_remote_code", "model_kwargs")
 """Those that decide what is exported; prompts, lengths and the like are an encoder's own matter."""
+MAKING = ("backend", "weights", "checkpoint", "hub", *_SETTINGS)
+"""Settings of an encoder that an export is made by."""
 log = logging.getLogger("youtu_st")
 
 

@@ -5,7 +5,6 @@ No torch is imported here, and none may be.
 
 from __future__ import annotations
 
-import threading
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,10 +13,10 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from youtu_st.backends.forks import Lock, leave_to_parent
+from youtu_st.backends.forks import leave_to_parent
 from youtu_st.backends.graphs import OUTPUT, Engine
 from youtu_st.backends.memory import short_of_memory
-from youtu_st.backends.resting import LONGEST_WAIT, rest_around_forks
+from youtu_st.backends.resting import LocksAround
 from youtu_st.backends.threads import threads as threads_here
 from youtu_st.errors import ModelLoadError, in_one_line
 from youtu_st.inputs import check_count
@@ -25,7 +24,7 @@ from youtu_st.inputs import check_count
 Features = Mapping[str, npt.NDArray[np.int64]]
 
 
-class Graph(ABC):
+class Graph(LocksAround, ABC):
     """A graph on disk, opened; safe from many threads.
 
     Copies share it, and its pickle is its path: weights are there once.
@@ -49,14 +48,11 @@ class Graph(ABC):
     def __init__(self, path: str | Path, *, threads: int | None = None) -> None:
         self.path = Path(path)
         self._threads = None if threads is None else check_count("threads", threads)
-        # One call at a time: more would only share the same cores, and need more memory.
-        self._lock = Lock()
         self._opened: Any = self._open(self._threads or threads_here())
         self.inputs, outputs = self._names(self._opened)
         if OUTPUT not in outputs:
             raise ModelLoadError(f"{self.path} is no graph of an embedding model: it gives no {OUTPUT}")
-        self._rests: threading.Lock | None = None
-        rest_around_forks(self)
+        super().__init__()  # last: a fork must not meet half of it
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Graph:
         return self
@@ -108,20 +104,9 @@ class Graph(ABC):
             return MemoryError(in_one_line(self.title, error))
         return ModelLoadError(in_one_line(f"{self.title} cannot run {self.path}", error))
 
-    def before_fork(self) -> None:
-        """Wait for the batch that is under way: a child would find locks that its thread held, for good."""
-        lock = self._lock.now
-        self._rests = lock if lock.acquire(timeout=LONGEST_WAIT) else None
-
-    def after_fork_in_parent(self) -> None:
-        """Let other threads go on."""
-        if self._rests is not None:
-            self._rests.release()
-            self._rests = None
-
     def after_fork_in_child(self) -> None:
         """What was opened is the parent's; the next batch opens it anew."""
-        self._rests = None
+        super().after_fork_in_child()
         leave_to_parent(self._opened)
         self._opened = None
 
