@@ -16,7 +16,7 @@ from youtu_st.errors import IndexDamagedError, IndexNotFoundError, VectorIndexEr
 from youtu_st.index import VectorIndex, check_index, repair_index, rows
 
 ENCODER = TinyEncoder()
-FACTORIES = ["Flat", "HNSW4", "IVF2,Flat"]
+FACTORIES = ["Flat", "HNSW16", "IVF2,Flat"]
 FILES = [
     "manifest.json",
     "documents.sqlite",

@@ -70,7 +70,7 @@ def found(index: VectorIndex) -> list[str]:
     return [document.text for document in documents]
 
 
-@pytest.mark.parametrize("factory", ["Flat", "HNSW4", "IVF2,Flat"])
+@pytest.mark.parametrize("factory", ["Flat", "HNSW16", "IVF2,Flat"])
 def test_a_child_that_leaves_the_with_block_harms_nothing(tmp_path: Path, factory: str) -> None:
     """What damaged 12 indexes of 12: the child folds and closes what is the parent's."""
     path = tmp_path / "index"
@@ -165,7 +165,7 @@ def test_a_dead_parent_leaves_no_lock_with_its_child(tmp_path: Path) -> None:
         os.write(release, b"x")
 
 
-@pytest.mark.parametrize("factory", ["Flat", "HNSW4"])
+@pytest.mark.parametrize("factory", ["Flat", "HNSW16"])
 def test_forks_while_threads_work(tmp_path: Path, factory: str) -> None:
     """The lock is held by another thread at the fork, the table half way to another state."""
     index = VectorIndex.create(tmp_path / "index", ENCODER, factory)

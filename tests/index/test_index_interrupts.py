@@ -24,7 +24,7 @@ from youtu_st.errors import VectorIndexError
 from youtu_st.index import VectorIndex, check_index, repair_index
 
 ENCODER = TinyEncoder()
-FACTORIES = ["Flat", "HNSW4", "IVF2,Flat"]
+FACTORIES = ["Flat", "HNSW16", "IVF2,Flat"]
 OURS = (str(Path(youtu_st.index.__file__).parent), youtu_st.disk.__file__)
 
 Documents = dict[str, str]

@@ -123,7 +123,12 @@ def run(server: Server, app: Any, opened: socket.socket) -> int:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
     process = _Process(config, server, kind)
-    process.run([opened])
+    try:
+        process.run([opened])
+    except RuntimeError:
+        # asyncio's own end takes one more thread, for which the system may have no memory.
+        if not process.has_closed:
+            raise
     code = FAULT if process.given_up else OK
     if process.is_loading or process.given_up:
         server.release()
@@ -144,11 +149,13 @@ class _Process(uvicorn.Server):
 
     Attributes:
         given_up: Requests that were accepted and not answered.
+        has_closed: Whether all that was accepted is answered, or given up.
     """
 
     def __init__(self, config: uvicorn.Config, server: Server, kind: type[Connection]) -> None:
         super().__init__(config)
         self.given_up = 0
+        self.has_closed = False
         self._server = server
         self._kind = kind
         self._signals = 0
@@ -207,7 +214,7 @@ class _Process(uvicorn.Server):
             self.force_exit = bool(left)  # what has no answer by now gets none
         level = logging.ERROR if self.given_up else logging.INFO
         log.event("closed", level, requests_given_up=self.given_up)
-        self.should_exit = True
+        self.has_closed = self.should_exit = True
 
 
 def _url(opened: socket.socket) -> str:
