@@ -140,6 +140,21 @@ def test_an_index_is_built_with_torch_and_searched_without(
     np.testing.assert_allclose(scores[0], scores[1], atol=1e-5)
 
 
+def test_rounding_says_nothing_and_leaves_logging_alone(tiny: Path, tmp_path: Path) -> None:
+    program = f"""
+import logging
+import youtu_st
+before = (logging.getLogger().level, list(logging.getLogger().handlers))
+try:
+    youtu_st.export({str(tiny)!r}, out={str(tmp_path / "out")!r}, engine="onnx", weights="int8-dynamic")
+except youtu_st.errors.ModelLoadError as error:
+    assert "a cosine of" in str(error)  # random weights
+assert (logging.getLogger().level, logging.getLogger().handlers) == before
+"""
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=300)
+    assert (ran.returncode, ran.stdout, ran.stderr) == (0, "", "")
+
+
 def test_another_engine_is_refused(tiny: Path, tmp_path: Path) -> None:
     (tmp_path / "texts.txt").write_text("one\n")
     assert spawn("index", "build", "texts.txt", "--model", tiny, "--out", "idx", cwd=tmp_path).code == 0

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from youtu_st.backends.packages import package
+from youtu_st.backends.packages import onnx_quantizer, package
 from youtu_st.backends.traced import rounded
 from youtu_st.errors import require
 
@@ -47,7 +47,7 @@ def onnx_dynamic(graph: Path, out: Path, most_inline: int) -> None:
     larger than the others; with one for each block, 0.998.
     """
     onnx = require("onnx", "onnx")
-    quantizer = require("onnxruntime.quantization.matmul_nbits_quantizer", "onnx")
+    quantizer = onnx_quantizer()
     model = onnx.load(graph)
     _round_tables(onnx, model.graph)
     settings = quantizer.DefaultWeightOnlyQuantConfig(
