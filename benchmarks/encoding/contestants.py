@@ -183,8 +183,13 @@ def encoder(workload: Workload, *, reuse: bool = True, **settings: Any) -> Built
 
 def require(settings: dict[str, Any]) -> None:
     """Skip what would run here, and slower than float32."""
-    if settings.get("backend") != "openvino":
+    backend = settings.get("backend", "torch")
+    if backend == "torch":
         require_native(settings["dtype"])
+        return
+    if backend == "onnx":
+        if machine.version_of("onnxruntime") is None:
+            raise Skipped("onnxruntime is not installed")
         return
     if machine.version_of("openvino") is None:
         raise Skipped("openvino is not installed")
@@ -218,12 +223,15 @@ CONTESTANTS: dict[str, Callable[[Workload], Built]] = {
     "encoder-openvino-float32": partial(encoder, backend="openvino", dtype="float32"),
     "encoder-openvino-bfloat16": partial(encoder, backend="openvino", dtype="bfloat16"),
     "encoder-openvino-int8": partial(encoder, backend="openvino", dtype="float32", weights="int8"),
+    "encoder-onnx-float32": partial(encoder, backend="onnx", dtype="float32"),
+    "encoder-onnx-int8-dynamic": partial(encoder, backend="onnx", dtype="float32", weights="int8-dynamic"),
 }
 BASELINE, *REST = CONTESTANTS
 OURS = [name for name in REST if name.startswith("encoder")]
+EXPORTED = ("encoder-openvino", "encoder-onnx")
 HALF_BASELINE = "sentence-transformers-bfloat16"
 RUNS = {
     "minilm": [name for name in CONTESTANTS if "plain" not in name and name != HALF_BASELINE],
     "decoder": [BASELINE, HALF_BASELINE, *(name for name in OURS if "plain" not in name)],
-    "instruction": [BASELINE, HALF_BASELINE, *(name for name in OURS if "openvino" not in name)],
+    "instruction": [BASELINE, HALF_BASELINE, *(name for name in OURS if not name.startswith(EXPORTED))],
 }

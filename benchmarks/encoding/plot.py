@@ -25,6 +25,8 @@ LABELS = {
     "encoder-openvino-float32": "youtu-st, OpenVINO",
     "encoder-openvino-bfloat16": "youtu-st, OpenVINO, bfloat16",
     "encoder-openvino-int8": "youtu-st, OpenVINO, int8 weights",
+    "encoder-onnx-float32": "youtu-st, ONNX Runtime",
+    "encoder-onnx-int8-dynamic": "youtu-st, ONNX Runtime, dynamic int8",
 }
 OURS, OTHERS, INK, QUIET = "#0b7a75", "#c9ced6", "#1f2430", "#6b7280"
 FONT = {"font.family": "sans-serif", "font.size": 10.5, "svg.fonttype": "none", "text.color": INK}

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from encoding import machine, workloads
-from encoding.contestants import CONTESTANTS, FILES, Skipped
+from encoding.contestants import CONTESTANTS, EXPORTED, FILES, Skipped
 from encoding.players import quiet
 from encoding.workloads import Size, Workload
 
@@ -123,9 +123,9 @@ def tune(workload: Workload, dtypes: Sequence[str], *, quick: bool) -> tuple[int
 
 
 def convert(workload: Workload, names: Sequence[str]) -> None:
-    """Fill the cache of converted networks: contestants start as they do from the second time on."""
+    """Fill the cache of exported networks: contestants start as they do from the second time on."""
     for name in names:
-        if "openvino" not in name:
+        if not name.startswith(EXPORTED):
             continue
         progress(f"{workload.name}: converting for {name}")
         try:
