@@ -11,21 +11,26 @@ from youtu_st.backends.graphs.openvino import OpenVINOGraph
 from youtu_st.backends.graphs.running import Graph
 from youtu_st.inputs import one_of
 
-_KINDS: dict[str, type[Graph]] = {"onnx": OnnxGraph, "openvino": OpenVINOGraph}
 
-
-def open_graph(engine: Engine, folder: str | Path, *, threads: int | None = None) -> Graph:
+def open_graph(
+    engine: Engine, folder: str | Path, *, threads: int | None = None, dtype: str = "float32"
+) -> Graph:
     """Open what :func:`~youtu_st.backends.graphs.making.make_graph` wrote.
 
     Args:
         engine: Which one it was made for.
         folder: Where.
         threads: To compute in; None: all cores that this process may use.
+        dtype: What to compute in, where the engine is ``openvino``: one of
+            :func:`~youtu_st.backends.graphs.openvino.native_dtypes`.
 
     Raises:
-        ModelLoadError: If it is absent or damaged.
+        ModelLoadError: If it is absent or damaged, or the processor does not compute ``dtype``.
         MissingDependencyError: If the engine is not installed.
         InputError: If ``engine`` or ``threads`` is not what it may be.
     """
     one_of("engine", engine, get_args(Engine))
-    return _KINDS[engine](Path(folder) / FILES[engine], threads=threads)
+    path = Path(folder) / FILES[engine]
+    if engine == "openvino":
+        return OpenVINOGraph(path, threads=threads, dtype=dtype)
+    return OnnxGraph(path, threads=threads)
