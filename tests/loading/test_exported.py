@@ -17,6 +17,7 @@ from checkpoints import TEXTS
 
 import youtu_st
 from youtu_st import Encoder, disk
+from youtu_st.backends.packages import onnx_runtime
 from youtu_st.errors import InputError, ModelLoadError, TruncationWarning
 from youtu_st.index import VectorIndex
 
@@ -290,7 +291,6 @@ def test_every_flipped_bit_of_a_manifest_is_found(copy: Path) -> None:
 def test_what_it_cannot_be_told_any_more(exported: Path) -> None:
     for settings in (
         {"dtype": "bfloat16"},
-        {"device": "cuda"},
         {"checkpoint": "elsewhere"},
         {"weights": "int8"},
         {"model_kwargs": {"attn_implementation": "eager"}},
@@ -304,10 +304,16 @@ def test_what_a_graph_cannot_follow_is_told_before_one_is_made(
     tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("YOUTU_ST_CACHE", str(tmp_path / "cache"))
-    for settings in ({"dtype": "bfloat16"}, {"device": "cuda"}):
-        (name,) = settings
-        with pytest.raises(InputError, match=f"{name}: an exported model runs as it was exported"):
-            Encoder(tiny, backend="onnx", **settings)  # type: ignore[arg-type]  # wrong on purpose
+    with pytest.raises(InputError, match="dtype: an exported model runs as it was exported"):
+        Encoder(tiny, backend="onnx", dtype="bfloat16")
+    for device in ("mps", "cuda:", "cuda:x", "CUDA", "cuda:1234"):
+        with pytest.raises(InputError, match="a graph runs on device cpu, cuda, cuda:1 or the like, not on"):
+            Encoder(tiny, backend="onnx", device=device)
+    if "CUDAExecutionProvider" not in onnx_runtime().get_available_providers():
+        with pytest.raises(
+            ModelLoadError, match=r"has no CUDA: .* 'pip install onnxruntime-gpu\[cuda,cudnn\]'"
+        ):
+            Encoder(tiny, backend="onnx", device="cuda:1")
     assert not (tmp_path / "cache").exists()
 
 

@@ -9,7 +9,7 @@ from typing import Any, get_args
 
 from youtu_st.backends import Dtype
 from youtu_st.backends.graphs import check_rounding
-from youtu_st.backends.graphs.opening import open_graph
+from youtu_st.backends.graphs.opening import check_device, open_graph
 from youtu_st.backends.graphs.openvino import PRECISIONS, dtype_for
 from youtu_st.backends.threads import batch_tokens, threads
 from youtu_st.errors import InputError, ModelLoadError
@@ -25,6 +25,9 @@ from youtu_st.spec import prompts
 from youtu_st.spec.model import ModelSpec, lengths
 from youtu_st.spec.registry import expanded
 
+_CARD_TOKENS = 16384
+"""Padded tokens that go through a card at once; halved where it has too little memory."""
+
 
 def check_settings(settings: Mapping[str, Any], **allowed: tuple[Any, ...]) -> None:
     """Raise for a setting of :class:`~youtu_st.Encoder` that a graph cannot follow, or not any more.
@@ -36,40 +39,39 @@ def check_settings(settings: Mapping[str, Any], **allowed: tuple[Any, ...]) -> N
     Raises:
         InputError: Naming it.
     """
-    followed: dict[str, tuple[Any, ...]] = {"device": (None, "cpu"), "dtype": ("auto", "float32"), **allowed}
+    followed: dict[str, tuple[Any, ...]] = {"dtype": ("auto", "float32"), **allowed}
     given = [
         name
         for name, value in settings.items()
-        if name not in ("prompts", "max_length", "split_special_tokens")
+        if name not in ("device", "prompts", "max_length", "split_special_tokens")
         and value not in followed.get(name, (None, False))
     ]
     if given:
         raise InputError(
-            f"{', '.join(given)}: an exported model runs as it was exported, in float32 on the processor: "
+            f"{', '.join(given)}: an exported model runs as it was exported, in float32: "
             "export it otherwise, or use backend='torch'"
         )
 
 
 def precision(model: str | Path | ModelSpec, settings: Mapping[str, Any]) -> str:
-    """What the graph of a model is to compute in, on the processor; known before there is a graph.
+    """What the graph of a model is to compute in; known before there is a graph.
 
     Args:
         model: As for :class:`~youtu_st.Encoder`.
-        settings: As it has them.
+        settings: As it has them; ``backend`` is an engine.
 
     Raises:
         InputError: If a setting is none that a graph can follow.
-        ModelLoadError: If the device is no processor, or OpenVINO does not compute the dtype natively here.
+        ModelLoadError: If the engine does not run on the device, or does not compute the dtype natively here.
         YoutuError: If there is no such model, or the engine is not installed.
     """
-    given = {name: value for name, value in settings.items() if name not in MAKING}
+    check_rounding(settings["backend"], settings["weights"])
+    any_dtype = {"dtype": get_args(Dtype)} if settings["backend"] == "openvino" else {}
+    check_settings({name: value for name, value in settings.items() if name not in MAKING}, **any_dtype)
+    check_device(settings["backend"], settings["device"] or "cpu")
+    asked = settings["dtype"]
     if settings["backend"] != "openvino":
-        check_settings(given)
         return "float32"
-    device, asked = settings["device"], settings["dtype"]
-    if device is not None and device.partition(":")[0] != "cpu":
-        raise ModelLoadError(f"backend 'openvino' runs on the cpu, not on {device!r}")
-    check_settings(given, device=(device,), dtype=get_args(Dtype))
     if asked not in ("auto", "checkpoint"):
         return dtype_for(asked)
     directory = directory_of(model, settings["checkpoint"], settings["hub"])
@@ -85,11 +87,13 @@ class ExportedEncoder:
         max_length: Tokens to read, if fewer than the model's maximum.
         split_special_tokens: Read special tokens that stand in a text as characters; False: as exported.
         manifest: As :func:`~youtu_st.loading.exported.read_export` has just read it; None: it is read here.
+        device: ``cpu``; with ONNX Runtime ``cuda``, ``cuda:1``, ... too. None: ``cpu``.
         dtype: What the network computes in; another than float32 with OpenVINO alone.
         source: What :func:`youtu_st.load` is called with for the model itself; None: what the manifest says.
 
     Raises:
-        ModelLoadError: If the directory is not as it was written, or its engine cannot read the graph.
+        ModelLoadError: If the directory is not as it was written, or its engine cannot read the graph, or
+            does not run on the device.
         MissingDependencyError: If the engine is not installed.
         InputError: If a setting is not what it may be.
     """
@@ -102,6 +106,7 @@ class ExportedEncoder:
         max_length: int | None = None,
         split_special_tokens: bool = False,
         manifest: ExportManifest | None = None,
+        device: str | None = None,
         dtype: str = "float32",
         source: Mapping[str, Any] | None = None,
     ) -> None:
@@ -119,7 +124,7 @@ class ExportedEncoder:
             self._check_room(f"the {role} prompt", self._prompts[role], ModelLoadError)
         self._dtype = dtype
         self._source = source or {"model": self.manifest.model, "checkpoint": self.manifest.checkpoint}
-        self._graph = open_graph(self.manifest.engine, self._path, dtype=dtype)
+        self._graph = open_graph(self.manifest.engine, self._path, device=device or "cpu", dtype=dtype)
 
     @classmethod
     def opened(cls, path: str | Path, settings: Mapping[str, Any]) -> ExportedEncoder:
@@ -142,7 +147,7 @@ class ExportedEncoder:
             dtype=("auto", *dtypes),
         )
         dtype = "float32" if settings["dtype"] == "auto" else settings["dtype"]
-        return cls(path, **_reading(settings), manifest=manifest, dtype=dtype)
+        return cls(path, **_given(settings), manifest=manifest, dtype=dtype)
 
     @classmethod
     def of_model(cls, model: str | Path | ModelSpec, settings: Mapping[str, Any]) -> ExportedEncoder:
@@ -157,13 +162,10 @@ class ExportedEncoder:
             YoutuError: As for :func:`youtu_st.export`.
         """
         engine, weights = settings["backend"], settings["weights"]
-        check_rounding(engine, weights)
         dtype = precision(model, settings)
         path, manifest = kept_export(model, settings, engine=engine, weights=weights)
         loads = {name: settings[name] for name in MAKING if name not in ("backend", "weights")}
-        return cls(
-            path, **_reading(settings), manifest=manifest, dtype=dtype, source={"model": model, **loads}
-        )
+        return cls(path, **_given(settings), manifest=manifest, dtype=dtype, source={"model": model, **loads})
 
     @property
     def model(self) -> Any:
@@ -195,8 +197,8 @@ class ExportedEncoder:
 
     @property
     def batch_tokens(self) -> int:
-        """See :func:`youtu_st.backends.threads.batch_tokens`."""
-        return batch_tokens(threads())
+        """See :func:`youtu_st.backends.threads.batch_tokens`; a card takes more."""
+        return batch_tokens(threads()) if self._graph.device == "cpu" else _CARD_TOKENS
 
     @cached_property
     def preprocessor(self) -> InstructionPreprocessor:
@@ -204,9 +206,9 @@ class ExportedEncoder:
         return InstructionPreprocessor(self._texts)
 
     def networks(self, others: Sequence[str]) -> Sequence[GraphNetwork]:
-        """The one network: it uses all of the processor."""
+        """The one network: it uses all of the processor, or one card."""
         manifest = self.manifest
-        runtime = {"backend": manifest.engine, "dtype": self._dtype, "device": "cpu"}
+        runtime = {"backend": manifest.engine, "dtype": self._dtype, "device": self._graph.device}
         weights = {"weights": manifest.weights} if manifest.weights else {}
         return [GraphNetwork(self._graph, {**runtime, **weights})]
 
@@ -277,10 +279,11 @@ class ExportedEncoder:
             tokenization.check_room(self._texts.reader, prompt, self.max_length, what, error)
 
 
-def _reading(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Those settings that decide how texts are read."""
+def _given(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings of an encoder, as the class has them."""
     return {
         "own": settings["prompts"],
         "max_length": settings["max_length"],
         "split_special_tokens": settings["split_special_tokens"],
+        "device": settings["device"],
     }

@@ -13,7 +13,7 @@ from youtu_st.inference.outputs import Features, Output, Rows, VectorOutput
 
 
 class GraphNetwork(Network):
-    """A graph with pooling and normalisation inside, on the processor.
+    """A graph with pooling and normalisation inside.
 
     Args:
         graph: What runs it: ``run`` takes the features, and gives unit rows or scores.
@@ -27,7 +27,7 @@ class GraphNetwork(Network):
 
     @property
     def device(self) -> str:
-        """The processor."""
+        """Where it runs."""
         return self._runtime["device"]
 
     @property
