@@ -97,7 +97,8 @@ class FastChoice:
         if chosen is not self.trials[0]:
             return f"{self.compared(chosen)}{note}"
         exact = sum(trial.weights is None for trial in self.trials)
-        return f"{chosen.way}: {chosen.texts_per_second:,.0f} texts/s, the fastest of {exact} ways{note}"
+        place = f"the fastest of {exact} ways" if exact > 1 else "the only exact way"
+        return f"{chosen.way}: {chosen.texts_per_second:,.0f} texts/s, {place}{note}"
 
 
 def fastest(
