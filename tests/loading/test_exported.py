@@ -178,6 +178,18 @@ LANGCHAIN = (
     "with VectorIndex.open({index!r}, encoder) as index:\n"
     "    assert YoutuVectorStore(index=index).similarity_search('two words', k=1)[0].page_content == 'two words'",
 )
+LLAMA_INDEX = (
+    "from llama_index.core.schema import TextNode\n"
+    "from llama_index.core.vector_stores.types import VectorStoreQuery\n"
+    "from llama_index.vector_stores.youtu import YoutuRetriever, YoutuVectorStore\n"
+    "from youtu_st import Retriever",
+    "with VectorIndex.open({index!r}, encoder) as index:\n"
+    "    store = YoutuVectorStore(index)\n"
+    "    store.add([TextNode(text='three')])\n"
+    "    query = VectorStoreQuery(query_str='two words', similarity_top_k=1)\n"
+    "    assert store.query(query).nodes[0].get_content() == 'two words'\n"
+    "    assert YoutuRetriever(Retriever(index)).retrieve('three')[0].text == 'three'",
+)
 
 
 def modules_after(tmp_path: Path, model: Path, imports: str = "", call: str = "", **settings: Any) -> str:
@@ -195,9 +207,14 @@ def test_no_host_is_imported_for_an_add_and_a_search(exported: Path, tmp_path: P
     assert modules_after(tmp_path, exported) == "[]\n"
 
 
-def test_no_host_is_imported_for_an_adapter(exported: Path, tmp_path: Path) -> None:
-    pytest.importorskip("langchain_core")
-    assert modules_after(tmp_path, exported, *LANGCHAIN) == "[]\n"
+@pytest.mark.parametrize(
+    ("package", "program"), [("langchain_core", LANGCHAIN), ("llama_index.core", LLAMA_INDEX)]
+)
+def test_no_host_is_imported_for_an_adapter(
+    exported: Path, tmp_path: Path, package: str, program: tuple[str, str]
+) -> None:
+    pytest.importorskip(package)
+    assert modules_after(tmp_path, exported, *program) == "[]\n"
 
 
 def test_an_encoder_exports_for_itself_once(

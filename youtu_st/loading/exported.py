@@ -60,6 +60,7 @@ class ExportManifest(Declared):
         prompts: Before a ``query`` and a ``document``.
         named_prompts: All prompts that were saved with the model.
         normalizes: Whether the model's own modules scale vectors to unit length.
+        marks_content: Whether a text may be nothing to the model, as all that it reads of it is no content.
         tokenizer: What ``tokenizer.json`` does not say.
         identity: The parts of the fingerprint.
         fingerprint: Of the model that it was exported from.
@@ -84,6 +85,7 @@ class ExportManifest(Declared):
     prompts: dict[str, str]
     named_prompts: dict[str, str]
     normalizes: bool
+    marks_content: bool = True
     tokenizer: Facts
     identity: dict[str, str]
     fingerprint: str
@@ -171,6 +173,7 @@ def texts_of(folder: Path, manifest: ExportManifest, **changed: Any) -> Texts:
         changed.get("max_length", manifest.max_length),
         padding_side=manifest.padding_side,
         counts_positions=manifest.counts_positions,
+        marks_content=manifest.marks_content,
     )
 
 

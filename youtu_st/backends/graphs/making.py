@@ -122,7 +122,7 @@ def _made(
     path = folder / FILES[engine]
     # The model itself comes first: what is followed has its attention changed.
     expected, real = checking.shapes(whole), checking.texts(whole)
-    ready_to_follow(whole.network)
+    ready_to_follow(whole.network, engine)
     with quiet(), torch.no_grad():
         if engine == "onnx":
             _write_onnx(whole, path, most_inline)
