@@ -25,7 +25,8 @@ import torch
 from checkpoints import TEXTS
 from oracle import Oracle
 from sentence_transformers import SentenceTransformer
-from sentence_transformers.sentence_transformer.modules import StaticEmbedding
+from sentence_transformers.sentence_transformer.modules import Pooling, StaticEmbedding
+from sentence_transformers.sentence_transformer.modules import Transformer as StockTransformer
 from transformers import AutoModel
 
 from youtu_st import Encoder
@@ -129,6 +130,25 @@ def test_each_text_has_its_own_instruction(tiny: Path, on_openvino: Encoder) -> 
     actual = on_openvino.encode_query(TEXTS[:4], instruction=instructions)
     np.testing.assert_allclose(actual, expected, atol=1e-5)
     assert np.abs(actual - on_openvino.encode_query(TEXTS[:4])).max() > 0.01
+
+
+def test_a_stock_directory(checkpoint: Any, tmp_path: Path) -> None:
+    transformer = StockTransformer(str(checkpoint("bert", "wordpiece")))
+    pooling = Pooling(transformer.get_embedding_dimension(), pooling_mode="mean")
+    stock = SentenceTransformer(
+        modules=[transformer, pooling], prompts={"query": "y:", "document": ""}, device="cpu"
+    )
+    stock.save_pretrained(str(tmp_path / "stock"))
+    encoder = Encoder(tmp_path / "stock", backend="openvino", unknown="ignore")
+    expected = stock.encode_query(TEXTS, normalize_embeddings=True)
+    np.testing.assert_allclose(encoder.encode_query(TEXTS), expected, rtol=0, atol=1e-5)
+    assert encoder.identity == Encoder(tmp_path / "stock").identity
+    assert encoder.normalizes is False
+    np.testing.assert_allclose(encoder.model.encode_query(TEXTS), stock.encode_query(TEXTS), atol=1e-5)
+    other = Encoder(tmp_path / "stock", backend="openvino", prompts={"query": "z:"}, unknown="ignore")
+    expected = stock.encode(TEXTS, prompt="z:", normalize_embeddings=True)
+    np.testing.assert_allclose(other.encode_query(TEXTS), expected, rtol=0, atol=1e-5)
+    assert other.model.prompts["query"] == "z:"
 
 
 def test_a_model_that_begins_with_no_transformer(tmp_path: Path) -> None:
