@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ _BLOCK = 128
 """Numbers that share a scale, of weights and activations alike."""
 _INTEGERS = 4
 """What ONNX Runtime calls the accuracy of activations that are rounded to 8 bits, block by block."""
+_QUANTIZER = "onnxruntime.quantization.matmul_nbits_quantizer"
 _WORTH_IT = 1 << 10
 """Numbers from which a matrix is rounded."""
 
@@ -47,15 +50,33 @@ def onnx_dynamic(graph: Path, out: Path, most_inline: int) -> None:
     larger than the others; with one for each block, 0.998.
     """
     onnx = require("onnx", "onnx")
-    quantizer = require("onnxruntime.quantization.matmul_nbits_quantizer", "onnx")
     model = onnx.load(graph)
     _round_tables(onnx, model.graph)
-    settings = quantizer.DefaultWeightOnlyQuantConfig(
-        block_size=_BLOCK, is_symmetric=True, accuracy_level=_INTEGERS, bits=8
-    )
-    rounding = quantizer.MatMulNBitsQuantizer(model, algo_config=settings)
-    rounding.process()
+    with _quiet_quantizer():
+        quantizer = require(_QUANTIZER, "onnx")
+        settings = quantizer.DefaultWeightOnlyQuantConfig(
+            block_size=_BLOCK, is_symmetric=True, accuracy_level=_INTEGERS, bits=8
+        )
+        rounding = quantizer.MatMulNBitsQuantizer(model, algo_config=settings)
+        rounding.process()
     _write(onnx, rounding.model.model, out, most_inline)
+
+
+@contextmanager
+def _quiet_quantizer() -> Iterator[None]:
+    """Keep the quantizer from telling of each node, and from setting up the program's logging on its import.
+
+    It does the latter unless somebody has, such as a handler that does nothing.
+    """
+    root, own, somebody = logging.getLogger(), logging.getLogger(_QUANTIZER), logging.NullHandler()
+    level = own.level
+    root.addHandler(somebody)
+    own.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        own.setLevel(level)
+        root.removeHandler(somebody)
 
 
 ROUNDINGS: dict[tuple[str, str], Callable[[Path, Path, int], None]] = {
