@@ -74,6 +74,7 @@ def encode(
             split_special_tokens=split_special_tokens,
             fast=fast,
             rounded=rounded,
+            exported="documents",
         )
         how: dict[str, Any] = {"dimensions": dimensions, "show_progress": True, "total": len(texts)}
         if role == "query":

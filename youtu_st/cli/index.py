@@ -120,6 +120,7 @@ def build(
         split_special_tokens=split_special_tokens,
         fast=fast,
         rounded=rounded,
+        exported="documents",
     )
     lengths = _lengths(out, manifest, encoder, chunk_tokens, overlap)
     splitter = corpus.Splitter(encoder.reader, lengths.tokens, lengths.overlap)
@@ -207,7 +208,7 @@ def search(
         model=model,
         checkpoint=checkpoint,
         trust_remote_code=trust_remote_code,
-        for_a_question=True,
+        exported="questions",
     )
     with opened_index(directory, encoder, checkpoint) as index:
         reranker = None

@@ -21,6 +21,7 @@ from youtu_st.backends.graphs import Engine, Rounding
 from youtu_st.disk import cache_directory
 from youtu_st.errors import ModelLoadError, in_one_line
 from youtu_st.loading.exported import FORMAT, MANIFEST, MOST_BYTES, ExportManifest, is_exported, read_export
+from youtu_st.loading.stored import stored_dtype
 from youtu_st.spec.model import MODELS, ModelSpec
 from youtu_st.spec.registry import Published, expanded, is_directory
 
@@ -87,6 +88,16 @@ def is_kept(model: str | Path | ModelSpec, settings: Mapping[str, Any], *, engin
     except (OSError, ValueError, LookupError):
         return False  # it is made again by who opens it
     return _is_current(versions)
+
+
+def stored_in_half(model: str | Path | ModelSpec, settings: Mapping[str, Any]) -> bool:
+    """Whether a model's weights are stored in half precision.
+
+    Raises:
+        YoutuError: If there is no such model.
+    """
+    directory = directory_of(model, settings.get("checkpoint"), settings.get("hub"))
+    return stored_dtype(directory) in ("bfloat16", "float16")
 
 
 def _place(

@@ -18,7 +18,7 @@ from youtu_st.errors import ModelLoadError, in_one_line
 _CPU, _CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
 # Left alone, it rounds the factors of products to ten bits, and doubles its memory each time it runs out.
 _EXACT = {"use_tf32": "0", "arena_extend_strategy": "kSameAsRequested"}
-_SILENT = 4
+_WARNING, _SILENT = 2, 4  # the first is what it has of itself
 """Only what ends the process is written to the standard error: all else becomes an error of ours."""
 
 
@@ -70,7 +70,11 @@ class OnnxGraph(Graph):
                 runtime.preload_dlls()  # those of NVIDIA's own packages
             number = self.device.partition(":")[2] or "0"
             chosen = [(_CUDA, {"device_id": number, **_EXACT})]
-            opened = runtime.InferenceSession(str(self.path), options, providers=chosen)
+            runtime.set_default_logger_severity(_SILENT)  # it warns of every provider that is no plug-in
+            try:
+                opened = runtime.InferenceSession(str(self.path), options, providers=chosen)
+            finally:
+                runtime.set_default_logger_severity(_WARNING)
         except Exception as error:
             raise ModelLoadError(in_one_line(f"ONNX Runtime cannot use {self.device}", error)) from error
         if _CUDA not in opened.get_providers():  # it takes the processor instead, and only logs why

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import logging
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from youtu_st.backends.packages import package
+from youtu_st.backends.packages import onnx_quantizer, package
 from youtu_st.backends.traced import rounded
 from youtu_st.errors import require
 
@@ -19,7 +17,6 @@ _BLOCK = 128
 """Numbers that share a scale, of weights and activations alike."""
 _INTEGERS = 4
 """What ONNX Runtime calls the accuracy of activations that are rounded to 8 bits, block by block."""
-_QUANTIZER = "onnxruntime.quantization.matmul_nbits_quantizer"
 _WORTH_IT = 1 << 10
 """Numbers from which a matrix is rounded."""
 
@@ -50,33 +47,15 @@ def onnx_dynamic(graph: Path, out: Path, most_inline: int) -> None:
     larger than the others; with one for each block, 0.998.
     """
     onnx = require("onnx", "onnx")
+    quantizer = onnx_quantizer()
     model = onnx.load(graph)
     _round_tables(onnx, model.graph)
-    with _quiet_quantizer():
-        quantizer = require(_QUANTIZER, "onnx")
-        settings = quantizer.DefaultWeightOnlyQuantConfig(
-            block_size=_BLOCK, is_symmetric=True, accuracy_level=_INTEGERS, bits=8
-        )
-        rounding = quantizer.MatMulNBitsQuantizer(model, algo_config=settings)
-        rounding.process()
+    settings = quantizer.DefaultWeightOnlyQuantConfig(
+        block_size=_BLOCK, is_symmetric=True, accuracy_level=_INTEGERS, bits=8
+    )
+    rounding = quantizer.MatMulNBitsQuantizer(model, algo_config=settings)
+    rounding.process()
     _write(onnx, rounding.model.model, out, most_inline)
-
-
-@contextmanager
-def _quiet_quantizer() -> Iterator[None]:
-    """Keep the quantizer from telling of each node, and from setting up the program's logging on its import.
-
-    It does the latter unless somebody has, such as a handler that does nothing.
-    """
-    root, own, somebody = logging.getLogger(), logging.getLogger(_QUANTIZER), logging.NullHandler()
-    level = own.level
-    root.addHandler(somebody)
-    own.setLevel(logging.WARNING)
-    try:
-        yield
-    finally:
-        own.setLevel(level)
-        root.removeHandler(somebody)
 
 
 ROUNDINGS: dict[tuple[str, str], Callable[[Path, Path, int], None]] = {
