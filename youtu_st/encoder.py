@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 
-from youtu_st.backends import AnyBackend, AnyWeights, Dtype
+from youtu_st.backends import Backend, Dtype, Weights
 from youtu_st.errors import InputError
 from youtu_st.inference.described import DescribedEncoder
 from youtu_st.inference.outputs import VectorOutput
@@ -25,6 +26,8 @@ from youtu_st.spec.model import MODELS, ModelSpec
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
+log = logging.getLogger("youtu_st")
+
 BLOCK_TEXTS = 1024
 """Texts of a stream that are encoded together."""
 
@@ -38,13 +41,13 @@ class Encoder(DescribedEncoder):
         model: A name that ``youtu-st models`` lists, a directory, a hub id, a spec's YAML file, a
             :class:`~youtu_st.spec.model.ModelSpec`, or a loaded ``SentenceTransformer``.
         checkpoint: Weights for a name or a YAML file, see :func:`youtu_st.load`.
-        backend: What runs the network: ``torch``; ``openvino`` (a CPU's, see :func:`youtu_st.load`); or
-            ``onnx``: the model is exported at first, see :func:`youtu_st.export`, and from then on opened
-            without torch.
+        backend: What runs the network: ``torch``; or on a CPU ``openvino`` or ``onnx``: the model is
+            exported at first, see :func:`youtu_st.export`, and from then on opened without torch.
         weights: ``int8``: weights rounded to eight bits, with ``openvino`` or ``onnx``; ``int8-dynamic``:
             activations too, with ``onnx``.
         dtype: ``auto``: the checkpoint's own, but float32 for weights of half precision that the device has
-            no instructions for; or a dtype's name.
+            no instructions for; or a dtype's name. With ``onnx`` float32 in any case; with ``openvino`` what
+            it computes natively on this CPU.
         device: ``cpu``, ``cuda``, ...; None: the best there is. A list: a copy of the model on each device,
             and batches go to whichever is free.
         truncation: What happens to texts over the maximum length: ``warn`` (cut, with one
@@ -83,8 +86,8 @@ class Encoder(DescribedEncoder):
         model: str | Path | ModelSpec | SentenceTransformer,
         *,
         checkpoint: str | Path | None = None,
-        backend: AnyBackend = "torch",
-        weights: AnyWeights | None = None,
+        backend: Backend = "torch",
+        weights: Weights | None = None,
         dtype: Dtype = "auto",
         device: str | Sequence[str] | None = None,
         truncation: Truncation = "warn",
@@ -98,7 +101,7 @@ class Encoder(DescribedEncoder):
         model_kwargs: Mapping[str, Any] | None = None,
         hub: Mapping[str, Any] | None = None,
     ) -> None:
-        one_of("backend", backend, get_args(AnyBackend))
+        one_of("backend", backend, get_args(Backend))
         if backend != "torch" and split_devices(device)[1]:
             raise InputError(f"several devices are for backend='torch'; {backend} uses all of the processor")
         to_load = {
@@ -126,19 +129,24 @@ class Encoder(DescribedEncoder):
         self._dimension = self._size(dimensions)
 
     @classmethod
-    def fastest(cls, model: str | Path | ModelSpec, **settings: Any) -> Encoder:
+    def fastest(cls, model: str | Path | ModelSpec, *, rounded: bool = False, **settings: Any) -> Encoder:
         """The encoder in the fastest backend and dtype that keep its vectors on this machine.
 
         Measured on first use, which loads the model once for each way, and remembered:
-        see :func:`youtu_st.backends.fastest.fastest`.
+        see :func:`youtu_st.backends.fastest.fastest`, which gives what was measured, too.
 
         Args:
             model: A name, a directory, a hub id, a YAML file or a spec.
+            rounded: Measure rounded weights, too, and log (as ``youtu_st``, at the level of information) what
+                they would gain and cost: they are never chosen.
             **settings: As for :class:`Encoder`, but for ``backend``, ``dtype`` and ``weights``.
         """
         from youtu_st.backends.fastest import fastest
 
-        return fastest(cls, model, settings)[0]
+        encoder, choice = fastest(cls, model, settings, rounded=rounded)
+        for trial in choice.offers:
+            log.info("rounded: %s: backend=%r, weights=%r", choice.compared(trial), *trial.way[::2])
+        return encoder
 
     def encode_query(
         self,

@@ -63,7 +63,7 @@ def openvino_capabilities() -> list[str]:
     """What OpenVINO says that it computes natively on the processor; empty where it is not installed."""
     if version_of("openvino") is None:
         return []
-    from youtu_st.backends.openvino import package  # without the telemetry of a plain import
+    from youtu_st.backends.packages import package  # without the telemetry of a plain import
 
     return list(package("openvino").Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"))
 

@@ -7,6 +7,8 @@ import itertools
 import json
 import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -18,10 +20,11 @@ from safetensors.torch import load_file, save_file
 
 import youtu_st
 from youtu_st import disk
+from youtu_st.backends import device as devices
 from youtu_st.backends import fastest as ways_to_run
 from youtu_st.backends import trials
 from youtu_st.backends.fastest import FastChoice, best
-from youtu_st.backends.trials import Trial, candidates, probe_texts, run_trials
+from youtu_st.backends.trials import Trial, Way, candidates, probe_texts, rounded_candidates, run_trials
 from youtu_st.disk import cache_directory
 from youtu_st.errors import InputError, ModelLoadError, UnknownModelError
 
@@ -43,7 +46,7 @@ def fastest(model: Any, progress: Any = None, **settings: Any) -> FastChoice:
 TEXTS = 6  # measured in most tests: without instructions for it, bfloat16 is a hundred times slower
 
 
-CONVERTED = cache_directory() / "openvino"  # of the whole run
+EXPORTS = cache_directory() / "exports"  # of the whole run
 
 
 @pytest.fixture(autouse=True)
@@ -55,10 +58,18 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
+def exports(cache: Path) -> None:
+    """The graphs are those of the whole run; what is chosen is not shared."""
+    EXPORTS.mkdir(parents=True, exist_ok=True)
+    cache.mkdir()
+    (cache / "exports").symlink_to(EXPORTS)
+
+
+@pytest.fixture
 def two_ways(monkeypatch: pytest.MonkeyPatch) -> None:
     """Torch in float32 and in the checkpoint's dtype, which is the same: quick everywhere."""
     monkeypatch.setattr(
-        ways_to_run, "candidates", lambda device: [("torch", "float32"), ("torch", "checkpoint")]
+        ways_to_run, "candidates", lambda device: [Way("torch", "float32"), Way("torch", "checkpoint")]
     )
 
 
@@ -113,6 +124,32 @@ def test_the_fastest_that_keeps_the_vectors_is_chosen() -> None:
     assert best((Trial("torch", "float32", 10.0, 0.5), slow)).dtype == "float32"
 
 
+def test_rounded_weights_are_offered_and_never_chosen() -> None:
+    table = (
+        Trial("torch", "float32", 10.0, 1.0),
+        Trial("onnx", "float32", 20.0, 1.0),
+        Trial("openvino", "float32", 30.0, 0.998, weights="int8"),
+        Trial("onnx", "float32", 90.0, 0.99, weights="int8-dynamic"),
+    )
+    choice = FastChoice(best(table).backend, best(table).dtype, table)
+    assert (choice.backend, choice.settings) == ("onnx", {"backend": "onnx", "dtype": "float32"})
+    assert choice.offers == (table[3], table[2])
+    assert str(choice) == "onnx float32: 20 texts/s, 2.0 times torch float32, cosine 1.00000"
+    said = "onnx int8-dynamic: 90 texts/s, 9.0 times torch float32, cosine 0.99000"
+    assert choice.compared(table[3]) == said
+    # None that is too far off, no faster than what is exact, or does not work.
+    for other in (
+        Trial("openvino", "float32", 30.0, 0.9979, weights="int8"),
+        Trial("onnx", "float32", 90.0, 0.9899, weights="int8-dynamic"),
+        Trial("openvino", "float32", 19.0, 1.0, weights="int8"),
+        Trial("openvino", "float32", 30.0, 1.0, "no room", weights="int8"),
+    ):
+        assert FastChoice("onnx", "float32", (*table[:2], other)).offers == ()
+    assert FastChoice("torch", "float32").offers == ()
+    slow = (table[0], Trial("openvino", "float32", 5.0, 1.0), table[3])
+    assert str(FastChoice("torch", "float32", slow)) == "torch float32: 10 texts/s, the fastest of 2 ways"
+
+
 def test_a_choice_in_words() -> None:
     table = (Trial("torch", "float32", 1000.0, 1.0), Trial("openvino", "bfloat16", 5400.0, 0.999712))
     said = "openvino bfloat16: 5,400 texts/s, 5.4 times torch float32, cosine 0.99971"
@@ -123,21 +160,34 @@ def test_a_choice_in_words() -> None:
 
 
 def test_candidates_are_what_the_machine_computes_natively(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(trials, "is_native", lambda dtype, device: dtype == torch.bfloat16)
-    monkeypatch.setattr(trials, "native_dtypes", lambda: (torch.float32, torch.float16))
+    monkeypatch.setattr(devices, "is_native", lambda dtype, device: dtype == torch.bfloat16)
+    monkeypatch.setattr(trials, "native_dtypes", lambda: ("float32", "float16"))
     monkeypatch.setattr("importlib.util.find_spec", lambda name: object())
-    torches = [("torch", "float32"), ("torch", "bfloat16")]
-    assert candidates("cpu") == [*torches, ("openvino", "float32"), ("openvino", "float16")]
-    assert candidates("cuda:1") == torches
+    torches = [("torch", "float32", None), ("torch", "bfloat16", None)]
+    openvinos = [("openvino", "float32", None), ("openvino", "float16", None)]
+    rounded = [("openvino", "float32", "int8"), ("onnx", "float32", "int8-dynamic")]
+    assert candidates("cpu") == [*torches, *openvinos, ("onnx", "float32", None)]
+    assert rounded_candidates("cpu") == rounded
+    assert (candidates("cuda:1"), rounded_candidates("cuda:1")) == (torches, [])
+    # What makes a graph has to be there, too: it is measured before there is one.
+    for missing, left, offered in (
+        ("onnxscript", [*torches, *openvinos], rounded[:1]),
+        ("nncf", [*torches, *openvinos, ("onnx", "float32", None)], rounded[1:]),
+        ("openvino", [*torches, ("onnx", "float32", None)], rounded[1:]),
+    ):
+        monkeypatch.setattr(
+            "importlib.util.find_spec", lambda name, missing=missing: None if name == missing else object()
+        )
+        assert (candidates("cpu"), rounded_candidates("cpu")) == (left, offered)
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    assert candidates("cpu") == torches
+    assert (candidates("cpu"), rounded_candidates("cpu")) == (torches, [])
 
 
 # -- what is measured ----------------------------------------------------------------------------------------
 
 
 def test_cosines_are_the_lowest_over_texts_and_roles(tiny: Path) -> None:
-    ways: Any = [("torch", "float32"), ("torch", "bfloat16")]
+    ways = [Way("torch", "float32"), Way("torch", "bfloat16")]
     table = run_trials(youtu_st.Encoder, tiny, {"device": "cpu"}, ways, lambda line: None)
     exact = youtu_st.Encoder(tiny, device="cpu", dtype="float32")
     rounded = youtu_st.Encoder(tiny, device="cpu", dtype="bfloat16")
@@ -157,7 +207,7 @@ def test_cosines_are_the_lowest_over_texts_and_roles(tiny: Path) -> None:
 def test_speed_is_texts_over_the_median_round(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     clock = itertools.accumulate([0, 0.5, *[0, 2.0, 0, 9.0, 0, 4.0] * 2])  # sizing; then three rounds, twice
     monkeypatch.setattr(trials.time, "perf_counter", lambda: next(clock))
-    ways: Any = [("torch", "float32"), ("torch", "float32")]
+    ways = [Way("torch", "float32"), Way("torch", "float32")]
     table = run_trials(youtu_st.Encoder, tiny, {"device": "cpu"}, ways, lambda line: None)
     # Both roles count.
     assert [trial.texts_per_second for trial in table] == [2 * TEXTS / 4.0] * 2
@@ -179,7 +229,7 @@ def test_long_rounds_have_fewer_texts(
     monkeypatch.setattr(trials, "encode_probes", timed)
     monkeypatch.setattr(trials.time, "perf_counter", lambda: now[0])
     (trial,) = run_trials(
-        youtu_st.Encoder, tiny, {"device": "cpu"}, [("torch", "float32")], lambda line: None
+        youtu_st.Encoder, tiny, {"device": "cpu"}, [Way("torch", "float32")], lambda line: None
     )
     assert seen[:3] == [4, 4, count]
     assert trial.texts_per_second == pytest.approx(2 / each)
@@ -187,7 +237,7 @@ def test_long_rounds_have_fewer_texts(
 
 
 def test_a_way_that_does_not_work_says_why(tiny: Path, spy: Any) -> None:
-    ways: Any = [("torch", "float32"), ("torch", "no such"), ("torch", "checkpoint")]
+    ways: Any = [Way("torch", "float32"), Way("torch", "no such"), Way("torch", "checkpoint")]  # type: ignore[arg-type]  # wrong on purpose
     table = run_trials(youtu_st.Encoder, tiny, {"device": "cpu"}, ways, lambda line: None)
     assert [trial.problem is None for trial in table] == [True, False, True]
     assert "dtype" in str(table[1].problem)
@@ -198,16 +248,17 @@ def test_a_way_that_does_not_work_says_why(tiny: Path, spy: Any) -> None:
 
 @pytest.mark.openvino
 @openvino
-def test_openvino_is_tried_and_runs(tiny: Path, cache: Path) -> None:
-    CONVERTED.mkdir(parents=True, exist_ok=True)
-    cache.mkdir()
-    (cache / "openvino").symlink_to(CONVERTED)  # the graph is the same; what is chosen is not shared
+@pytest.mark.usefixtures("exports")
+def test_engines_are_tried_and_run(tiny: Path) -> None:
     encoder, choice = load_fastest(tiny, {"device": "cpu"})
-    measured = {(trial.backend, trial.dtype): trial for trial in choice.trials}
+    measured = {trial.way: trial for trial in choice.trials}
     assert list(measured) == candidates("cpu")
-    assert measured["openvino", "float32"].problem is None
-    assert measured["openvino", "float32"].cosine > 0.99999
-    assert best(choice.trials) == measured[choice.backend, choice.dtype]
+    engines = [way for way in measured if way.backend != "torch" and way.dtype == "float32"]
+    assert Way("openvino", "float32") in engines
+    for way in engines:
+        assert measured[way].problem is None
+        assert measured[way].cosine > 0.99999
+    assert best(choice.trials) == measured[Way(choice.backend, choice.dtype)]
     assert {name: encoder.runtime[name] for name in ("backend", "dtype")} == choice.settings
     plain = youtu_st.Encoder(tiny, device="cpu", dtype="float32")
     assert encoder.fingerprint == plain.fingerprint
@@ -217,7 +268,90 @@ def test_openvino_is_tried_and_runs(tiny: Path, cache: Path) -> None:
     ).min() >= ways_to_run.MIN_COSINE
 
 
+@pytest.mark.openvino
+@openvino
+@pytest.mark.usefixtures("exports")
+def test_rounded_weights_are_measured_where_they_are_asked_for(
+    tiny: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    exact, rounded = Way("torch", "float32"), Way("openvino", "float32", "int8")
+    monkeypatch.setattr(ways_to_run, "candidates", lambda device: [exact])
+    monkeypatch.setattr(ways_to_run, "rounded_candidates", lambda device: [rounded])
+    encoder, choice = ways_to_run.fastest(youtu_st.Encoder, tiny, {"device": "cpu"}, rounded=True)
+    assert [trial.way for trial in choice.trials] == [exact, rounded]
+    assert encoder.runtime == {"backend": "torch", "dtype": "float32", "device": "cpu"}
+    texts = probe_texts(TEXTS)
+    here = youtu_st.Encoder(tiny, backend="openvino", weights="int8")
+    cosines = (here.encode_query(texts) * encoder.encode_query(texts)).sum(axis=1)
+    assert 0.998 < choice.trials[1].cosine <= cosines.min() + 1e-6
+    # Those that were measured are not those of a call that does not ask.
+    assert fastest(tiny, device="cpu").trials == ()
+    again = ways_to_run.fastest(youtu_st.Encoder, tiny, {"device": "cpu"}, rounded=True)[1]
+    assert (again.remembered, again.trials) == (True, choice.trials)
+    caplog.set_level("INFO", logger="youtu_st")
+    youtu_st.Encoder.fastest(tiny, rounded=True, device="cpu")
+    told = [record.getMessage() for record in caplog.records if record.getMessage().startswith("rounded")]
+    assert told == [
+        f"rounded: {choice.compared(trial)}: backend='openvino', weights='int8'" for trial in choice.offers
+    ]
+
+
 # -- what is remembered --------------------------------------------------------------------------------------
+
+
+STARTS = """
+import sys
+from youtu_st import Encoder
+encoder = Encoder.fastest(sys.argv[1])
+vectors = encoder.encode_query(["one"])
+print(encoder.runtime["backend"], sorted(sys.modules.keys() & {"torch", "transformers", "sentence_transformers"}))
+"""
+
+
+@pytest.mark.openvino
+@openvino
+@pytest.mark.usefixtures("exports")
+def test_a_remembered_engine_opens_without_torch(tiny: Path) -> None:
+    encoder = youtu_st.Encoder(tiny, backend="openvino")
+    trials_of = (Trial("torch", "float32", 1.0, 1.0), Trial("openvino", "float32", 2.0, 1.0))
+    file = ways_to_run._file(tiny, {}, None)
+    ways_to_run._write(file, FastChoice("openvino", "float32", trials_of), encoder)
+    command = [sys.executable, "-c", STARTS, str(tiny)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert (done.returncode, done.stdout) == (0, "openvino []\n"), done.stderr
+
+
+def test_another_machine_or_release_is_another_choice(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    files = [
+        ways_to_run._file(tiny, {}, None),
+        ways_to_run._file(tiny, {}, "cpu"),
+        ways_to_run._file(tiny, {}, None, rounded=True),
+        ways_to_run._file(tiny, {"max_length": 9}, None),
+    ]
+    assert ways_to_run._file(tiny, {}, None) == files[0]
+    with monkeypatch.context() as patched:
+        patched.setenv("CUDA_VISIBLE_DEVICES", "1")
+        files.append(ways_to_run._file(tiny, {}, None))
+        assert ways_to_run._file(tiny, {}, "cpu") == files[1]
+    with monkeypatch.context() as patched:
+        patched.setattr(ways_to_run, "_processor", lambda: "another")
+        files += [ways_to_run._file(tiny, {}, None), ways_to_run._file(tiny, {}, "cpu")]
+    found = ways_to_run._versions()
+    for name in ("onnxruntime", "openvino", "nncf", "torch", "youtu-st"):
+        assert name in found
+        with monkeypatch.context() as patched:
+            patched.setattr(ways_to_run, "_versions", lambda name=name: {**found, name: "9999"})
+            files.append(ways_to_run._file(tiny, {}, None))
+    assert len(set(files)) == len(files)
+
+
+def test_a_card_is_part_of_the_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ways_to_run, "_GPUS", tmp_path)
+    before = ways_to_run._machine(None)
+    (tmp_path / "0000:01").mkdir()
+    (tmp_path / "0000:01" / "information").write_text("Model: \t NVIDIA H100\nIRQ: 7\n")
+    assert ways_to_run._machine(None) == [*before, "NVIDIA H100"]
+    assert ways_to_run._machine("cpu") == ["cpu", before[0]]
 
 
 @pytest.mark.usefixtures("two_ways")
@@ -277,11 +411,12 @@ def sealed(text: str, **changes: Any) -> str:
         lambda text: "null",
         lambda text: text.replace('"trials"', '"tests"'),
         lambda text: text.replace('"dtype"', '"kind"'),
-        lambda text: text.replace('"format": 1', '"format": 2'),
+        lambda text: text.replace('"format": 2', '"format": 3'),
         lambda text: text.replace('"torch"', '"abacus"'),
         lambda text: sealed(text, trials=[]),
         lambda text: sealed(text, backend="openvino"),
-        lambda text: sealed(text, format=2),
+        lambda text: sealed(text, format=3),
+        lambda text: sealed(text, format=1),
         lambda text: json.dumps({k: v for k, v in json.loads(text).items() if k != "checksum"}),
     ],
     ids=[
@@ -295,7 +430,8 @@ def sealed(text: str, **changes: Any) -> str:
         "empty",
         "not among them",
         "newer",
-        "older",
+        "earlier",
+        "unsealed",
     ],
 )
 def test_a_damaged_file_is_measured_again(tiny: Path, cache: Path, damage: Any) -> None:
@@ -352,7 +488,7 @@ def test_a_cache_that_cannot_be_written_costs_only_the_memory(
 def test_one_way_is_taken_unmeasured(
     tiny: Path, cache: Path, spy: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ways_to_run, "candidates", lambda device: [("torch", "float32")])
+    monkeypatch.setattr(ways_to_run, "candidates", lambda device: [Way("torch", "float32")])
     choice = fastest(tiny, device="cpu")
     assert (choice, spy) == (FastChoice("torch", "float32"), [("torch", "float32")])
     assert not cache.exists()

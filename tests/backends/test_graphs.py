@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -241,3 +243,22 @@ def test_large_weights_stand_beside_the_graph(
     with pytest.raises(ModelLoadError, match="ONNX Runtime cannot run .*model.onnx: ") as caught:
         open_graph("onnx", elsewhere)
     assert "\n" not in str(caught.value)
+
+
+ROUNDS = """
+import logging, sys
+from youtu_st.backends.graphs.making import make_graph
+from youtu_st.loading.loader import load
+from pathlib import Path
+make_graph(load(sys.argv[1]), Path(sys.argv[2]), engine="onnx", weights="int8-dynamic")
+print(logging.getLogger().handlers, logging.getLogger().level == logging.WARNING)
+"""
+
+
+def test_rounding_leaves_the_programs_logging_alone(tiny: Path, out: Path) -> None:
+    if not all(map(importlib.util.find_spec, PACKAGES["onnx"])):
+        pytest.skip("the extra onnx is not installed")
+    command = [sys.executable, "-c", ROUNDS, str(tiny), str(out)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    assert (done.returncode, done.stdout) == (0, "[] True\n"), done.stderr
+    assert "INFO" not in done.stderr

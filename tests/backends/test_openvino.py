@@ -1,8 +1,7 @@
-"""backend="openvino": the vectors of PyTorch, from a graph that is converted once and kept."""
+"""backend="openvino": the vectors of PyTorch, from a graph that is exported once and kept."""
 
 from __future__ import annotations
 
-import copy
 import gc
 import importlib.util
 import json
@@ -30,19 +29,21 @@ from sentence_transformers.sentence_transformer.modules import Pooling, StaticEm
 from sentence_transformers.sentence_transformer.modules import Transformer as StockTransformer
 from transformers import AutoModel
 
-import youtu_st
-from youtu_st import disk
+from youtu_st import Encoder
 from youtu_st.disk import cache_directory
-from youtu_st.errors import InputError, MissingDependencyError, ModelLoadError, NonFiniteError
+from youtu_st.errors import InputError, MissingDependencyError, ModelLoadError, TruncationWarning
+from youtu_st.index import VectorIndex
+from youtu_st.loading import kept
 from youtu_st.loading.loader import load
-from youtu_st.modules import fingerprint
+from youtu_st.spec.model import load_spec
 
 if importlib.util.find_spec("openvino") is None:  # importing it here would start its telemetry
     pytest.skip("the extra openvino is not installed", allow_module_level=True)
 
-from youtu_st.backends import conversion
-from youtu_st.backends.conversion import convert_network
-from youtu_st.backends.openvino import OpenVINONetwork, package
+from youtu_st.backends.graphs.opening import open_graph
+from youtu_st.backends.graphs.openvino import native_dtypes
+from youtu_st.inference.graph_network import GraphNetwork
+from youtu_st.inference.outputs import VectorOutput
 
 pytestmark = pytest.mark.openvino
 
@@ -55,52 +56,56 @@ CASES = [
         for attention in ("bidirectional", "causal")
     ),
 ]
+HALVES = [dtype for dtype in ("bfloat16", "float16") if dtype in native_dtypes()]
+needs_half = pytest.mark.skipif(not HALVES, reason="OpenVINO computes float32 alone natively on this CPU")
+FILES = ["export.json", "model.bin", "model.xml", "tokenizer.json"]
 
 
 @pytest.fixture
 def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A cache of this test alone."""
     monkeypatch.setenv("YOUTU_ST_CACHE", str(tmp_path / "own"))
-    return tmp_path / "own" / "openvino"
+    return tmp_path / "own" / "exports"
 
 
 @pytest.fixture(scope="module")
-def on_openvino(tiny: Path) -> SentenceTransformer:
-    """The tiny Youtu model; not to be changed."""
-    return load(tiny, backend="openvino")
+def on_openvino(tiny: Path) -> Encoder:
+    """The tiny Youtu model."""
+    return Encoder(tiny, backend="openvino")
 
 
 def entries(cache: Path) -> list[Path]:
-    return sorted(path.parent for path in cache.rglob("entry.json"))
+    return sorted(path.parent for path in cache.rglob("export.json"))
 
 
-def hidden(model: SentenceTransformer, ids: torch.Tensor, mask: torch.Tensor) -> np.ndarray:
-    features = {"input_ids": ids, "attention_mask": mask, "modality": "text"}
-    with torch.inference_mode():
-        return model[0](features)["token_embeddings"][mask.bool()].numpy()
+def place(model: Path) -> Path:
+    """Where a model's graph is kept."""
+    return kept.kept_export(model, {}, engine="openvino")[0]
 
 
 @pytest.mark.parametrize(("architecture", "tokenizer", "attention"), CASES)
-def test_hidden_states_are_pytorchs_for_any_batch_and_length(
+def test_the_graph_is_the_network_for_any_batch_and_length(
     architecture: str, tokenizer: str, attention: str, checkpoint: Any, spec_file: Any
 ) -> None:
     directory = checkpoint(architecture, tokenizer)
-    spec = spec_file(attention=attention)
-    ours = load(spec, directory, backend="openvino")
+    made, _ = kept.kept_export(spec_file(attention=attention), {"checkpoint": directory}, engine="openvino")
+    graph = open_graph("openvino", made)
     network = AutoModel.from_pretrained(directory, dtype=torch.float32).eval()
     network.config.is_causal = attention == "causal"
     rng = np.random.default_rng(3)
     for rows, width in ((1, 1), (1, 6), (3, 17), (5, 64), (2, 300)):
         for left in (False, True):
-            ids = torch.from_numpy(rng.integers(3, checkpoints.VOCABULARY, (rows, width)))
-            lengths = torch.from_numpy(rng.integers(1, width + 1, rows))
-            mask = (torch.arange(width) < lengths[:, None]).long()
-            mask = mask.flip(1) if left else mask
+            ids = rng.integers(3, checkpoints.VOCABULARY, (rows, width))
+            mask = (np.arange(width) < rng.integers(1, width + 1, rows)[:, None]).astype(np.int64)
+            mask = mask[:, ::-1].copy() if left else mask
+            batch = {"input_ids": torch.from_numpy(ids), "attention_mask": torch.from_numpy(mask)}
             with torch.inference_mode():
-                expected = network(input_ids=ids, attention_mask=mask).last_hidden_state[mask.bool()].numpy()
-            np.testing.assert_allclose(
-                hidden(ours, ids, mask), expected, rtol=0, atol=1e-5 * np.abs(expected).max()
-            )
+                hidden = network(**batch).last_hidden_state.numpy()
+            means = np.array([row[taken].mean(axis=0) for row, taken in zip(hidden, mask == 1, strict=True)])
+            expected = means / np.linalg.norm(means, axis=1, keepdims=True)
+            features = {"input_ids": ids, "attention_mask": mask, "content_mask": mask}
+            found = graph.run({**features, "token_type_ids": np.zeros_like(ids)})
+            np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5)
 
 
 @pytest.mark.parametrize("side", ["left", "right"])
@@ -111,22 +116,20 @@ def test_vectors_are_the_oracles(
     directory = checkpoint(architecture, tokenizer)
     oracle = Oracle(directory, bidirectional=attention == "bidirectional")
     spec = spec_file(attention=attention, padding_side=side)
-    encoder = youtu_st.Encoder(spec, checkpoint=directory, backend="openvino", batch_tokens=128)
-    assert isinstance(encoder.model[0].model, OpenVINONetwork)
+    encoder = Encoder(spec, checkpoint=directory, backend="openvino", batch_tokens=128)
+    assert encoder.runtime == {"backend": "openvino", "dtype": "float32", "device": "cpu"}
     expected = np.array([oracle.by_offsets(PROMPT, text) for text in TEXTS])
     np.testing.assert_allclose(encoder.encode_query(TEXTS), expected, atol=1e-5)
-    np.testing.assert_allclose(encoder.model.encode_query(TEXTS), expected, atol=1e-5)
     expected = np.array([oracle.by_offsets("", text) for text in TEXTS])
     np.testing.assert_allclose(encoder.encode_document(TEXTS), expected, atol=1e-5)
-    np.testing.assert_allclose(encoder.model.encode_document(TEXTS, batch_size=5), expected, atol=1e-5)
 
 
-def test_each_text_has_its_own_instruction(tiny: Path, on_openvino: SentenceTransformer) -> None:
+def test_each_text_has_its_own_instruction(tiny: Path, on_openvino: Encoder) -> None:
     instructions = ["Find the city", None, "", "分类"]
-    expected = youtu_st.Encoder(tiny).encode_query(TEXTS[:4], instruction=instructions)
-    actual = youtu_st.Encoder(on_openvino).encode_query(TEXTS[:4], instruction=instructions)
+    expected = Encoder(tiny).encode_query(TEXTS[:4], instruction=instructions)
+    actual = on_openvino.encode_query(TEXTS[:4], instruction=instructions)
     np.testing.assert_allclose(actual, expected, atol=1e-5)
-    assert np.abs(actual - youtu_st.Encoder(on_openvino).encode_query(TEXTS[:4])).max() > 0.01
+    assert np.abs(actual - on_openvino.encode_query(TEXTS[:4])).max() > 0.01
 
 
 def test_a_stock_directory(checkpoint: Any, tmp_path: Path) -> None:
@@ -136,13 +139,16 @@ def test_a_stock_directory(checkpoint: Any, tmp_path: Path) -> None:
         modules=[transformer, pooling], prompts={"query": "y:", "document": ""}, device="cpu"
     )
     stock.save_pretrained(str(tmp_path / "stock"))
-    model = load(tmp_path / "stock", backend="openvino")
-    assert type(model[0]) is StockTransformer
-    np.testing.assert_allclose(model.encode_query(TEXTS), stock.encode_query(TEXTS), rtol=0, atol=1e-4)
-    encoder = youtu_st.Encoder(tmp_path / "stock", backend="openvino")
-    expected = youtu_st.Encoder(tmp_path / "stock")
-    np.testing.assert_allclose(encoder.encode_query(TEXTS), expected.encode_query(TEXTS), atol=1e-5)
-    assert encoder.identity == expected.identity
+    encoder = Encoder(tmp_path / "stock", backend="openvino", unknown="ignore")
+    expected = stock.encode_query(TEXTS, normalize_embeddings=True)
+    np.testing.assert_allclose(encoder.encode_query(TEXTS), expected, rtol=0, atol=1e-5)
+    assert encoder.identity == Encoder(tmp_path / "stock").identity
+    assert encoder.normalizes is False
+    np.testing.assert_allclose(encoder.model.encode_query(TEXTS), stock.encode_query(TEXTS), atol=1e-5)
+    other = Encoder(tmp_path / "stock", backend="openvino", prompts={"query": "z:"}, unknown="ignore")
+    expected = stock.encode(TEXTS, prompt="z:", normalize_embeddings=True)
+    np.testing.assert_allclose(other.encode_query(TEXTS), expected, rtol=0, atol=1e-5)
+    assert other.model.prompts["query"] == "z:"
 
 
 def test_a_model_that_begins_with_no_transformer(tmp_path: Path) -> None:
@@ -150,50 +156,121 @@ def test_a_model_that_begins_with_no_transformer(tmp_path: Path) -> None:
     static = StaticEmbedding(
         tokenizer, embedding_weights=np.ones((tokenizer.get_vocab_size(), 8), dtype=np.float32)
     )
-    SentenceTransformer(modules=[static], device="cpu").save_pretrained(str(tmp_path / "static"))
-    with pytest.raises(ModelLoadError, match="begins with StaticEmbedding: use backend='torch'"):
-        load(tmp_path / "static", backend="openvino")
+    SentenceTransformer(modules=[static], device="cpu").save_pretrained(str(tmp_path / "fixed"))
+    with pytest.raises(ModelLoadError):
+        Encoder(tmp_path / "fixed", backend="openvino")
+    assert not place_exists("fixed")
 
 
-def test_identity_and_fingerprint_are_the_torch_models(tiny: Path, on_openvino: SentenceTransformer) -> None:
-    expected = youtu_st.Encoder(tiny)
-    for encoder in (
-        youtu_st.Encoder(on_openvino),
-        youtu_st.Encoder(tiny, backend="openvino", weights="int8"),
-    ):
+def place_exists(name: str) -> bool:
+    """Whether an export of a model of that name is in the cache."""
+    found = [json.loads((entry / "export.json").read_text())["model"] for entry in entries(cache_directory())]
+    return any(model.endswith(name) for model in found)
+
+
+def test_identity_and_fingerprint_are_the_torch_models(tiny: Path, on_openvino: Encoder) -> None:
+    settings: dict[str, Any] = {"prompts": {"query": "Query: "}, "max_length": 40, "dimensions": 16}
+    for more in ({}, settings, {"split_special_tokens": True}):
+        expected = Encoder(tiny, **more)
+        encoder = Encoder(tiny, backend="openvino", **more)
         assert encoder.identity == expected.identity
         assert encoder.fingerprint == expected.fingerprint
-    assert encoder.runtime == {"backend": "openvino", "dtype": "float32", "device": "cpu", "weights": "int8"}
+        assert list(encoder.dimensions) == list(expected.dimensions)
+    rounded = Encoder(tiny, backend="openvino", weights="int8")
+    assert rounded.fingerprint == on_openvino.fingerprint
+    assert rounded.runtime == {"backend": "openvino", "dtype": "float32", "device": "cpu", "weights": "int8"}
+    assert "float32 on cpu, openvino with int8 weights" in repr(rounded)
+    assert repr(rounded).startswith(f"Encoder({str(tiny)!r}, ")
+
+
+def test_the_model_itself_is_the_one_that_was_asked_for(tiny: Path, on_openvino: Encoder) -> None:
+    """By its settings, and where a program has made its spec."""
+    np.testing.assert_allclose(
+        on_openvino.model.encode_query(TEXTS), on_openvino.encode_query(TEXTS), atol=1e-5
+    )
+    other = Encoder(tiny, backend="openvino", prompts={"query": "Q: "}, max_length=30)
+    assert other.model.prompts["query"] == "Q: "
+    assert other.model.max_seq_length == 30
+
+
+def test_a_spec_that_a_program_has_made(checkpoint: Any, spec_file: Any) -> None:
+    directory = checkpoint("bert", "wordpiece")
+    spec = load_spec(str(spec_file(pooling="cls"))).model_copy(update={"name": "made-here"})
+    exact = Encoder(spec, checkpoint=directory)
+    encoder = Encoder(spec, checkpoint=directory, backend="openvino")
+    np.testing.assert_allclose(encoder.encode_query(TEXTS), exact.encode_query(TEXTS), atol=1e-5)
+    np.testing.assert_allclose(encoder.model.encode_query(TEXTS), exact.encode_query(TEXTS), atol=1e-5)
+    assert encoder.model_name == exact.model_name == "made-here"
 
 
 def test_a_half_checkpoint_keeps_its_fingerprint_and_runs_in_float32(tmp_path: Path, spec_file: Any) -> None:
     network = checkpoints.network("youtu").to(torch.float16)
     network.save_pretrained(tmp_path / "half")
     checkpoints.byte_bpe(bos=True).save_pretrained(tmp_path / "half")
-    expected = youtu_st.Encoder(spec_file(), checkpoint=tmp_path / "half", dtype="float32")
-    encoder = youtu_st.Encoder(spec_file(), checkpoint=tmp_path / "half", dtype="float32", backend="openvino")
+    expected = Encoder(spec_file(), checkpoint=tmp_path / "half", dtype="float32")
+    encoder = Encoder(spec_file(), checkpoint=tmp_path / "half", dtype="float32", backend="openvino")
     assert encoder.fingerprint == expected.fingerprint
     np.testing.assert_allclose(encoder.encode_query(TEXTS), expected.encode_query(TEXTS), atol=1e-5)
 
 
-def test_the_second_load_converts_nothing(
+def test_the_second_start_exports_nothing(
     own_cache: Path, tiny: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, logger="youtu_st")
-    first = load(tiny, backend="openvino").encode_query(TEXTS)
-    assert [r.getMessage() for r in caplog.records if "converting YoutuModel" in r.getMessage()]
+    first = Encoder(tiny, backend="openvino").encode_query(TEXTS)
+    assert [r.getMessage() for r in caplog.records if "for openvino into" in r.getMessage()]
     caplog.clear()
     (entry,) = entries(own_cache)
     before = {path.name: (path.stat().st_mtime_ns, path.stat().st_ino) for path in entry.iterdir()}
-    again = load(tiny, backend="openvino", prompts={"document": "passage: "}, max_length=100)
+    again = Encoder(tiny, backend="openvino", prompts={"document": "passage: "}, max_length=100)
     np.testing.assert_array_equal(again.encode_query(TEXTS), first)
     assert entries(own_cache) == [entry]
     assert {path.name: (path.stat().st_mtime_ns, path.stat().st_ino) for path in entry.iterdir()} == before
     assert not caplog.records
-    digest = fingerprint.weights_digest(load(tiny))
-    assert entry.name.startswith(f"{digest}-")
-    assert sorted(path.name for path in entry.iterdir()) == ["entry.json", "model.bin", "model.xml"]
+    assert sorted(path.name for path in entry.iterdir()) == FILES
     assert sorted(path.suffix for path in entry.parent.iterdir()) == ["", ".lock"]  # and nothing half done
+
+
+STARTS = """
+import sys
+from youtu_st import Encoder
+from youtu_st.index import VectorIndex
+encoder = Encoder(sys.argv[1], backend="openvino")
+with VectorIndex.create(sys.argv[2], encoder) as index:
+    index.add(["one", "two words"])
+    assert index.search("two words", k=1)[0].text == "two words"
+heavy = {"torch", "transformers", "sentence_transformers", "huggingface_hub", "openvino_telemetry"}
+print(sorted(sys.modules.keys() & heavy))
+"""
+
+
+def test_the_second_start_imports_no_torch(on_openvino: Encoder, tiny: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-c", STARTS, str(tiny), str(tmp_path / "index")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert (done.returncode, done.stdout) == (0, "[]\n"), done.stderr
+    with VectorIndex.open(tmp_path / "index", Encoder(tiny)) as index:  # and torch opens what it has made
+        assert index.search("two words", k=1)[0].text == "two words"
+
+
+def test_warnings_and_errors_are_those_of_torch(tiny: Path, on_openvino: Encoder) -> None:
+    exact, long = Encoder(tiny), "many words in a row " * 300
+    for call in (
+        lambda encoder: encoder.encode_query(["a", " "]),
+        lambda encoder: encoder.encode_query(["a"], dimensions=7),
+        lambda encoder: encoder.encode_query(["a"], instruction="many words " * 300),
+    ):
+        said = []
+        for encoder in (exact, on_openvino):
+            with pytest.raises(InputError) as caught:
+                call(encoder)
+            said.append(str(caught.value))
+        assert said[0] == said[1]
+    told = []
+    for encoder in (exact, on_openvino):
+        with pytest.warns(TruncationWarning) as warned:
+            encoder.encode_document([long])
+        told.append(str(warned[0].message))
+    assert told[0] == told[1]
 
 
 def test_one_edited_weight_is_another_graph(
@@ -204,17 +281,19 @@ def test_one_edited_weight_is_another_graph(
     token = 300
     text_of = checkpoints.byte_bpe(bos=True)
     text = text_of.convert_ids_to_tokens(token)
+    fingerprints = set()
     for value in (None, 3.0):
         if value is not None:
             with torch.no_grad():
                 network.get_input_embeddings().weight[token, 1] = value
         network.save_pretrained(tmp_path / "edited")
         text_of.save_pretrained(tmp_path / "edited")
-        exact = youtu_st.Encoder(spec_file(), checkpoint=tmp_path / "edited").encode_document([text])
-        model = load(spec_file(), tmp_path / "edited", backend="openvino")
-        np.testing.assert_allclose(model.encode_document([text]), exact, atol=1e-5)
+        exact = Encoder(spec_file(), checkpoint=tmp_path / "edited").encode_document([text])
+        encoder = Encoder(spec_file(), checkpoint=tmp_path / "edited", backend="openvino")
+        np.testing.assert_allclose(encoder.encode_document([text]), exact, atol=1e-5)
+        fingerprints.add(encoder.fingerprint)
     assert len(entries(own_cache)) == 2
-    assert len({entry.name.split("-")[0] for entry in entries(own_cache)}) == 1  # the sample did not see it
+    assert len(fingerprints) == 1  # the sample did not see it
 
 
 def cut(entry: Path) -> None:
@@ -227,26 +306,17 @@ def scramble(entry: Path) -> None:
 
 
 def no_json(entry: Path) -> None:
-    (entry / "entry.json").unlink()
+    (entry / "export.json").unlink()
 
 
 def other_json(entry: Path) -> None:
-    (entry / "entry.json").write_text("[1]")
+    (entry / "export.json").write_text("[1]")
 
 
-def old(entry: Path) -> None:
-    """As an earlier release wrote it, which knew the size of the weights only."""
-    said = json.loads((entry / "entry.json").read_text())
+def unsealed(entry: Path) -> None:
+    said = json.loads((entry / "export.json").read_text())
     del said["checksum"]
-    (entry / "entry.json").write_text(json.dumps(said))
-
-
-def agreeing_junk(entry: Path) -> None:
-    """A graph that OpenVINO cannot read, with an entry that says it is whole."""
-    scramble(entry)
-    said = json.loads((entry / "entry.json").read_text())
-    said["files"]["model.xml"] = disk.checksum((entry / "model.xml").read_bytes())
-    (entry / "entry.json").write_bytes(disk.sealed(without(said, "checksum")))
+    (entry / "export.json").write_text(json.dumps(said))
 
 
 def folder(entry: Path) -> None:
@@ -255,12 +325,12 @@ def folder(entry: Path) -> None:
 
 
 def pipe(entry: Path) -> None:
-    (entry / "entry.json").unlink()
-    os.mkfifo(entry / "entry.json")
+    (entry / "export.json").unlink()
+    os.mkfifo(entry / "export.json")
 
 
 def nested(entry: Path) -> None:
-    (entry / "entry.json").write_text("[" * 50_000)
+    (entry / "export.json").write_text("[" * 50_000)
 
 
 def a_file(entry: Path) -> None:
@@ -273,34 +343,35 @@ def a_dead_link(entry: Path) -> None:
     entry.symlink_to(entry / "nowhere")
 
 
-def without(content: dict[str, Any], name: str) -> dict[str, Any]:
-    return {key: value for key, value in content.items() if key != name}
-
-
-DAMAGES = [cut, scramble, no_json, other_json, old, agreeing_junk, folder, pipe, nested, a_file, a_dead_link]
+DAMAGES = [cut, scramble, no_json, other_json, unsealed, folder, pipe, nested, a_file, a_dead_link]
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_a_damaged_graph_is_made_again(
-    damage: Callable[[Path], None], own_cache: Path, tiny: Path, on_openvino: SentenceTransformer
+    damage: Callable[[Path], None],
+    on_openvino: Encoder,
+    tiny: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    good = on_openvino[0].model.graph.directory
-    entry = own_cache / good.name
+    good = place(tiny)
+    monkeypatch.setenv("YOUTU_ST_CACHE", str(tmp_path / "own"))
+    entry = tmp_path / "own" / "exports" / good.name
     shutil.copytree(good, entry)
     damage(entry)
     expected = on_openvino.encode_query(TEXTS)
-    np.testing.assert_array_equal(load(tiny, backend="openvino").encode_query(TEXTS), expected)
-    assert entries(own_cache) == [entry]
-    assert sorted(path.suffix for path in own_cache.iterdir()) == ["", ".lock"]
+    found = Encoder(tiny, backend="openvino").encode_query(TEXTS)
+    np.testing.assert_array_equal(found, expected)
+    assert entries(tmp_path / "own") == [entry]
+    assert sorted(path.suffix for path in entry.parent.iterdir()) == ["", ".lock"]
     weights = [(directory / "model.bin").read_bytes() for directory in (entry, good)]
     assert hash(weights[0]) == hash(weights[1])
 
 
-def test_no_flip_or_cut_is_read(own_cache: Path, tiny: Path, on_openvino: SentenceTransformer) -> None:
+def test_no_flip_or_cut_is_read(on_openvino: Encoder, tiny: Path, tmp_path: Path) -> None:
     """Sixty of each file, and a block of zeros, which keeps the size: what is damaged is never run."""
-    good = on_openvino[0].model.graph.directory
-    entry, random = own_cache / good.name, Random(5)
-    for name in ("model.bin", "model.xml", "entry.json"):
+    good, entry, random = place(tiny), tmp_path / "entry", Random(5)
+    for name in FILES:
         content = (good / name).read_bytes()
         for turn in range(60):
             shutil.copytree(good, entry, dirs_exist_ok=True)
@@ -311,9 +382,36 @@ def test_no_flip_or_cut_is_read(own_cache: Path, tiny: Path, on_openvino: Senten
             if turn % 3 == 2:
                 changed = content[:at] + zeroed + content[at + len(zeroed) :]
             (entry / name).write_bytes(changed)
-            kept = conversion._kept(entry, torch.float32)
+            manifest = kept._whole(entry)
             # What JSON says may be the same in other bytes.
-            assert kept is None or changed == content or json.loads(changed) == json.loads(content)
+            assert manifest is None or changed == content or json.loads(changed) == json.loads(content)
+
+
+def test_what_other_releases_made_is_made_again(
+    own_cache: Path, tiny: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Encoder(tiny, backend="openvino")
+    (entry,) = entries(own_cache)
+    made = (entry / "export.json").stat().st_mtime_ns
+    assert kept.is_kept(tiny, {}, engine="openvino")
+    installed = kept.importlib.metadata.distributions
+
+    class Newer:
+        version = "9999.1"
+
+    def upgraded(name: str) -> Any:
+        return [Newer] if name == "transformers" else installed(name=name)
+
+    def without_hosts(name: str) -> Any:  # an environment that only opens what was exported
+        return [] if name in ("torch", "transformers") else installed(name=name)
+
+    monkeypatch.setattr(kept.importlib.metadata, "distributions", without_hosts)
+    assert kept.is_kept(tiny, {}, engine="openvino")
+    monkeypatch.setattr(kept.importlib.metadata, "distributions", upgraded)
+    assert not kept.is_kept(tiny, {}, engine="openvino")
+    Encoder(tiny, backend="openvino")
+    assert entries(own_cache) == [entry]
+    assert (entry / "export.json").stat().st_mtime_ns != made
 
 
 LOADS = """
@@ -322,8 +420,9 @@ logging.basicConfig(stream=sys.stdout, format="%(name)s %(message)s")
 logging.getLogger("youtu_st").setLevel(logging.INFO)
 import youtu_st
 for weights in sys.argv[2:]:
-    model = youtu_st.load(sys.argv[1], backend="openvino", weights=weights if weights == "int8" else None)
-    print("loaded", float(abs(model.encode_query(["ok"])).sum()))
+    rounded = weights if weights == "int8" else None
+    encoder = youtu_st.Encoder(sys.argv[1], backend="openvino", weights=rounded)
+    print("loaded", float(abs(encoder.encode_query(["ok"])).sum()))
 print("telemetry", "openvino_telemetry" in sys.modules)
 """
 
@@ -347,87 +446,132 @@ def test_processes_at_once_end_with_one_graph_and_write_nowhere_else(
     said = [run.communicate(timeout=300) for run in runs]
     assert [run.returncode for run in runs] == [0, 0], said
     one, other = (out.splitlines() for out, _ in said)
-    plain, rounded = other[:-3], other[-3:]
-    assert sum("converting" in line for line in [*one, *plain]) == 1
-    assert one[-2] == plain[-1]
-    assert one[-1] == rounded[-1] == "telemetry False"
+    assert sum("float32-openvino" in line for line in [*one, *other]) == 1
+    loaded = [[line for line in out if line.startswith("loaded")] for out in (one, other)]
+    assert loaded[0][0] == loaded[1][0]
+    assert one[-1] == other[-1] == "telemetry False"
     # NNCF's tables and bars stay off the terminal.
-    assert [line.split()[0] for line in rounded] == ["youtu_st", "loaded", "telemetry"]
+    assert {line.split()[0] for line in [*one, *other]} == {"youtu_st", "loaded", "telemetry"}
     assert len(entries(own_cache)) == 2
     assert list(home.iterdir()) == []
 
 
-def test_errors_of_arguments(tiny: Path) -> None:
-    with pytest.raises(InputError, match="backend must be one of torch, openvino, not 'onnx'"):
-        load(tiny, backend="onnx")  # type: ignore[arg-type]
-    with pytest.raises(InputError, match="weights must be one of int8, not 'int4'"):
-        load(tiny, backend="openvino", weights="int4")  # type: ignore[arg-type]
-    with pytest.raises(InputError, match="weights='int8' needs backend='openvino'"):
-        load(tiny, weights="int8")
-    with pytest.raises(ModelLoadError, match="runs on the cpu, not on 'meta'"):
-        load(tiny, backend="openvino", device="meta")
+def test_errors_of_arguments(tiny: Path, own_cache: Path) -> None:
+    for name in ("openvino", "onnx"):
+        with pytest.raises(InputError, match=rf"use youtu_st\.Encoder\(model, backend='{name}'\)"):
+            load(tiny, backend=name)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="backend must be one of torch, openvino, onnx, not 'tvm'"):
+        load(tiny, backend="tvm")  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="weights must be one of int8, int8-dynamic, not 'int4'"):
+        Encoder(tiny, backend="openvino", weights="int4")  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="weights='int8-dynamic' needs the engine 'onnx', not 'openvino'"):
+        Encoder(tiny, backend="openvino", weights="int8-dynamic")
+    with pytest.raises(InputError, match="weights='int8' needs backend='openvino' or 'onnx'"):
+        Encoder(tiny, weights="int8")
+    with pytest.raises(ModelLoadError, match="backend 'openvino' runs on the cpu, not on 'cuda'"):
+        Encoder(tiny, backend="openvino", device="cuda")
+    with pytest.raises(InputError, match="not on 'meta'"):
+        Encoder(tiny, backend="openvino", device="meta")
+    with pytest.raises(InputError, match="several devices are for backend='torch'"):
+        Encoder(tiny, backend="openvino", device=["cpu", "cpu"])
+    assert not own_cache.exists()  # all of it is known before a graph is made
 
 
 def test_the_package_is_missing(own_cache: Path, tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "nncf", None)
     with pytest.raises(MissingDependencyError, match="pip install .*(openvino|nncf)>="):
-        load(tiny, backend="openvino", weights="int8")
+        Encoder(tiny, backend="openvino", weights="int8")
     monkeypatch.setitem(sys.modules, "openvino", None)
     with pytest.raises(MissingDependencyError, match="pip install .*(openvino|nncf)>="):
-        load(tiny, backend="openvino")
+        Encoder(tiny, backend="openvino")
     assert entries(own_cache) == []
 
 
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
 def test_a_dtype_that_the_cpu_does_not_compute_natively_is_refused(
-    tiny: Path, on_openvino: SentenceTransformer, tmp_path: Path
+    dtype: Any, own_cache: Path, tiny: Path, tmp_path: Path
 ) -> None:
-    offered = package("openvino").Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
-    for dtype, capability in (("bfloat16", "BF16"), ("float16", "FP16")):
-        if capability in offered:
-            model = load(tiny, backend="openvino", dtype=dtype)  # type: ignore[arg-type]
-            assert str(model[0].model.dtype) == f"torch.{dtype}"
-            cosines = (model.encode_query(TEXTS) * on_openvino.encode_query(TEXTS)).sum(axis=1)
-            assert 0.99 < cosines.min() < 1 - 1e-7
-            continue
-        with pytest.raises(ModelLoadError, match=f"dtype {dtype}: OpenVINO computes float32.* natively"):
-            load(tiny, backend="openvino", dtype=dtype)  # type: ignore[arg-type]
-        with pytest.raises(ModelLoadError, match=f"dtype {dtype}"):
-            copy.deepcopy(on_openvino).to(getattr(torch, dtype)).encode_query(["ok"])
-        half = tmp_path / dtype
-        load(tiny).to(getattr(torch, dtype)).save_pretrained(str(half))
-        assert load(half, backend="openvino")[0].model.dtype == torch.float32
-        with pytest.raises(ModelLoadError, match=f"dtype {dtype}"):
-            load(half, backend="openvino", dtype="checkpoint")
+    if dtype in HALVES:
+        pytest.skip(f"this CPU computes {dtype}")
+    with pytest.raises(ModelLoadError, match=f"dtype {dtype}: OpenVINO computes float32.* natively"):
+        Encoder(tiny, backend="openvino", dtype=dtype)
+    load(tiny).to(getattr(torch, dtype)).save_pretrained(str(tmp_path / "half"))
+    with pytest.raises(ModelLoadError, match=f"dtype {dtype}"):
+        Encoder(tmp_path / "half", backend="openvino", dtype="checkpoint")
+    assert not own_cache.exists()  # known before a graph is made
+    assert Encoder(tmp_path / "half", backend="openvino").runtime["dtype"] == "float32"
 
 
-def test_a_float32_copy_shares_the_graph(on_openvino: SentenceTransformer) -> None:
-    copied = copy.deepcopy(on_openvino).float()
-    assert copied[0].model.graph is on_openvino[0].model.graph
-    np.testing.assert_array_equal(copied.encode_query(TEXTS), on_openvino.encode_query(TEXTS))
-    unpickled = pickle.loads(pickle.dumps(on_openvino[0].model))
-    assert len(pickle.dumps(on_openvino[0].model.graph)) < 1000
-    batch = on_openvino[0].preprocess(TEXTS)
-    network_inputs = {name: batch[name] for name in ("input_ids", "attention_mask")}
-    expected = on_openvino[0].model(**network_inputs).last_hidden_state
-    assert torch.equal(unpickled(**network_inputs).last_hidden_state, expected)
-
-
-def test_a_vector_that_is_not_finite_is_reported_with_its_position(
-    checkpoint: Any, spec_file: Any, tmp_path: Path
+@needs_half
+@pytest.mark.parametrize("dtype", HALVES)
+def test_half_precision_is_the_same_graph_opened_otherwise(
+    dtype: Any, own_cache: Path, tiny: Path, tmp_path: Path
 ) -> None:
-    tokenizer = checkpoints.byte_bpe(bos=True)
+    exact = Encoder(tiny, backend="openvino")
+    encoder = Encoder(tiny, backend="openvino", dtype=dtype)
+    (entry,) = entries(own_cache)
+    assert encoder.runtime == {"backend": "openvino", "dtype": dtype, "device": "cpu"}
+    assert encoder.fingerprint == exact.fingerprint
+    for found in (encoder, Encoder(entry, dtype=dtype)):  # an exported directory may be opened in it, too
+        vectors = found.encode_query(TEXTS)
+        # Pooling and normalisation stay float32.
+        np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-6)
+        cosines = (vectors * exact.encode_query(TEXTS)).sum(axis=1)
+        assert 0.99 < cosines.min() < 1 - 1e-7
+    graph = open_graph("openvino", entry, dtype=dtype)
+    assert pickle.loads(pickle.dumps(graph)).dtype == graph.dtype == dtype
+    assert graph.exact.dtype == "float32"
+    assert open_graph("openvino", entry).exact.dtype == "float32"
+    # What the checkpoint is stored in is what it runs in, unless it is told otherwise.
+    load(tiny).to(getattr(torch, dtype)).save_pretrained(str(tmp_path / "half"))
+    for asked, expected in (("auto", dtype), ("checkpoint", dtype), ("float32", "float32")):
+        assert Encoder(tmp_path / "half", backend="openvino", dtype=asked).runtime["dtype"] == expected
+
+
+class Half:
+    """A graph that overflows in half precision."""
+
+    inputs = ("input_ids",)
+
+    def __init__(self, *, overflows: bool) -> None:
+        self.overflows = overflows
+
+    @property
+    def exact(self) -> Half:
+        return Half(overflows=False)
+
+    def run(self, features: Any) -> np.ndarray:
+        rows = np.tile(np.float32([0.6, 0.8]), (len(features["input_ids"]), 1))
+        if self.overflows:
+            rows[features["input_ids"][:, 0] == 7] = np.nan
+        return rows
+
+
+def test_a_row_that_is_not_finite_is_computed_in_float32() -> None:
+    network = GraphNetwork(Half(overflows=True), {"backend": "openvino", "dtype": "float16", "device": "cpu"})
+    ids = np.array([[1], [7], [2]])
+    alone: list[int] = []
+
+    def features_of(row: int) -> Any:
+        alone.append(row)
+        return {"input_ids": ids[row : row + 1]}
+
+    rows = network.run(VectorOutput("query", (2,)), {"input_ids": ids}, features_of)
+    np.testing.assert_allclose(rows, [[0.6, 0.8]] * 3)
+    assert alone == [1]
+
+
+def test_a_network_that_is_not_finite_is_refused(
+    own_cache: Path, checkpoint: Any, spec_file: Any, tmp_path: Path
+) -> None:
     network = AutoModel.from_pretrained(checkpoint("qwen2", "bpe-bos"))
-    bad = tokenizer("法")["input_ids"][-1]
     with torch.no_grad():
-        network.get_input_embeddings().weight[bad] = float("nan")
+        network.get_input_embeddings().weight[3:] = float("nan")
     network.save_pretrained(tmp_path / "broken")
-    tokenizer.save_pretrained(tmp_path / "broken")
-    encoder = youtu_st.Encoder(spec_file(), checkpoint=tmp_path / "broken", backend="openvino")
-    whole = [text for text in TEXTS if bad not in tokenizer(text)["input_ids"]]
-    expected = youtu_st.Encoder(spec_file(), checkpoint=tmp_path / "broken").encode_document(whole)
-    np.testing.assert_allclose(encoder.encode_document(whole), expected, atol=1e-5)
-    with pytest.raises(NonFiniteError, match="text 1 gave a vector that is not finite"):
-        encoder.encode_document(["a", "法", "b"])
+    checkpoints.byte_bpe(bos=True).save_pretrained(tmp_path / "broken")
+    with pytest.raises(ModelLoadError, match="not finite"):
+        Encoder(spec_file(), checkpoint=tmp_path / "broken", backend="openvino")
+    assert entries(own_cache) == []
 
 
 def test_a_network_whose_trace_is_wrong_is_refused(own_cache: Path, tmp_path: Path, spec_file: Any) -> None:
@@ -436,19 +580,27 @@ def test_a_network_whose_trace_is_wrong_is_refused(own_cache: Path, tmp_path: Pa
         "    def forward(self, input_ids=None, attention_mask=None, **kwargs):\n"
         "        output = super().forward(input_ids=input_ids, attention_mask=attention_mask, **kwargs)\n"
         "        if input_ids.shape[1] > 8:\n"
-        "            output.last_hidden_state = 2 * output.last_hidden_state\n"
+        "            output.last_hidden_state = 1 + output.last_hidden_state\n"
         "        return output\n"
     )
     directory = checkpoints.remote_checkpoint(tmp_path / "remote", branches)
-    with pytest.raises(ModelLoadError, match=r"differ from PyTorch's by (0\.\d+|1) of the largest"):
-        load(spec_file(), directory, backend="openvino", trust_remote_code=True)
+    with pytest.raises(ModelLoadError, match=r"OpenVINO's vectors differ from PyTorch's by "):
+        Encoder(spec_file(), checkpoint=directory, backend="openvino", trust_remote_code=True)
     assert entries(own_cache) == []
     assert [path.suffix for path in own_cache.iterdir()] == [".lock"]
 
 
-def test_the_attention_is_checked_before_a_conversion(
-    own_cache: Path, tmp_path: Path, spec_file: Any
-) -> None:
+def test_code_that_a_checkpoint_brings(own_cache: Path, tmp_path: Path, spec_file: Any) -> None:
+    directory = checkpoints.remote_checkpoint(tmp_path / "remote")
+    settings: dict[str, Any] = {"checkpoint": directory, "trust_remote_code": True}
+    exact = Encoder(spec_file(), **settings)
+    encoder = Encoder(spec_file(), **settings, backend="openvino")
+    np.testing.assert_allclose(encoder.encode_query(TEXTS), exact.encode_query(TEXTS), atol=1e-5)
+    assert encoder.fingerprint == exact.fingerprint
+    np.testing.assert_allclose(encoder.model.encode_query(TEXTS), exact.encode_query(TEXTS), atol=1e-5)
+
+
+def test_the_attention_is_checked_before_an_export(own_cache: Path, tmp_path: Path, spec_file: Any) -> None:
     deaf = (
         "    def forward(self, *args, **kwargs):\n"
         "        self.config.is_causal = True\n"
@@ -458,54 +610,57 @@ def test_the_attention_is_checked_before_a_conversion(
     with pytest.raises(
         ModelLoadError, match="attention must be bidirectional, but this checkpoint's is causal"
     ):
-        load(spec_file(), directory, backend="openvino", trust_remote_code=True)
+        Encoder(spec_file(), checkpoint=directory, backend="openvino", trust_remote_code=True)
     assert entries(own_cache) == []
 
 
 def test_a_cache_that_cannot_be_written(tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("YOUTU_ST_CACHE", str(tmp_path / "file"))
-    with pytest.raises(ModelLoadError, match="cannot keep the converted network in .*YOUTU_ST_CACHE"):
-        load(tiny, backend="openvino")
+    with pytest.raises(ModelLoadError, match="cannot keep the exported network in .*YOUTU_ST_CACHE"):
+        Encoder(tiny, backend="openvino")
 
 
-def test_pytorchs_weights_are_let_go(own_cache: Path, tiny: Path) -> None:
-    for _ in ("converted", "from the cache"):
-        model = load(tiny)
-        network = weakref.ref(model[0].model)
-        weights = [weakref.ref(parameter) for parameter in model[0].model.parameters()]
-        convert_network(model, dtype="auto", weights=None)
-        gc.collect()
-        assert network() is None
+def test_pytorchs_weights_are_let_go(own_cache: Path, tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from youtu_st.loading import exporting
+
+    weights: list[weakref.ref[Any]] = []
+
+    def watched(*args: Any, **settings: Any) -> Any:
+        model = load(*args, **settings)
+        weights.extend(weakref.ref(parameter) for parameter in model.parameters())
+        return model
+
+    monkeypatch.setattr(exporting, "load", watched)
+    gc.disable()  # it waits for nobody to collect
+    try:
+        encoder = Encoder(tiny, backend="openvino")
+        assert weights
         assert not [ref for ref in weights if ref() is not None]
-        assert [parameter.numel() for parameter in model.parameters()] == [0]
+    finally:
+        gc.enable()
+    assert encoder.encode_query(["ok"]).shape == (1, encoder.dimension)
 
 
-def test_many_threads_and_outputs_of_ones_own(tiny: Path, on_openvino: SentenceTransformer) -> None:
+def test_many_threads_and_outputs_of_ones_own(tiny: Path, on_openvino: Encoder) -> None:
     texts = [f"{text} {number}" for text in TEXTS for number in range(4)]
-    expected = load(tiny).encode_document(texts, batch_size=1)
-    batches = [on_openvino[0].preprocess([text]) for text in texts]
-    with ThreadPoolExecutor(8) as threads, torch.inference_mode():
-        vectors = list(threads.map(lambda batch: on_openvino(batch)["sentence_embedding"], batches))
-    np.testing.assert_allclose(torch.cat(vectors).numpy(), expected, atol=1e-5)
-    network = on_openvino[0].model
-    ids = {"input_ids": torch.full((2, 4), 5), "attention_mask": torch.ones(2, 4, dtype=torch.int64)}
-    first = network(**ids).last_hidden_state
-    kept = first.clone()
-    network(**{**ids, "input_ids": torch.full((2, 4), 77)})
-    assert torch.equal(first, kept)
-    assert first.dtype == torch.float32
+    expected = Encoder(tiny).encode_document(texts)
+    with ThreadPoolExecutor(16) as threads:
+        vectors = list(threads.map(lambda text: on_openvino.encode_document([text]), texts))
+    np.testing.assert_allclose(np.concatenate(vectors), expected, atol=1e-5)
+    first = on_openvino.encode_query(TEXTS)
+    kept_first = first.copy()
+    on_openvino.encode_query(TEXTS[::-1])
+    np.testing.assert_array_equal(first, kept_first)
+    assert first.dtype == np.float32
 
 
-def test_what_a_converted_network_refuses(on_openvino: SentenceTransformer, tmp_path: Path) -> None:
-    network = on_openvino[0].model
-    ids = torch.ones(1, 3, dtype=torch.int64)
-    with pytest.raises(ModelLoadError, match="takes no position_ids: use backend='torch'"):
-        network(input_ids=ids, attention_mask=ids, position_ids=ids)
-    with pytest.raises(ModelLoadError, match="runs on the cpu, not on meta"):
-        network(input_ids=ids.to("meta"), attention_mask=ids)
-    with pytest.raises(ModelLoadError, match="load it with backend='torch' to save it"):
-        on_openvino.save_pretrained(str(tmp_path / "out"))
+def test_a_pickle_is_the_settings(tiny: Path) -> None:
+    shared = Encoder.shared(tiny, backend="openvino")
+    packed = pickle.dumps(shared)
+    assert len(packed) < 2000
+    assert pickle.loads(packed) is shared
+    assert Encoder.shared(tiny) is not shared
 
 
 def test_int8_weights_on_minilm() -> None:
@@ -518,19 +673,20 @@ def test_int8_weights_on_minilm() -> None:
         "The weather is lovely today.",
         "How do I reset a forgotten password on this site?",
     ]
-    exact = load("minilm", backend="openvino")
-    rounded = load("minilm", backend="openvino", weights="int8")
-    assert rounded[0].model.weights == "int8"
-    cosines = (exact.encode(texts) * rounded.encode(texts)).sum(axis=1)
+    exact = Encoder("minilm", backend="openvino")
+    rounded = Encoder("minilm", backend="openvino", weights="int8")
+    cosines = (exact.encode_document(texts) * rounded.encode_document(texts)).sum(axis=1)
     assert cosines.min() > 0.998
     assert cosines.max() < 0.99999  # they are rounded
-    np.testing.assert_allclose(exact.encode(texts), load("minilm").encode(texts), atol=1e-5)
-    digest = fingerprint.weights_digest(exact)
-    kept = [entry for entry in entries(cache_directory()) if entry.name.startswith(f"{digest}-")]
-    sizes = sorted((entry / "model.bin").stat().st_size for entry in kept)
-    assert len(sizes) == 2
+    np.testing.assert_allclose(
+        exact.encode_document(texts), Encoder("minilm").encode_document(texts), atol=1e-5
+    )
+    sizes = [
+        (kept.kept_export("minilm", {}, engine="openvino", weights=weights)[0] / "model.bin").stat().st_size
+        for weights in ("int8", None)
+    ]
     assert 0.24 < sizes[0] / sizes[1] < 0.27
-    assert fingerprint.weights_digest(rounded) == digest
+    assert rounded.fingerprint == exact.fingerprint == "1575c2a830d44082"
 
 
 def test_cache_directory(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

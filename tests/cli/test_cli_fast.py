@@ -18,12 +18,12 @@ from command import FACTS, Result, spawn_on_a_terminal
 import youtu_st
 from youtu_st.backends import fastest as ways_to_run
 from youtu_st.backends import trials
-from youtu_st.backends.trials import Trial
+from youtu_st.backends.trials import Trial, Way
 from youtu_st.index import read_manifest
 
 Run = Callable[..., Result]
 TEXTS = ["How do I renew a passport?", "法国首都是哪里？", "a longer text " * 20, "x"]
-WAY = r"(torch|openvino) \w+"
+WAY = r"(torch|openvino|onnx) \w+"
 CHOSEN = (
     rf"youtu-st: fast: {WAY}: [\d,]+ texts/s, "
     r"(the fastest of \d ways|\d+\.\d times torch float32, cosine (1\.0000|0\.999[5-9])\d)"
@@ -95,7 +95,7 @@ def test_an_index_opens_in_the_other_mode(
     again: list[str],
 ) -> None:
     def openvino(table: tuple[Trial, ...]) -> Trial:
-        return next(trial for trial in table if trial.backend == "openvino")
+        return next(trial for trial in table if trial.way == ("openvino", "float32", None))
 
     monkeypatch.setattr(ways_to_run, "best", openvino)  # whichever is faster here
     (tmp_path / "facts.jsonl").write_text(FACTS, encoding="utf-8")
@@ -119,6 +119,47 @@ def test_an_index_opens_in_the_other_mode(
     assert len(hits) == 2
     np.testing.assert_allclose([hit["score"] for hit in hits], scores[0], atol=1e-4)
     assert hits[0]["score"] > hits[1]["score"]
+
+
+def test_what_rounded_weights_cost_is_said(
+    run: Run, tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "t.txt").write_text("\n".join(TEXTS), encoding="utf-8")
+    arguments = [
+        "encode",
+        tmp_path / "t.txt",
+        "--role",
+        "query",
+        "--out",
+        tmp_path / "t.npy",
+        "--model",
+        tiny,
+    ]
+    refused = run(*arguments, "--rounded")
+    assert (refused.code, refused.err) == (2, "youtu-st: error: --rounded goes with --fast\n")
+    exact, rounded = Way("torch", "float32"), Way("openvino", "float32", "int8")
+    monkeypatch.setattr(ways_to_run, "candidates", lambda device: [exact])
+    monkeypatch.setattr(ways_to_run, "rounded_candidates", lambda device: [rounded])
+
+    def measured(speed: float) -> Callable[..., tuple[Trial, ...]]:
+        return lambda *_: (Trial(*exact[:2], 10.0, 1.0), Trial(*rounded[:2], speed, 0.9991, None, "int8"))
+
+    for model_speed, told in (
+        (
+            25.0,
+            "openvino int8: 25 texts/s, 2.5 times torch float32, cosine 0.99910; to have it: youtu-st export MODEL "
+            "--engine openvino --weights int8 --out DIR",
+        ),
+        (5.0, "no rounded weights are faster here and keep the cosine that they must"),
+    ):
+        monkeypatch.setattr(ways_to_run, "run_trials", measured(model_speed))
+        monkeypatch.setenv("YOUTU_ST_CACHE", str(tmp_path / str(model_speed)))
+        result = run(*arguments, "--fast", "--rounded")
+        assert result.code == 0
+        assert result.err.splitlines() == [
+            "youtu-st: fast: torch float32: 10 texts/s, the only exact way",
+            f"youtu-st: rounded: {told}",
+        ]
 
 
 def test_a_search_imports_nothing_that_it_does_not_need(here: Path) -> None:

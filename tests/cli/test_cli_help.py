@@ -55,9 +55,9 @@ COMMANDS = [
 WRITING = (["train"], ["fuse"], ["convert"], ["encode"], ["embed"], ["build"], ["mine"], ["score"], ["synth"])
 WRITING += (["run"], ["report"], ["retrieval"])
 MANY = {
-    "encode": 11,
+    "encode": 12,
     "embed": 17,
-    "build": 12,
+    "build": 13,
     "mine": 11,
     "synth": 11,
     "retrieval": 18,

@@ -182,16 +182,6 @@ def test_an_adapter(checkpoint, spec_file, tmp_path):
     )
 
 
-def test_a_network_of_another_engine(checkpoint, spec_file, tmp_path):
-    pytest.importorskip("openvino")
-    spec = spec_file(pooling="mean")
-    model = youtu_st.load(spec, checkpoint("bert", "wordpiece"), backend="openvino")
-    assert refused(model, tmp_path) == (
-        "stock modules cannot be told a network converted for another engine: they run PyTorch's; load the model "
-        "with backend='torch'"
-    )
-
-
 def test_special_tokens_that_cannot_be_split(checkpoint, spec_file, tmp_path):
     """In a prompt they stay what they are; and a tokenizer whose model has </s> as a piece gives it."""
     prompts = {"query": "[SEP] query:", "document": ""}

@@ -86,6 +86,17 @@ def available(device: str | None) -> str:
     return device
 
 
+def name_of(device: str) -> str | None:
+    """What a GPU is called; None of another device."""
+    return str(torch.cuda.get_device_name(device)) if torch.device(device).type == "cuda" else None
+
+
+def empty_cache() -> None:
+    """Give back what torch holds of a GPU's memory and does not use."""
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+
+
 def dtype_to_load(dtype: Dtype, device: str) -> torch.dtype | str:
     """What transformers is asked for.
 

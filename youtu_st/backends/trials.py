@@ -1,4 +1,7 @@
-"""Ways to run a model on this machine, each measured: how fast it is, and how near to torch in float32."""
+"""Ways to run a model on this machine, each measured: how fast it is, and how near to torch in float32.
+
+Torch is imported where a way is measured, and not for a choice that is remembered.
+"""
 
 from __future__ import annotations
 
@@ -9,20 +12,18 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
-import torch
 
-from youtu_st.backends import Backend, Dtype
-from youtu_st.backends.device import HALF, is_native
-from youtu_st.backends.openvino import native_dtypes
+from youtu_st.backends import Backend, Dtype, Weights
+from youtu_st.backends.graphs import LEAST_COSINE
+from youtu_st.backends.graphs.openvino import native_dtypes
 from youtu_st.errors import YoutuError
 from youtu_st.probes import lowest_cosine
 from youtu_st.protocol import TextEncoder, Vectors
 from youtu_st.spec.model import MODELS, ModelSpec
 
-Way = tuple[Backend, Dtype]
 Progress = Callable[[str], None]
 
 ROUNDS = 3
@@ -42,6 +43,31 @@ _SENTENCES = (
 # Sentences of a text, in turn: as five and eight share no factor, each begins texts of every length.
 _LENGTHS = (1, 2, 6, 1, 3)
 
+_MAKERS = {
+    ("openvino", None): ("openvino",),
+    ("openvino", "int8"): ("openvino", "nncf"),
+    ("onnx", None): ("onnxruntime", "onnx", "onnxscript"),
+    ("onnx", "int8-dynamic"): ("onnxruntime", "onnx", "onnxscript"),
+}
+"""Packages that a graph takes, by engine and weights. With those alone rounded, ONNX Runtime is no faster."""
+
+
+class Way(NamedTuple):
+    """One way to run a model: settings of an encoder, that is."""
+
+    backend: Backend
+    dtype: Dtype
+    weights: Weights | None = None
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Arguments for :class:`youtu_st.Encoder`."""
+        return {name: value for name, value in self._asdict().items() if value is not None}
+
+    def __str__(self) -> str:
+        """Such as ``openvino bfloat16``, or ``onnx int8-dynamic``."""
+        return f"{self.backend} {self.weights or self.dtype}"
+
 
 @dataclass(frozen=True, slots=True)
 class Trial:
@@ -49,6 +75,7 @@ class Trial:
 
     ``texts_per_second`` counts queries and documents alike. ``cosine`` is the lowest to torch in float32 over
     all probe texts in both roles. ``problem`` says why a way does not work here; None where it does.
+    ``weights`` are rounded, or None.
     """
 
     backend: Backend
@@ -56,15 +83,43 @@ class Trial:
     texts_per_second: float = 0.0
     cosine: float = 0.0
     problem: str | None = None
+    weights: Weights | None = None
+
+    @property
+    def way(self) -> Way:
+        """What was measured."""
+        return Way(self.backend, self.dtype, self.weights)
+
+    def is_sound(self, least: float) -> bool:
+        """Whether it works, and keeps a cosine: the one that is named, or that of its rounded weights."""
+        return self.problem is None and self.cosine >= LEAST_COSINE.get(self.weights or "", least)
 
 
 def candidates(device: str) -> list[Way]:
     """The ways that are worth a measurement on a device; torch in float32 is the first."""
-    ways: list[Way] = [("torch", "float32")]
-    ways += [("torch", _name(dtype)) for dtype in HALF if is_native(dtype, device)]
-    if torch.device(device).type == "cpu" and importlib.util.find_spec("openvino") is not None:
-        ways += [("openvino", _name(dtype)) for dtype in native_dtypes()]
+    from youtu_st.backends.device import HALF, is_native
+
+    halves = [_name(dtype) for dtype in HALF if is_native(dtype, device)]
+    ways = [Way("torch", "float32"), *(Way("torch", dtype) for dtype in halves)]
+    if _is_processor(device) and _installed("openvino", None):
+        ways += [Way("openvino", _name(dtype)) for dtype in native_dtypes()]
+    if _is_processor(device) and _installed("onnx", None):
+        ways.append(Way("onnx", "float32"))
     return ways
+
+
+def rounded_candidates(device: str) -> list[Way]:
+    """Those with rounded weights: to be shown, and never chosen by themselves."""
+    ways = [Way("openvino", "float32", "int8"), Way("onnx", "float32", "int8-dynamic")]
+    return [way for way in ways if _is_processor(device) and _installed(way.backend, way.weights)]
+
+
+def _is_processor(device: str) -> bool:
+    return device.partition(":")[0] == "cpu"
+
+
+def _installed(engine: str, weights: str | None) -> bool:
+    return all(importlib.util.find_spec(name) is not None for name in _MAKERS[engine, weights])
 
 
 def run_trials(
@@ -93,18 +148,19 @@ def run_trials(
     texts: list[str] = []
     expected: Vectors | None = None
     name = MODELS.canonical_name(model)
-    for backend, dtype in ways:
-        progress(f"measuring the fastest of {len(ways)} ways to run {name}: {backend} {dtype} ...")
-        run = {**settings, "truncation": "ignore", "unknown": "ignore", "backend": backend, "dtype": dtype}
+    for way in ways:
+        progress(f"measuring the fastest of {len(ways)} ways to run {name}: {way} ...")
+        run = {**settings, "truncation": "ignore", "unknown": "ignore", **way.settings}
         try:
             texts, vectors, speed = _measure(make(model, **run), texts)
         except YoutuError as error:
             if expected is None:
                 raise
-            trials.append(Trial(backend, dtype, problem=str(error)))
+            trials.append(Trial(way.backend, way.dtype, problem=str(error), weights=way.weights))
         else:
             expected = vectors if expected is None else expected
-            trials.append(Trial(backend, dtype, speed, lowest_cosine(vectors, expected)))
+            cosine = lowest_cosine(vectors, expected)
+            trials.append(Trial(way.backend, way.dtype, speed, cosine, weights=way.weights))
         _free()
     return tuple(trials)
 
@@ -147,11 +203,12 @@ def _fitting(encoder: TextEncoder) -> int:
 
 
 def _free() -> None:
+    from youtu_st.backends.device import empty_cache
+
     gc.collect()
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()
+    empty_cache()
 
 
-def _name(dtype: torch.dtype) -> Dtype:
+def _name(dtype: object) -> Dtype:
     name: Any = str(dtype).removeprefix("torch.")
     return name  # type: ignore[no-any-return]  # one of them: its dtypes come from HALF and native_dtypes

@@ -73,6 +73,10 @@ TrustRemoteCode = Annotated[
     bool, typer.Option("--trust-remote-code", help="Run code that the checkpoint brings.")
 ]
 Fast = Annotated[bool, typer.Option("--fast", help="The fastest way that keeps the vectors, measured once.")]
+Rounded = Annotated[
+    bool,
+    typer.Option("--rounded", help="With --fast: measure rounded weights, too, and say what they cost."),
+]
 
 
 class UsageError(YoutuError, ValueError):

@@ -13,6 +13,7 @@ from youtu_st.cli.console import (
     Checkpoint,
     Fast,
     Model,
+    Rounded,
     Texts,
     TrustRemoteCode,
     UsageError,
@@ -46,6 +47,7 @@ def encode(
     encoding: Encoding = None,
     text_field: TextField = None,
     fast: Fast = False,
+    rounded: Rounded = False,
     split_special_tokens: SplitSpecialTokens = False,
     trust_remote_code: TrustRemoteCode = False,
 ) -> None:
@@ -71,6 +73,7 @@ def encode(
             trust_remote_code=trust_remote_code,
             split_special_tokens=split_special_tokens,
             fast=fast,
+            rounded=rounded,
             exported="documents",
         )
         how: dict[str, Any] = {"dimensions": dimensions, "show_progress": True, "total": len(texts)}

@@ -14,6 +14,7 @@ from youtu_st.cli import check, copy, stats
 from youtu_st.cli.console import (
     Checkpoint,
     Fast,
+    Rounded,
     TrustRemoteCode,
     UsageError,
     check_question,
@@ -92,6 +93,7 @@ def build(
     ] = False,
     split_special_tokens: SplitSpecialTokens = False,
     fast: Fast = False,
+    rounded: Rounded = False,
     trust_remote_code: TrustRemoteCode = False,
 ) -> None:
     """Index files, or bring an index up to date: only what is new is encoded."""
@@ -117,6 +119,7 @@ def build(
         trust_remote_code=trust_remote_code,
         split_special_tokens=split_special_tokens,
         fast=fast,
+        rounded=rounded,
         exported="documents",
     )
     lengths = _lengths(out, manifest, encoder, chunk_tokens, overlap)

@@ -13,6 +13,7 @@ from youtu_st.cli.console import UsageError, loading, say, say_debug
 from youtu_st.errors import YoutuError
 
 if TYPE_CHECKING:
+    from youtu_st.backends.fastest import FastChoice
     from youtu_st.encoder import Encoder
     from youtu_st.rerank import Reranker
 
@@ -38,14 +39,22 @@ def load_encoder(
     trust_remote_code: bool,
     split_special_tokens: bool = False,
     fast: bool = False,
+    rounded: bool = False,
     weights: str | None = None,
     exported: Exported = "never",
 ) -> Encoder:
     """Load an encoder, quietly, by what ``absolute_model`` gives; say which way is the fastest.
 
     With ``weights`` rounded, it is OpenVINO that runs it. An exported network that is in the cache opens
-    without torch: it is taken for questions, and for documents where torch would be no faster.
+    without torch: it is taken for questions, and for documents where torch would be no faster. ``rounded``
+    goes with ``fast``: what rounded weights would gain and cost is said, too.
+
+    Raises:
+        UsageError: If ``rounded`` is given without it.
+        YoutuError: As for :class:`youtu_st.Encoder`.
     """
+    if rounded and not fast:
+        raise UsageError("--rounded goes with --fast")
     from youtu_st.loading.exported import is_exported
 
     settings: dict[str, Any] = {
@@ -58,7 +67,8 @@ def load_encoder(
     elif not fast and not is_exported(name) and _takes_export(name, settings, exported):
         settings["backend"] = "onnx"
         say_debug("engine", f"{name} runs in ONNX Runtime, as it was exported; {ENGINE}=torch turns that off")
-    needs_hosts = settings.get("backend") != "onnx" and not is_exported(name)
+    # What an engine runs, or may run, imports them where it has to be exported, or measured.
+    needs_hosts = "backend" not in settings and not fast and not is_exported(name)
     with loading(f"loading {name} ...", hosts=needs_hosts) as spinner:
         from youtu_st.encoder import Encoder
 
@@ -66,9 +76,19 @@ def load_encoder(
             return Encoder(name, **settings)
         from youtu_st.backends.fastest import fastest
 
-        encoder, choice = fastest(Encoder, name, settings, spinner.update)
+        encoder, choice = fastest(Encoder, name, settings, spinner.update, rounded=rounded)
     say("fast", choice)
+    if rounded:
+        _say_offers(choice)
     return encoder
+
+
+def _say_offers(choice: FastChoice) -> None:
+    for trial in choice.offers:
+        how = f"--engine {trial.backend} --weights {trial.weights}"
+        say("rounded", f"{choice.compared(trial)}; to have it: youtu-st export MODEL {how} --out DIR")
+    if not choice.offers:
+        say("rounded", "no rounded weights are faster here and keep the cosine that they must")
 
 
 def _takes_export(name: str, settings: Mapping[str, Any], exported: Exported) -> bool:

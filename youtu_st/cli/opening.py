@@ -25,6 +25,7 @@ def encoder_for(
     trust_remote_code: bool,
     split_special_tokens: bool = False,
     fast: bool = False,
+    rounded: bool = False,
     exported: Exported = "never",
 ) -> Encoder:
     """The model that is named, or else the one that the index was built with, or else the default.
@@ -48,6 +49,7 @@ def encoder_for(
             trust_remote_code=trust_remote_code,
             split_special_tokens=split,
             fast=fast,
+            rounded=rounded,
             exported=exported,
         )
     except ModelLoadError as error:

@@ -250,8 +250,11 @@ def load_model(settings: ServerSettings, name: str) -> Encoder:
         settings: How.
         name: What :func:`~youtu_st.cli.console.absolute_model` gives.
     """
-    import_libraries()
     from youtu_st.encoder import Encoder
+    from youtu_st.loading.exported import is_exported
+
+    if settings.backend == "torch" and not is_exported(name):  # an engine opens what was exported without
+        import_libraries()
 
     how: dict[str, Any] = {"backend": settings.backend, "weights": settings.weights}
     how |= {"checkpoint": settings.checkpoint, "prompts": settings.prompts.given() or None}

@@ -29,15 +29,10 @@ class DescribedEncoder(LoadedModel):
             from youtu_st.inference.exported import ExportedEncoder
 
             return ExportedEncoder.opened(name, settings)
-        if settings["backend"] == "onnx":
-            from youtu_st.backends.graphs.opening import check_device
-            from youtu_st.inference.exported import ExportedEncoder, check_settings
-            from youtu_st.loading.kept import MAKING, kept_export
+        if settings["backend"] != "torch":
+            from youtu_st.inference.exported import ExportedEncoder
 
-            check_settings({part: value for part, value in settings.items() if part not in MAKING})
-            check_device("onnx", settings["device"] or "cpu")
-            path, manifest = kept_export(name, settings, engine="onnx", weights=settings["weights"])
-            return ExportedEncoder.opened(path, settings, kept=manifest)
+            return ExportedEncoder.of_model(name, settings)
         from youtu_st.inference.hosted import HostedEncoder
         from youtu_st.loading.loader import load
 

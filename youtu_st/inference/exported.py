@@ -5,19 +5,24 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
-from youtu_st.backends.graphs.opening import open_graph
+from youtu_st.backends import Dtype
+from youtu_st.backends.graphs import check_rounding
+from youtu_st.backends.graphs.opening import check_device, open_graph
+from youtu_st.backends.graphs.openvino import PRECISIONS, dtype_for
 from youtu_st.backends.threads import batch_tokens, threads
 from youtu_st.errors import InputError, ModelLoadError
 from youtu_st.inference.graph_network import GraphNetwork
 from youtu_st.inference.preprocess import InstructionPreprocessor
 from youtu_st.inputs import check_max_length
 from youtu_st.loading.exported import ExportManifest, read_export, texts_of
+from youtu_st.loading.kept import MAKING, directory_of, kept_export
+from youtu_st.loading.stored import stored_dtype
 from youtu_st.modules import tokenization
 from youtu_st.protocol import SPLIT, canonical
 from youtu_st.spec import prompts
-from youtu_st.spec.model import lengths
+from youtu_st.spec.model import ModelSpec, lengths
 from youtu_st.spec.registry import expanded
 
 _CARD_TOKENS = 16384
@@ -48,6 +53,31 @@ def check_settings(settings: Mapping[str, Any], **allowed: tuple[Any, ...]) -> N
         )
 
 
+def precision(model: str | Path | ModelSpec, settings: Mapping[str, Any]) -> str:
+    """What the graph of a model is to compute in; known before there is a graph.
+
+    Args:
+        model: As for :class:`~youtu_st.Encoder`.
+        settings: As it has them; ``backend`` is an engine.
+
+    Raises:
+        InputError: If a setting is none that a graph can follow.
+        ModelLoadError: If the engine does not run on the device, or does not compute the dtype natively here.
+        YoutuError: If there is no such model, or the engine is not installed.
+    """
+    check_rounding(settings["backend"], settings["weights"])
+    any_dtype = {"dtype": get_args(Dtype)} if settings["backend"] == "openvino" else {}
+    check_settings({name: value for name, value in settings.items() if name not in MAKING}, **any_dtype)
+    check_device(settings["backend"], settings["device"] or "cpu")
+    asked = settings["dtype"]
+    if settings["backend"] != "openvino":
+        return "float32"
+    if asked not in ("auto", "checkpoint"):
+        return dtype_for(asked)
+    directory = directory_of(model, settings["checkpoint"], settings["hub"])
+    return dtype_for(asked, stored_dtype(directory))
+
+
 class ExportedEncoder:
     """What :func:`youtu_st.export` wrote, opened.
 
@@ -58,6 +88,8 @@ class ExportedEncoder:
         split_special_tokens: Read special tokens that stand in a text as characters; False: as exported.
         manifest: As :func:`~youtu_st.loading.exported.read_export` has just read it; None: it is read here.
         device: ``cpu``; with ONNX Runtime ``cuda``, ``cuda:1``, ... too. None: ``cpu``.
+        dtype: What the network computes in; another than float32 with OpenVINO alone.
+        source: What :func:`youtu_st.load` is called with for the model itself; None: what the manifest says.
 
     Raises:
         ModelLoadError: If the directory is not as it was written, or its engine cannot read the graph, or
@@ -75,6 +107,8 @@ class ExportedEncoder:
         split_special_tokens: bool = False,
         manifest: ExportManifest | None = None,
         device: str | None = None,
+        dtype: str = "float32",
+        source: Mapping[str, Any] | None = None,
     ) -> None:
         self._path = expanded(path)
         self.manifest = manifest or read_export(path)
@@ -88,36 +122,50 @@ class ExportedEncoder:
         )
         for role in prompts.ROLES:
             self._check_room(f"the {role} prompt", self._prompts[role], ModelLoadError)
-        self._graph = open_graph(self.manifest.engine, self._path, device=device or "cpu")
+        self._dtype = dtype
+        self._source = source or {"model": self.manifest.model, "checkpoint": self.manifest.checkpoint}
+        self._graph = open_graph(self.manifest.engine, self._path, device=device or "cpu", dtype=dtype)
 
     @classmethod
-    def opened(
-        cls, path: str | Path, settings: Mapping[str, Any], *, kept: ExportManifest | None = None
-    ) -> ExportedEncoder:
+    def opened(cls, path: str | Path, settings: Mapping[str, Any]) -> ExportedEncoder:
         """A directory, with the settings that :class:`~youtu_st.Encoder` was given.
 
         Args:
             path: The directory.
             settings: As :class:`~youtu_st.Encoder` has them.
-            kept: The manifest, where it was exported for these settings.
 
         Raises:
             InputError: If one of them is for a model that is loaded, and not for what was exported of one.
             YoutuError: As for the class itself.
         """
-        found = cls(
-            path,
-            own=settings["prompts"],
-            max_length=settings["max_length"],
-            split_special_tokens=settings["split_special_tokens"],
-            manifest=kept,
-            device=settings["device"],
+        manifest = read_export(path)
+        dtypes = tuple(PRECISIONS) if manifest.engine == "openvino" else ("float32",)
+        check_settings(
+            settings,
+            backend=("torch", manifest.engine),  # torch is what is not given
+            weights=(None, manifest.weights),
+            dtype=("auto", *dtypes),
         )
-        if kept is None:
-            manifest = found.manifest
-            # Torch is what is not given.
-            check_settings(settings, backend=("torch", manifest.engine), weights=(None, manifest.weights))
-        return found
+        dtype = "float32" if settings["dtype"] == "auto" else settings["dtype"]
+        return cls(path, **_given(settings), manifest=manifest, dtype=dtype)
+
+    @classmethod
+    def of_model(cls, model: str | Path | ModelSpec, settings: Mapping[str, Any]) -> ExportedEncoder:
+        """A model's export in the cache, with the settings that :class:`~youtu_st.Encoder` was given.
+
+        Args:
+            model: As for :class:`~youtu_st.Encoder`.
+            settings: As it has them; ``backend`` is an engine.
+
+        Raises:
+            InputError: If one of them cannot be followed by a graph.
+            YoutuError: As for :func:`youtu_st.export`.
+        """
+        engine, weights = settings["backend"], settings["weights"]
+        dtype = precision(model, settings)
+        path, manifest = kept_export(model, settings, engine=engine, weights=weights)
+        loads = {name: settings[name] for name in MAKING if name not in ("backend", "weights")}
+        return cls(path, **_given(settings), manifest=manifest, dtype=dtype, source={"model": model, **loads})
 
     @property
     def model(self) -> Any:
@@ -131,11 +179,16 @@ class ExportedEncoder:
     @cached_property
     def _loaded(self) -> Any:
         from youtu_st.loading.loader import load
-        from youtu_st.modules import fingerprint
+        from youtu_st.modules.fingerprint import identity
 
-        loaded = load(self.manifest.model, self.manifest.checkpoint, device="cpu")
-        theirs = fingerprint.identity(loaded, self.manifest.dimension)
-        if fingerprint.fingerprint(theirs) != self.manifest.fingerprint:
+        loaded = load(
+            **self._source,
+            device="cpu",
+            prompts=self._prompts,
+            max_length=self.max_length,
+            split_special_tokens=self._texts.settings.split_special_tokens,
+        )
+        if identity(loaded, self.dimension) != self.identity(self.dimension):
             raise ModelLoadError(
                 f"{self.manifest.model!r} is another model now than the one that was exported into "
                 f"{self._path}"
@@ -155,7 +208,7 @@ class ExportedEncoder:
     def networks(self, others: Sequence[str]) -> Sequence[GraphNetwork]:
         """The one network: it uses all of the processor, or one card."""
         manifest = self.manifest
-        runtime = {"backend": manifest.engine, "dtype": "float32", "device": self._graph.device}
+        runtime = {"backend": manifest.engine, "dtype": self._dtype, "device": self._graph.device}
         weights = {"weights": manifest.weights} if manifest.weights else {}
         return [GraphNetwork(self._graph, {**runtime, **weights})]
 
@@ -224,3 +277,13 @@ class ExportedEncoder:
     def _check_room(self, what: str, prompt: str, error: type[InputError] | type[ModelLoadError]) -> None:
         if self.max_length is not None:
             tokenization.check_room(self._texts.reader, prompt, self.max_length, what, error)
+
+
+def _given(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings of an encoder, as the class has them."""
+    return {
+        "own": settings["prompts"],
+        "max_length": settings["max_length"],
+        "split_special_tokens": settings["split_special_tokens"],
+        "device": settings["device"],
+    }

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -35,13 +36,20 @@ class GraphNetwork(Network):
         return self._runtime
 
     def _rows(self, output: Output, features: Features) -> Rows:
-        taken = {name: features[name] for name in self._graph.inputs if name in features}
-        for name in self._graph.inputs:
-            if name not in taken:  # segments of a tokenizer that gives none
-                taken[name] = np.zeros_like(features["input_ids"])
-        rows: Rows = self._graph.run(taken)
-        if not isinstance(output, VectorOutput) or rows.shape[1] == output.shape[0]:
-            return rows
-        cut = rows[:, : output.shape[0]]
-        lengths = np.linalg.norm(cut, axis=1, keepdims=True)
-        return np.asarray(cut / np.maximum(lengths, 1e-12), dtype=np.float32)
+        return _run(self._graph, output, features)
+
+    def _exact(self) -> Callable[[Output, Features], Rows]:
+        return partial(_run, self._graph.exact)
+
+
+def _run(graph: Any, output: Output, features: Features) -> Rows:
+    taken = {name: features[name] for name in graph.inputs if name in features}
+    for name in graph.inputs:
+        if name not in taken:  # segments of a tokenizer that gives none
+            taken[name] = np.zeros_like(features["input_ids"])
+    rows: Rows = graph.run(taken)
+    if not isinstance(output, VectorOutput) or rows.shape[1] == output.shape[0]:
+        return rows
+    cut = rows[:, : output.shape[0]]
+    lengths = np.linalg.norm(cut, axis=1, keepdims=True)
+    return np.asarray(cut / np.maximum(lengths, 1e-12), dtype=np.float32)

@@ -1,4 +1,4 @@
-"""A host's model as a network: PyTorch, or whatever stands in the place of its transformers module."""
+"""A host's model as a network: PyTorch runs it."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from sentence_transformers.util import batch_to_device
 
+from youtu_st.backends.device import empty_cache
 from youtu_st.inference.network import Network
 from youtu_st.inference.outputs import Features, Output, Rows, VectorOutput
 
@@ -40,15 +41,14 @@ class TorchNetwork(Network):
 
     @property
     def runtime(self) -> dict[str, str]:
-        """``backend``, ``dtype``, ``device``, and ``weights`` where they are rounded."""
-        inner = getattr(self.model[0], "model", None)  # transformers' module, or what stands in its place
-        parts = {
-            "backend": getattr(inner, "backend", "torch"),
-            "dtype": str(getattr(inner, "dtype", self.model.dtype)).removeprefix("torch."),
+        """``backend``, ``dtype`` and ``device``."""
+        inner = getattr(self.model[0], "model", None)  # transformers' module
+        dtype = getattr(inner, "dtype", self.model.dtype)
+        return {
+            "backend": "torch",
+            "dtype": str(dtype).removeprefix("torch."),
             "device": self.model.device.type,
         }
-        weights = getattr(inner, "weights", None)
-        return {**parts, "weights": weights} if weights else parts
 
     def _rows(self, output: Output, features: Features) -> Rows:
         return _run(self.model, output, features)
@@ -58,8 +58,7 @@ class TorchNetwork(Network):
         return partial(_run, exact)
 
     def _out_of_memory(self) -> None:
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
+        empty_cache()
 
 
 def _run(model: Model, output: Output, features: Features) -> Rows:

@@ -23,7 +23,7 @@ MANIFEST, TOKENIZER = "export.json", "tokenizer.json"
 FORMAT = 1
 """Of the directory; one of a later version is refused."""
 
-_MOST_BYTES = 1 << 22
+MOST_BYTES = 1 << 22
 _MOST_TOKENIZER = 1 << 28  # those of 250,000 pieces take seventeen million bytes
 _NAME = r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$"
 _NEW = "export the model again"
@@ -127,7 +127,7 @@ def read_export(path: str | Path) -> ExportManifest:
     """
     folder = expanded(path)
     try:
-        content = disk.unsealed(disk.read_bounded(folder / MANIFEST, _MOST_BYTES))
+        content = disk.unsealed(disk.read_bounded(folder / MANIFEST, MOST_BYTES))
     except FileNotFoundError as error:
         raise ModelLoadError(f"{brief(str(path))} holds no exported model: it has no {MANIFEST}") from error
     except (OSError, ValueError) as error:

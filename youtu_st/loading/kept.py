@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
+import importlib.metadata
 import importlib.util
 import json
 import logging
@@ -14,10 +16,12 @@ from typing import Any
 
 from filelock import FileLock
 
+from youtu_st import disk
 from youtu_st.backends.graphs import Engine, Rounding
-from youtu_st.disk import cache_directory, read_bounded
+from youtu_st.disk import cache_directory
 from youtu_st.errors import ModelLoadError, in_one_line
-from youtu_st.loading.exported import FORMAT, ExportManifest, is_exported, read_export
+from youtu_st.loading.exported import FORMAT, MANIFEST, MOST_BYTES, ExportManifest, is_exported, read_export
+from youtu_st.loading.stored import stored_dtype
 from youtu_st.spec.model import MODELS, ModelSpec
 from youtu_st.spec.registry import Published, expanded, is_directory
 
@@ -26,7 +30,8 @@ _SETTINGS = ("trust_remote_code", "model_kwargs")
 """Those that decide what is exported; prompts, lengths and the like are an encoder's own matter."""
 MAKING = ("backend", "weights", "checkpoint", "hub", *_SETTINGS)
 """Settings of an encoder that an export is made by."""
-_MOST_CONFIG = 1 << 22
+_MAKERS = ("torch", "transformers", "onnxruntime", "openvino")
+"""Packages another release of which may make another graph; those of them that made one are written down."""
 log = logging.getLogger("youtu_st")
 
 
@@ -40,6 +45,7 @@ def kept_export(
     """A model's export in the cache, and its manifest; it is made where it is not there, which needs torch.
 
     An export is of the files that a model had: their names, sizes and times of change are part of its name.
+    Where another release of what made it is installed now, it is made again.
 
     Args:
         model: As for :func:`youtu_st.load`.
@@ -69,27 +75,29 @@ def kept_export(
 
 
 def is_kept(model: str | Path | ModelSpec, settings: Mapping[str, Any], *, engine: Engine) -> bool:
-    """Whether a model's export is there; it is not opened.
+    """Whether a model's export is there, and of the releases that are installed; it is not opened.
 
     Raises:
         YoutuError: If there is no such model.
     """
-    return is_exported(_place(model, settings, engine, None))
+    place = _place(model, settings, engine, None)
+    if not is_exported(place):
+        return False
+    try:
+        versions = disk.unsealed(disk.read_bounded(place / MANIFEST, MOST_BYTES))["versions"]
+    except (OSError, ValueError, LookupError):
+        return False  # it is made again by who opens it
+    return _is_current(versions)
 
 
 def stored_in_half(model: str | Path | ModelSpec, settings: Mapping[str, Any]) -> bool:
-    """Whether a model's weights are of half precision, by its configuration; unread, they may be.
+    """Whether a model's weights are stored in half precision.
 
     Raises:
         YoutuError: If there is no such model.
     """
-    file = directory_of(model, settings.get("checkpoint"), settings.get("hub")) / "config.json"
-    try:
-        told = json.loads(read_bounded(file, _MOST_CONFIG))
-        dtype = told.get("dtype", told.get("torch_dtype", "float32"))
-    except (OSError, ValueError, AttributeError):
-        return True
-    return bool(dtype != "float32")
+    directory = directory_of(model, settings.get("checkpoint"), settings.get("hub"))
+    return stored_dtype(directory) in ("bfloat16", "float16")
 
 
 def _place(
@@ -160,10 +168,24 @@ def _whole(target: Path) -> ExportManifest | None:
     if not is_exported(target):
         return None
     try:
-        return read_export(target)
+        manifest = read_export(target)
     except ModelLoadError as error:
         log.warning("%s is damaged and is made again: %s", target, error)
         return None
+    if not _is_current(manifest.versions):
+        log.info("%s was made by other releases and is made again", target)
+        return None
+    return manifest
+
+
+def _is_current(versions: Mapping[str, str]) -> bool:
+    """Whether the releases that made an export are those that are installed, as far as they are at all."""
+    for name, version in versions.items():
+        found = next(iter(importlib.metadata.distributions(name=name)), None) if name in _MAKERS else None
+        # OpenVINO says of itself which build it is, too.
+        if found is not None and version != found.version and not version.startswith(f"{found.version}-"):
+            return False
+    return True
 
 
 def _make(
@@ -190,3 +212,4 @@ def _make(
         model_kwargs=settings.get("model_kwargs"),
         hub=settings.get("hub"),
     )
+    gc.collect()  # torch's weights: what was followed holds references to itself

@@ -13,9 +13,7 @@ from sentence_transformers import SentenceTransformer
 from sentence_transformers.base.modules import Normalize
 
 from youtu_st.backends import Backend, Dtype, Weights
-from youtu_st.backends.conversion import convert_network
 from youtu_st.backends.device import available, dtype_to_load, keep_to_native
-from youtu_st.backends.openvino import dtype_for
 from youtu_st.backends.quiet import quiet_host
 from youtu_st.backends.resting import whole_at_forks
 from youtu_st.errors import InputError, ModelLoadError, YoutuError, in_one_line
@@ -56,9 +54,8 @@ def load(
             ``load_spec("minilm").model_copy(update=...)``.
         checkpoint: Weights for a name or a spec: a transformers directory or a hub id. None: the package that
             carries them where it is installed, else the spec's hub repository.
-        backend: What runs the network: ``torch``, or ``openvino``, on a CPU: converted at the first load and
-            read from :func:`~youtu_st.disk.cache_directory` from then on.
-        weights: ``int8``: weights rounded to 8 bits, with ``openvino``; None: as they are.
+        backend: ``torch``; the other engines run a whole model, see :class:`youtu_st.Encoder`.
+        weights: None; likewise.
         device: ``cpu``, ``cuda``, ``cuda:1``, ...; None: the best there is.
         dtype: ``auto``: the checkpoint's own, but float32 for weights of half precision that the device has
             no instructions for; ``checkpoint``: the checkpoint's own; or a dtype's name.
@@ -79,9 +76,7 @@ def load(
     Raises:
         UnknownModelError: If nothing goes by that name.
         SpecError: If the spec is wrong.
-        ModelLoadError: If the weights are absent, are not the pinned ones, or do not behave as the spec says;
-            with ``openvino``, if the network cannot be converted or the CPU does not compute ``dtype``.
-        MissingDependencyError: If the extra ``openvino`` is needed and not installed.
+        ModelLoadError: If the weights are absent, are not the pinned ones, or do not behave as the spec says.
         InputError: If ``backend``, ``weights``, ``prompts``, ``max_length`` or ``hub`` is not what it may be,
             or special tokens cannot be split with the model's tokenizer.
     """
@@ -89,11 +84,9 @@ def load(
     shown = checkpoint or (model.name if isinstance(model, ModelSpec) else model)
     if dtype not in get_args(Dtype):
         raise ModelLoadError(f"dtype must be one of {', '.join(get_args(Dtype))}, not {dtype!r}")
-    _check_backend(backend, weights, device, dtype)
-    device = "cpu" if backend == "openvino" else available(device)
-    # OpenVINO is handed the checkpoint's own values, whatever it computes in.
-    stored = "auto" if backend == "openvino" else dtype_to_load(dtype, device)
-    network = {**(model_kwargs or {}), "dtype": stored}
+    _check_backend(backend, weights)
+    device = available(device)
+    network = {**(model_kwargs or {}), "dtype": dtype_to_load(dtype, device)}
     with readable(shown):
         spec, directory = find(model, checkpoint, options)
         if spec is not None:
@@ -113,9 +106,6 @@ def load(
             check_prompts(loaded)
         if split_special_tokens or (mine and mine.settings.split_special_tokens):
             split_texts(loaded, [prompt_for(loaded, role) for role in ROLES])
-        if backend == "openvino":
-            convert_network(loaded, dtype=dtype, weights=weights)
-            return loaded.eval()
         keep_to_native(loaded, dtype, device, stacklevel=2)
         if mine:
             checks.check_attention(mine)
@@ -271,13 +261,13 @@ def _set_prompts(model: SentenceTransformer, prompts: Mapping[str, str]) -> None
     model.prompts = {**model.prompts, **prompts}
 
 
-def _check_backend(backend: Backend, weights: Weights | None, device: str | None, dtype: Dtype) -> None:
+def _check_backend(backend: Backend, weights: Weights | None) -> None:
     one_of("backend", backend, get_args(Backend))
+    if backend != "torch":
+        raise InputError(
+            f"backend={backend!r} runs a whole model, and load() gives one of PyTorch: "
+            f"use youtu_st.Encoder(model, backend={backend!r})"
+        )
     if weights is not None:
         one_of("weights", weights, get_args(Weights))
-        if backend != "openvino":
-            raise InputError(f"weights={weights!r} needs backend='openvino'")
-    if backend == "openvino":
-        if device is not None and torch.device(available(device)).type != "cpu":
-            raise ModelLoadError(f"backend 'openvino' runs on the cpu, not on {device!r}")
-        dtype_for(dtype)
+        raise InputError(f"weights={weights!r} needs backend='openvino' or 'onnx'")

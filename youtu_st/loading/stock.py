@@ -56,12 +56,6 @@ def check_code(model: SentenceTransformer | CrossEncoder) -> None:
         if activation := getattr(module, "activation_function", None):
             _check_class("the activation", activation)
         if isinstance(module, Transformer):
-            if type(module.model).__module__.startswith("youtu_st.backends."):
-                raise refusal(
-                    "a network converted for another engine",
-                    "they run PyTorch's",
-                    "load the model with backend='torch'",
-                )
             _check_class("the network", module.model)
             _check_class("the tokenizer", module.tokenizer)
 

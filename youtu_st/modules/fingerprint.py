@@ -71,7 +71,7 @@ def weights_digest(model: SentenceTransformer) -> str:
     """Digest of a sample of every tensor: names, shapes, and about a thousand values of each.
 
     Values are rounded to bfloat16 first, so that float32 and bfloat16 copies of one checkpoint agree. A model
-    that was loaded as float16, or for OpenVINO, carries the digest of what it was loaded from.
+    that was loaded as float16 carries the digest of what it was loaded from.
     """
     current = _current_weights(model)
     before, after = getattr(model[0], "weights_before_cast", (None, None))
@@ -79,7 +79,7 @@ def weights_digest(model: SentenceTransformer) -> str:
 
 
 def remember_weights(model: SentenceTransformer, before: str) -> None:
-    """Note the digest that the weights had before they were rounded to another dtype, or let go."""
+    """Note the digest that the weights had before they were rounded to another dtype."""
     first: Any = model[0]
     first.weights_before_cast = (before, _current_weights(model))
 

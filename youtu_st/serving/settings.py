@@ -39,7 +39,7 @@ class ModelSettings(Declared):
         reranker: A second model, which scores pairs.
         reranker_checkpoint: Weights for its name.
         backend: What runs the network of the embedding model.
-        weights: ``int8``: rounded, with ``openvino``.
+        weights: ``int8``: rounded, with ``openvino`` or ``onnx``; ``int8-dynamic``, with ``onnx``.
         dtype: Of both models.
         device: Of both models; None: the best there is. A list: a copy on each.
         batch_tokens: Padded tokens that go through a network at once; None: chosen from the device.

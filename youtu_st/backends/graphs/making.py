@@ -8,26 +8,32 @@ import tempfile
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import torch
 import transformers
 from sentence_transformers import SentenceTransformer
 
-from youtu_st.backends.graphs import FILES, OUTPUT, Engine, Rounding, checking, rounding
+from youtu_st.backends.graphs import (
+    FILES,
+    LEAST_COSINE,
+    OUTPUT,
+    Engine,
+    Rounding,
+    check_rounding,
+    checking,
+    rounding,
+)
 from youtu_st.backends.graphs.opening import open_graph
 from youtu_st.backends.graphs.running import Graph
 from youtu_st.backends.graphs.whole import WholeModel
 from youtu_st.backends.packages import onnx_runtime, package
 from youtu_st.backends.traced import quiet, ready_to_follow, text_transformer
 from youtu_st.errors import InputError, ModelLoadError, YoutuError, in_one_line, require
-from youtu_st.inputs import check_count, one_of
+from youtu_st.inputs import check_count
 
 TOLERANCE = 1e-5
 """Largest difference of any number of a unit vector from the model's own, both in float32."""
-
-LEAST_COSINE: dict[str, float] = {"int8": 0.998, "int8-dynamic": 0.99}
-"""Of rounded weights, over the probe texts, on this machine: CPUs differ in how they sum small integers."""
 
 MOST_INLINE = (1 << 31) - (1 << 24)
 """Bytes of weights that ``model.onnx`` holds itself: no file of that format has more than 2 GB."""
@@ -87,11 +93,9 @@ def make_graph(
         MissingDependencyError: If the engine, or what makes its graphs, is not installed.
         InputError: If an argument is not what it may be.
     """
-    one_of("engine", engine, get_args(Engine))
-    if weights is not None:
-        one_of("weights", weights, get_args(Rounding))
-    if weights == "int8-dynamic" and engine != "onnx":
-        raise InputError(f"weights={weights!r} needs the engine 'onnx', not {engine!r}")
+    check_rounding(engine, weights)
+    if engine == "openvino" and weights is not None:
+        package("nncf")  # what rounds; missed now, before anything is made
     if dimension is not None:
         check_count("dimension", dimension)
     if not folder.is_dir() or any(folder.iterdir()):

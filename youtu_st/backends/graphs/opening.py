@@ -13,11 +13,14 @@ from youtu_st.backends.graphs.running import Graph
 from youtu_st.errors import InputError, ModelLoadError
 from youtu_st.inputs import one_of
 
-_KINDS: dict[str, type[Graph]] = {"onnx": OnnxGraph, "openvino": OpenVINOGraph}
-
 
 def open_graph(
-    engine: Engine, folder: str | Path, *, threads: int | None = None, device: str = "cpu"
+    engine: Engine,
+    folder: str | Path,
+    *,
+    threads: int | None = None,
+    device: str = "cpu",
+    dtype: str = "float32",
 ) -> Graph:
     """Open what :func:`~youtu_st.backends.graphs.making.make_graph` wrote.
 
@@ -26,15 +29,20 @@ def open_graph(
         folder: Where.
         threads: To compute in; None: all cores that this process may use.
         device: ``cpu``; with ``onnx``, ``cuda``, ``cuda:1``, ... too.
+        dtype: What to compute in: ``float32``; with ``openvino``, any of
+            :func:`~youtu_st.backends.graphs.openvino.native_dtypes`.
 
     Raises:
-        ModelLoadError: If it is absent or damaged, or the engine does not run on the device.
+        ModelLoadError: If it is absent or damaged, or the engine does not run on the device, or in the dtype.
         MissingDependencyError: If the engine is not installed.
         InputError: If ``engine``, ``threads`` or ``device`` is not what it may be.
     """
     one_of("engine", engine, get_args(Engine))
     check_device(engine, device)
-    return _KINDS[engine](Path(folder) / FILES[engine], threads=threads, device=device)
+    path = Path(folder) / FILES[engine]
+    if engine == "openvino":
+        return OpenVINOGraph(path, threads=threads, dtype=dtype)
+    return OnnxGraph(path, threads=threads, device=device)
 
 
 def check_device(engine: Engine, device: str) -> None:

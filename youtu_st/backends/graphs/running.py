@@ -64,6 +64,11 @@ class Graph(LocksAround, ABC):
         return _again, (type(self), self.path, self._threads, self.device)
 
     @property
+    def exact(self) -> Graph:
+        """The same graph in float32."""
+        return self
+
+    @property
     @abstractmethod
     def versions(self) -> dict[str, str]:
         """The engine's package, and its version."""

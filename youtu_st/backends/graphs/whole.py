@@ -40,7 +40,7 @@ class WholeModel(torch.nn.Module):
     def __init__(self, model: SentenceTransformer, engine: Engine, dimension: int | None) -> None:
         super().__init__()
         first = text_transformer(model, engine)
-        if not isinstance(first.model, torch.nn.Module) or hasattr(first.model, "backend"):
+        if not isinstance(first.model, torch.nn.Module):
             raise ModelLoadError(f"a graph is made from a model loaded with backend='torch': {first.model}")
         if any(isinstance(module, Pooling) and not module.include_prompt for module in model):
             raise ModelLoadError(

@@ -41,13 +41,12 @@ def prompts_with_own(chosen: Chosen, encoder: Encoder) -> dict[str, TaskPrompts]
     """The prompts of all tasks; those of a model without a spec are known now that it is loaded."""
     from youtu_st.evaluation.benchmark.prompts import with_own
     from youtu_st.evaluation.profiles import PLAIN
-    from youtu_st.modules.settings import prompt_for
 
     if chosen.spec is not None:
         return chosen.prompts
     own: dict[Role, str] = {
-        "query": prompt_for(encoder.model, "query"),
-        "document": prompt_for(encoder.model, "document"),
+        "query": encoder.prompts["query"],
+        "document": encoder.prompts["document"],
     }
     # As for a model with a spec: sides alike are queries where documents have a prompt of their own.
     is_query = chosen.profile.name == PLAIN and own["document"]
@@ -56,7 +55,9 @@ def prompts_with_own(chosen: Chosen, encoder: Encoder) -> dict[str, TaskPrompts]
 
 
 def attention_of(encoder: Encoder) -> str | None:
-    """What computes a model's attention, by transformers' name; None: not known."""
+    """What computes a model's attention, by transformers' name; None: not known, as in a graph."""
+    if encoder.runtime["backend"] != "torch":
+        return None
     config = getattr(getattr(encoder.model[0], "model", None), "config", None)
     found = getattr(config, "_attn_implementation", None)
     return str(found) if found is not None else None
