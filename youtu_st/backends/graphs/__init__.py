@@ -1,4 +1,4 @@
-"""A whole model as one graph, token ids in and unit vectors out: made with torch, run without it."""
+"""A whole model as one graph: token ids in, unit vectors or scores out; made with torch, run without it."""
 
 from typing import Literal
 
@@ -9,3 +9,7 @@ FILES: dict[str, str] = {"onnx": "model.onnx", "openvino": "model.xml"}
 """What an engine opens; its weights may stand beside it."""
 
 OUTPUT = "sentence_embedding"
+SCORES = "scores"
+"""What a reranker gives in its place."""
+LOGITS = "logits"
+"""Its scores before the activation, by which a graph is checked."""

@@ -7,14 +7,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from youtu_st.backends.graphs import OUTPUT
 from youtu_st.backends.graphs.running import Features, Graph
 from youtu_st.backends.packages import package
 from youtu_st.disk import open_plain
 
 _BEGIN = b"<?xml"
-_NO_VECTOR = 2.0
-"""What no number of a unit vector is."""
+_NOTHING = np.finfo(np.float32).min
+"""What no number of a unit vector is, and no score."""
 
 # Left alone, it takes bfloat16 where the CPU has it, and int8 activations beside int8 weights.
 EXACT = {"DYNAMIC_QUANTIZATION_GROUP_SIZE": 0, "PERFORMANCE_HINT": "LATENCY"}
@@ -45,10 +44,10 @@ class OpenVINOGraph(Graph):
         ]
         return names[0], names[1]
 
-    def _run(self, opened: Any, features: Features) -> npt.NDArray[np.float32]:
+    def _run(self, opened: Any, features: Features, output: str) -> npt.NDArray[np.float32]:
         # Where memory runs out, it may raise nothing and give what the batch before has left there.
-        opened.get_output_tensor().data[:] = _NO_VECTOR
-        vectors: npt.NDArray[np.float32] = opened.infer(features)[OUTPUT]
-        if len(vectors) != len(features["input_ids"]) or _NO_VECTOR in vectors[:, 0]:
-            raise MemoryError("it gave no vectors, for which there was not enough memory")
-        return vectors
+        opened.get_tensor(output).data[:] = _NOTHING
+        rows: npt.NDArray[np.float32] = opened.infer(features)[output]
+        if len(rows) != len(features["input_ids"]) or _NOTHING in rows.reshape(len(rows), -1)[:, 0]:
+            raise MemoryError("it gave no rows, for which there was not enough memory")
+        return rows
