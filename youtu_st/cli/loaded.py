@@ -25,7 +25,7 @@ SplitSpecialTokens = Annotated[
 
 
 ENGINE = "YOUTU_ST_ENGINE"
-"""The variable that says what runs encoders: ``torch``; or ``onnx``, where a model was exported."""
+"""The variable that says what runs models: ``torch``; or ``onnx``, where a model was exported."""
 
 
 def load_encoder(
@@ -54,7 +54,7 @@ def load_encoder(
         settings |= {"backend": "openvino", "weights": weights}
     elif for_a_question and not fast and not is_exported(name) and is_exported_here(name, settings):
         settings["backend"] = "onnx"
-        say_debug("engine", f"{name} runs in ONNX Runtime, as it was exported; {ENGINE}=torch turns that off")
+        _say_engine(name)
     needs_hosts = settings.get("backend") != "onnx" and not is_exported(name)
     with loading(f"loading {name} ...", hosts=needs_hosts) as spinner:
         from youtu_st.encoder import Encoder
@@ -68,8 +68,17 @@ def load_encoder(
     return encoder
 
 
-def is_exported_here(name: str, settings: Mapping[str, Any]) -> bool:
+def _say_engine(name: str) -> None:
+    say_debug("engine", f"{name} runs in ONNX Runtime, as it was exported; {ENGINE}=torch turns that off")
+
+
+def is_exported_here(name: str, settings: Mapping[str, Any], *, reranker: bool = False) -> bool:
     """Whether a model's exported network is in the cache, and may be used.
+
+    Args:
+        name: The model.
+        settings: Of the encoder or the reranker.
+        reranker: Whether it is one.
 
     Raises:
         UsageError: If the variable for it says something else.
@@ -79,10 +88,11 @@ def is_exported_here(name: str, settings: Mapping[str, Any]) -> bool:
         raise UsageError(f"{ENGINE} must be onnx or torch, not {wanted!r}")
     if wanted == "torch" or find_spec("onnxruntime") is None:
         return False
-    from youtu_st.loading.kept import is_kept
+    from youtu_st.loading.kept import ENCODERS, is_kept
+    from youtu_st.rerank.kept import RERANKERS
 
     try:
-        return is_kept(name, settings, engine="onnx")
+        return is_kept(name, settings, engine="onnx", kind=RERANKERS if reranker else ENCODERS)
     except YoutuError:
         return False  # loading it says what is wrong
 
@@ -111,14 +121,21 @@ def load_reranker(
     checkpoint: str | None = None,
     trust_remote_code: bool,
     split_special_tokens: bool = False,
+    for_a_question: bool = False,
 ) -> Reranker:
-    """Load a reranker."""
-    with loading(f"loading {model} ..."):
+    """Load a reranker, quietly; for a question, as :func:`load_encoder` loads an encoder."""
+    from youtu_st.loading.manifest import is_exported
+
+    settings: dict[str, Any] = {
+        "checkpoint": checkpoint,
+        "trust_remote_code": trust_remote_code,
+        "split_special_tokens": split_special_tokens,
+    }
+    exported = is_exported(model)
+    if for_a_question and not exported and is_exported_here(model, settings, reranker=True):
+        settings["backend"] = "onnx"
+        _say_engine(model)
+    with loading(f"loading {model} ...", hosts=not exported and "backend" not in settings):
         from youtu_st.rerank import Reranker
 
-        return Reranker(
-            model,
-            checkpoint=checkpoint,
-            trust_remote_code=trust_remote_code,
-            split_special_tokens=split_special_tokens,
-        )
+        return Reranker(model, **settings)

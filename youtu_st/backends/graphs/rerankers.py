@@ -25,7 +25,8 @@ LOGIT_TOLERANCE = 1e-4
 
 MOST_MOVED: dict[str, float] = {"int8": 0.05, "int8-dynamic": 0.1}
 """How far rounded weights may move a score, before the activation, as a share of the distance between the
-best and the worst of the probe pairs: only documents that stand closer than twice that can change places. On this machine: CPUs differ in how they sum small integers."""
+best and the worst of the probe pairs: only documents that stand closer than twice that can change places. On
+this machine: CPUs differ in how they sum small integers."""
 
 Numbers = npt.NDArray[np.float32]
 Batches = list[tuple[Features, Numbers, Numbers]]
