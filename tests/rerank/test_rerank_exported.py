@@ -92,9 +92,10 @@ def test_settings_change_scores_and_fingerprint_as_they_do_with_torch(kind: str,
     model, settings = KINDS[kind](tmp_path)
     out = youtu_st.export(model, out=tmp_path / "out", **settings)
     short = 400 if kind == "qwen3" else 30
+    ways: list[tuple[Any, dict[str, Any]]] = [(model, settings), (out, {})]
     for more in ({"max_length": short}, {"split_special_tokens": True}):
         found: list[Any] = []
-        for name, how in ((model, settings), (out, {})):
+        for name, how in ways:
             try:
                 reranker = Reranker(name, **how, **more, **QUIET)
             except InputError as error:
@@ -110,7 +111,7 @@ def test_settings_change_scores_and_fingerprint_as_they_do_with_torch(kind: str,
             assert found[3] == found[1]
     for wrong in (0, 100_000):
         said = []
-        for name, how in ((model, settings), (out, {})):
+        for name, how in ways:
             with pytest.raises(InputError) as caught:
                 Reranker(name, **how, max_length=wrong)
             said.append(str(caught.value))
@@ -154,7 +155,8 @@ def test_ranking_errors_and_warnings_are_those_of_torch(
             said.append(str(caught.value))
         assert said[0] == said[1]
     said = []
-    for name, how in ((NAME, {"checkpoint": raw}), (opened.model_name, {})):
+    ways: list[tuple[Any, dict[str, Any]]] = [(NAME, {"checkpoint": raw}), (opened.model_name, {})]
+    for name, how in ways:
         short: Any = Reranker(name, max_length=400, **how)
         with pytest.warns(TruncationWarning) as warned:
             short.rank("q", ["a", LONG])
@@ -273,6 +275,8 @@ def test_what_it_cannot_be_told(exported: Path, raw: Path, tmp_path: Path, monke
         Reranker(NAME, checkpoint=raw, backend="onnx", device=["cpu", "cpu"])
     with pytest.raises(InputError, match="weights='int8' needs backend='onnx' or 'openvino'"):
         Reranker(NAME, checkpoint=raw, weights="int8")
+    with pytest.raises(InputError, match="weights must be one of int8, int8-dynamic, not 'int4'"):
+        Reranker(NAME, checkpoint=raw, backend="onnx", weights="int4")  # type: ignore[arg-type]  # likewise
     with pytest.raises(InputError, match="backend must be one of torch, openvino, onnx, not 'tvm'"):
         Reranker(NAME, checkpoint=raw, backend="tvm")  # type: ignore[arg-type]  # wrong on purpose
     assert not (tmp_path / "cache").exists()

@@ -71,8 +71,8 @@ def qwen3(directory: Path) -> Made:
 def qwen2(directory: Path) -> Made:
     """By a spec of its own, with a head of its own, and without instructions."""
     raw = reranker_checkpoint(directory / "raw")
-    heads = {"num_attention_heads": 4, "num_key_value_heads": 2, "num_hidden_layers": 2}
-    sizes = {"vocab_size": len(AutoTokenizer.from_pretrained(raw)), "hidden_size": HIDDEN}
+    heads: dict[str, Any] = {"num_attention_heads": 4, "num_key_value_heads": 2, "num_hidden_layers": 2}
+    sizes: dict[str, Any] = {"vocab_size": len(AutoTokenizer.from_pretrained(raw)), "hidden_size": HIDDEN}
     torch.manual_seed(3)
     config = Qwen2Config(**sizes, **heads, intermediate_size=64, tie_word_embeddings=False)
     _coupled(Qwen2ForCausalLM(config)).save_pretrained(raw)
@@ -93,7 +93,7 @@ def _classifier(directory: Path) -> Path:
     asks = reranker_checkpoint(directory / "asks")
     causal, tokenizer = Qwen3ForCausalLM.from_pretrained(asks), AutoTokenizer.from_pretrained(asks)
     causal.config.num_labels, causal.config.pad_token_id = 1, tokenizer.pad_token_id
-    made = Qwen3ForSequenceClassification(causal.config)
+    made: Any = Qwen3ForSequenceClassification(causal.config)
     made.model.load_state_dict(causal.model.state_dict())
     made.save_pretrained(directory / "scores")
     tokenizer.save_pretrained(directory / "scores")

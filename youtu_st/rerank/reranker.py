@@ -108,6 +108,8 @@ class Reranker(DescribedReranker):
         hub: Mapping[str, Any] | None = None,
     ) -> None:
         one_of("backend", backend, get_args(AnyBackend))
+        if weights is not None:
+            one_of("weights", weights, get_args(AnyWeights))
         if backend != "torch" and split_devices(device)[1]:
             raise InputError(f"several devices are for backend='torch'; {backend} uses all of the processor")
         to_load = {
