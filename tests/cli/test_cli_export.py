@@ -6,6 +6,8 @@ import importlib.util
 import json
 import re
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,6 +17,7 @@ from command import Result, spawn
 from sentence_transformers import SentenceTransformer
 
 from youtu_st import Encoder
+from youtu_st.backends.machine import has_card
 
 if importlib.util.find_spec("onnxruntime") is None:  # importing it here would start its telemetry
     pytest.skip("the extra onnx is not installed", allow_module_level=True)
@@ -106,33 +109,32 @@ def test_an_index_is_built_with_torch_and_searched_without(
     (kept,) = (path for path in (cache / "exports").iterdir() if path.is_dir())
     assert json.loads((kept / "export.json").read_text())["model"] == str(model)
 
-    def searched(**environment: str) -> tuple[str, Result]:
+    def ran(*arguments: object, **environment: str) -> tuple[str, Result]:
         for name, value in environment.items():
             monkeypatch.setenv(name, value)
         program = tmp_path / "program.py"
         program.write_text(HOSTS)
-        import subprocess
-        import sys
+        command = [sys.executable, str(program), "--debug", *map(str, arguments)]
+        ended = subprocess.run(command, capture_output=True, text=True, timeout=300)
+        *lines, imported = ended.stdout.splitlines()
+        return imported, Result(ended.returncode, "\n".join(lines), ended.stderr)
 
-        command = [
-            sys.executable,
-            str(program),
-            "--debug",
-            "index",
-            "search",
-            str(index),
-            "passport",
-            "--json",
-        ]
-        ran = subprocess.run(command, capture_output=True, text=True, timeout=300)
-        *lines, imported = ran.stdout.splitlines()
-        return imported, Result(ran.returncode, "\n".join(lines), ran.stderr)
-
-    imported, quick = searched()
+    search = ("index", "search", index, "passport", "--json")
+    imported, quick = ran(*search)
     assert (quick.code, imported) == (0, "[]"), quick
     assert "engine: " in quick.err
     assert "YOUTU_ST_ENGINE=torch turns that off" in quick.err
-    imported, slow = searched(YOUTU_ST_ENGINE="torch")
+
+    # Documents too, but where there may be something that PyTorch is faster with.
+    encode = ("encode", tmp_path / "notes.txt", "--role", "document", "--model", model, "--out")
+    imported, encoded = ran(*encode, tmp_path / "quick.npy")
+    assert (encoded.code, imported == "[]") == (0, not has_card()), encoded
+    (tmp_path / "notes.txt").write_text("The Rhine flows north.\nThe Danube flows east.\n")
+    imported, built = ran("index", "build", tmp_path / "notes.txt", "--out", index)
+    assert (built.code, imported == "[]") == (0, not has_card()), built
+    quick = ran(*search)[1]
+
+    imported, slow = ran(*search, YOUTU_ST_ENGINE="torch")
     assert (slow.code, "torch" in imported, "engine: " in slow.err) == (0, True, False)
     scores = [[hit["score"] for hit in json.loads(result.out)] for result in (quick, slow)]
     np.testing.assert_allclose(scores[0], scores[1], atol=1e-5)

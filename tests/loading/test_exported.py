@@ -17,6 +17,7 @@ from checkpoints import TEXTS
 
 import youtu_st
 from youtu_st import Encoder, disk
+from youtu_st.backends.packages import onnx_runtime
 from youtu_st.errors import InputError, ModelLoadError, TruncationWarning
 from youtu_st.index import VectorIndex
 
@@ -177,6 +178,18 @@ LANGCHAIN = (
     "with VectorIndex.open({index!r}, encoder) as index:\n"
     "    assert YoutuVectorStore(index=index).similarity_search('two words', k=1)[0].page_content == 'two words'",
 )
+LLAMA_INDEX = (
+    "from llama_index.core.schema import TextNode\n"
+    "from llama_index.core.vector_stores.types import VectorStoreQuery\n"
+    "from llama_index.vector_stores.youtu import YoutuRetriever, YoutuVectorStore\n"
+    "from youtu_st import Retriever",
+    "with VectorIndex.open({index!r}, encoder) as index:\n"
+    "    store = YoutuVectorStore(index)\n"
+    "    store.add([TextNode(text='three')])\n"
+    "    query = VectorStoreQuery(query_str='two words', similarity_top_k=1)\n"
+    "    assert store.query(query).nodes[0].get_content() == 'two words'\n"
+    "    assert YoutuRetriever(Retriever(index)).retrieve('three')[0].text == 'three'",
+)
 
 
 def modules_after(tmp_path: Path, model: Path, imports: str = "", call: str = "", **settings: Any) -> str:
@@ -194,9 +207,14 @@ def test_no_host_is_imported_for_an_add_and_a_search(exported: Path, tmp_path: P
     assert modules_after(tmp_path, exported) == "[]\n"
 
 
-def test_no_host_is_imported_for_an_adapter(exported: Path, tmp_path: Path) -> None:
-    pytest.importorskip("langchain_core")
-    assert modules_after(tmp_path, exported, *LANGCHAIN) == "[]\n"
+@pytest.mark.parametrize(
+    ("package", "program"), [("langchain_core", LANGCHAIN), ("llama_index.core", LLAMA_INDEX)]
+)
+def test_no_host_is_imported_for_an_adapter(
+    exported: Path, tmp_path: Path, package: str, program: tuple[str, str]
+) -> None:
+    pytest.importorskip(package)
+    assert modules_after(tmp_path, exported, *program) == "[]\n"
 
 
 def test_an_encoder_exports_for_itself_once(
@@ -290,7 +308,6 @@ def test_every_flipped_bit_of_a_manifest_is_found(copy: Path) -> None:
 def test_what_it_cannot_be_told_any_more(exported: Path) -> None:
     for settings in (
         {"dtype": "bfloat16"},
-        {"device": "cuda"},
         {"checkpoint": "elsewhere"},
         {"weights": "int8"},
         {"model_kwargs": {"attn_implementation": "eager"}},
@@ -304,10 +321,16 @@ def test_what_a_graph_cannot_follow_is_told_before_one_is_made(
     tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("YOUTU_ST_CACHE", str(tmp_path / "cache"))
-    for settings in ({"dtype": "bfloat16"}, {"device": "cuda"}):
-        (name,) = settings
-        with pytest.raises(InputError, match=f"{name}: an exported model runs as it was exported"):
-            Encoder(tiny, backend="onnx", **settings)  # type: ignore[arg-type]  # wrong on purpose
+    with pytest.raises(InputError, match="dtype: an exported model runs as it was exported"):
+        Encoder(tiny, backend="onnx", dtype="bfloat16")
+    for device in ("mps", "cuda:", "cuda:x", "CUDA", "cuda:1234"):
+        with pytest.raises(InputError, match="a graph runs on device cpu, cuda, cuda:1 or the like, not on"):
+            Encoder(tiny, backend="onnx", device=device)
+    if "CUDAExecutionProvider" not in onnx_runtime().get_available_providers():
+        with pytest.raises(
+            ModelLoadError, match=r"has no CUDA: .* 'pip install onnxruntime-gpu\[cuda,cudnn\]'"
+        ):
+            Encoder(tiny, backend="onnx", device="cuda:1")
     assert not (tmp_path / "cache").exists()
 
 

@@ -260,7 +260,7 @@ def test_one_kind_is_not_the_other(exported: Path, tiny: Path, tmp_path: Path) -
 
 def test_what_it_cannot_be_told(exported: Path, raw: Path, tmp_path: Path, monkeypatch: Any) -> None:
     monkeypatch.setenv("YOUTU_ST_CACHE", str(tmp_path / "cache"))
-    cases: list[dict[str, Any]] = [{"dtype": "bfloat16"}, {"device": "cuda"}]
+    cases: list[dict[str, Any]] = [{"dtype": "bfloat16"}]
     for settings in [*cases, {"checkpoint": "elsewhere"}, {"weights": "int8"}, {"backend": "openvino"}]:
         (name,) = settings
         with pytest.raises(InputError, match=f"{name}: an exported model runs as it was exported"):
@@ -273,6 +273,12 @@ def test_what_it_cannot_be_told(exported: Path, raw: Path, tmp_path: Path, monke
         InputError, match="several devices are for backend='torch'; onnx uses all of the proc"
     ):
         Reranker(NAME, checkpoint=raw, backend="onnx", device=["cpu", "cpu"])
+    with pytest.raises(
+        InputError, match="a graph runs on device cpu, cuda, cuda:1 or the like, not on 'mps'"
+    ):
+        Reranker(NAME, checkpoint=raw, backend="onnx", device="mps")
+    with pytest.raises(ModelLoadError, match="backend 'openvino' runs on the cpu, not on 'cuda'"):
+        Reranker(NAME, checkpoint=raw, backend="openvino", device="cuda")
     with pytest.raises(InputError, match="weights='int8' needs backend='onnx' or 'openvino'"):
         Reranker(NAME, checkpoint=raw, weights="int8")
     with pytest.raises(InputError, match="weights must be one of int8, int8-dynamic, not 'int4'"):

@@ -225,7 +225,7 @@ def _trace(network: Any) -> Any:
     batch = _probes(network)[0]
     if takes_types(network):
         batch = {**batch, "token_type_ids": torch.zeros_like(batch["input_ids"])}
-    ready_to_follow(network)
+    ready_to_follow(network, "openvino")
     with quiet(), torch.inference_mode():
         return package("openvino").convert_model(_Hidden(network, takes_types(network)), example_input=batch)
 

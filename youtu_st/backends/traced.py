@@ -1,4 +1,4 @@
-"""A network made ready for being followed into a graph: which one that is, its attention, and no warnings."""
+"""A network made ready for being followed into a graph: which one that is, and no warnings."""
 
 from __future__ import annotations
 
@@ -11,18 +11,14 @@ from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Any
 
-import transformers
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.base.modules import Transformer
-from torch import Tensor
-from transformers.integrations.sdpa_attention import sdpa_attention_forward
-from transformers.masking_utils import sdpa_mask
 
+from youtu_st.backends.attention import set_attention
 from youtu_st.backends.packages import package
 from youtu_st.backends.quiet import quiet_host
 from youtu_st.errors import ModelLoadError
 
-_ATTENTION = "youtu-st-converted"
 _TEXT = {"method": "forward", "method_output_name": "last_hidden_state"}
 
 
@@ -50,25 +46,13 @@ def takes_types(network: Any) -> bool:
     return "token_type_ids" in inspect.signature(network.forward).parameters
 
 
-def ready_to_follow(network: Any) -> None:
-    """Give a network attention that every engine computes as PyTorch does, and no outputs but the last layer.
+def ready_to_follow(network: Any, engine: str) -> None:
+    """Give a network attention that the engine computes as PyTorch does, and no outputs but the last layer.
 
     It stays changed: hand in one that nobody else runs.
     """
     network.config.use_cache = False  # no keys and values among the outputs
-    transformers.AttentionInterface.register(_ATTENTION, sdpa_attention_forward)
-    transformers.AttentionMaskInterface.register(_ATTENTION, _mask)
-    network.set_attn_implementation(_ATTENTION)
-
-
-def _mask(*args: Any, **kwargs: Any) -> Tensor | None:
-    """The host's mask, but a position that sees nothing sees everything.
-
-    Under causal attention that is the padding before a text. PyTorch gives such a position zeros, OpenVINO
-    gives it NaN, which the next layer would hand on to the text.
-    """
-    mask = sdpa_mask(*args, **kwargs)
-    return None if mask is None else mask | ~mask.any(dim=-1, keepdim=True)
+    set_attention(network, fused=engine == "openvino")
 
 
 @contextmanager

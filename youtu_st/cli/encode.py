@@ -71,6 +71,7 @@ def encode(
             trust_remote_code=trust_remote_code,
             split_special_tokens=split_special_tokens,
             fast=fast,
+            exported="documents",
         )
         how: dict[str, Any] = {"dimensions": dimensions, "show_progress": True, "total": len(texts)}
         if role == "query":

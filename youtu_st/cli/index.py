@@ -117,6 +117,7 @@ def build(
         trust_remote_code=trust_remote_code,
         split_special_tokens=split_special_tokens,
         fast=fast,
+        exported="documents",
     )
     lengths = _lengths(out, manifest, encoder, chunk_tokens, overlap)
     splitter = corpus.Splitter(encoder.reader, lengths.tokens, lengths.overlap)
@@ -204,7 +205,7 @@ def search(
         model=model,
         checkpoint=checkpoint,
         trust_remote_code=trust_remote_code,
-        for_a_question=True,
+        exported="questions",
     )
     with opened_index(directory, encoder, checkpoint) as index:
         reranker = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -24,6 +24,9 @@ SplitSpecialTokens = Annotated[
 ]
 
 
+Exported = Literal["never", "questions", "documents"]
+"""What a command does with a model, if that can be done as the model was exported."""
+
 ENGINE = "YOUTU_ST_ENGINE"
 """The variable that says what runs models: ``torch``; or ``onnx``, where a model was exported."""
 
@@ -36,12 +39,12 @@ def load_encoder(
     split_special_tokens: bool = False,
     fast: bool = False,
     weights: str | None = None,
-    for_a_question: bool = False,
+    exported: Exported = "never",
 ) -> Encoder:
     """Load an encoder, quietly, by what ``absolute_model`` gives; say which way is the fastest.
 
-    With ``weights`` rounded, it is OpenVINO that runs it. For a question it is the exported network of the
-    model, where that is in the cache: it opens without torch. Many documents are faster through torch.
+    With ``weights`` rounded, it is OpenVINO that runs it. An exported network that is in the cache opens
+    without torch: it is taken for questions, and for documents where torch would be no faster.
     """
     from youtu_st.loading.exported import is_exported
 
@@ -52,7 +55,7 @@ def load_encoder(
     }
     if weights is not None:
         settings |= {"backend": "openvino", "weights": weights}
-    elif for_a_question and not fast and not is_exported(name) and is_exported_here(name, settings):
+    elif not fast and not is_exported(name) and _takes_export(name, settings, exported):
         settings["backend"] = "onnx"
         _say_engine(name)
     needs_hosts = settings.get("backend") != "onnx" and not is_exported(name)
@@ -70,6 +73,18 @@ def load_encoder(
 
 def _say_engine(name: str) -> None:
     say_debug("engine", f"{name} runs in ONNX Runtime, as it was exported; {ENGINE}=torch turns that off")
+
+
+def _takes_export(name: str, settings: Mapping[str, Any], exported: Exported) -> bool:
+    """Whether a command runs a model as it was exported."""
+    if exported == "never" or not is_exported_here(name, settings):
+        return False
+    if exported == "questions":
+        return True
+    from youtu_st.backends.machine import computes_halves, has_card
+    from youtu_st.loading.kept import stored_in_half
+
+    return not has_card() and not (computes_halves() and stored_in_half(name, settings))
 
 
 def is_exported_here(name: str, settings: Mapping[str, Any], *, reranker: bool = False) -> bool:

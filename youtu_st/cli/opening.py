@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from youtu_st.cli.console import DEFAULT_MODEL, UsageError, absolute_model, status
-from youtu_st.cli.loaded import load_encoder
+from youtu_st.cli.loaded import Exported, load_encoder
 from youtu_st.errors import IndexMismatchError, IndexNotFoundError, ModelLoadError, UnknownModelError
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ def encoder_for(
     trust_remote_code: bool,
     split_special_tokens: bool = False,
     fast: bool = False,
-    for_a_question: bool = False,
+    exported: Exported = "never",
 ) -> Encoder:
     """The model that is named, or else the one that the index was built with, or else the default.
 
@@ -48,7 +48,7 @@ def encoder_for(
             trust_remote_code=trust_remote_code,
             split_special_tokens=split,
             fast=fast,
-            for_a_question=for_a_question,
+            exported=exported,
         )
     except ModelLoadError as error:
         if manifest is None or checkpoint is not None:

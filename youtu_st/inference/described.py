@@ -30,10 +30,12 @@ class DescribedEncoder(LoadedModel):
 
             return ExportedEncoder.opened(name, settings)
         if settings["backend"] == "onnx":
+            from youtu_st.backends.graphs.opening import check_device
             from youtu_st.inference.exported import ExportedEncoder, check_settings
             from youtu_st.loading.kept import MAKING, kept_export
 
             check_settings({part: value for part, value in settings.items() if part not in MAKING})
+            check_device("onnx", settings["device"] or "cpu")
             path, manifest = kept_export(name, settings, engine="onnx", weights=settings["weights"])
             return ExportedEncoder.opened(path, settings, kept=manifest)
         from youtu_st.inference.hosted import HostedEncoder

@@ -20,6 +20,9 @@ from youtu_st.spec import prompts
 from youtu_st.spec.model import lengths
 from youtu_st.spec.registry import expanded
 
+CARD_TOKENS = 16384
+"""Padded tokens that go through a card at once; halved where it has too little memory."""
+
 
 def check_settings(settings: Mapping[str, Any], **allowed: tuple[Any, ...]) -> None:
     """Raise for a setting of :class:`~youtu_st.Encoder` that a graph cannot follow, or not any more.
@@ -31,16 +34,16 @@ def check_settings(settings: Mapping[str, Any], **allowed: tuple[Any, ...]) -> N
     Raises:
         InputError: Naming it.
     """
-    followed: dict[str, tuple[Any, ...]] = {"device": (None, "cpu"), "dtype": ("auto", "float32"), **allowed}
+    followed: dict[str, tuple[Any, ...]] = {"dtype": ("auto", "float32"), **allowed}
     given = [
         name
         for name, value in settings.items()
-        if name not in ("prompts", "max_length", "split_special_tokens")
+        if name not in ("device", "prompts", "max_length", "split_special_tokens")
         and value not in followed.get(name, (None, False))
     ]
     if given:
         raise InputError(
-            f"{', '.join(given)}: an exported model runs as it was exported, in float32 on the processor: "
+            f"{', '.join(given)}: an exported model runs as it was exported, in float32: "
             "export it otherwise, or use backend='torch'"
         )
 
@@ -54,9 +57,11 @@ class ExportedEncoder:
         max_length: Tokens to read, if fewer than the model's maximum.
         split_special_tokens: Read special tokens that stand in a text as characters; False: as exported.
         manifest: As :func:`~youtu_st.loading.exported.read_export` has just read it; None: it is read here.
+        device: ``cpu``; with ONNX Runtime ``cuda``, ``cuda:1``, ... too. None: ``cpu``.
 
     Raises:
-        ModelLoadError: If the directory is not as it was written, or its engine cannot read the graph.
+        ModelLoadError: If the directory is not as it was written, or its engine cannot read the graph, or
+            does not run on the device.
         MissingDependencyError: If the engine is not installed.
         InputError: If a setting is not what it may be.
     """
@@ -69,6 +74,7 @@ class ExportedEncoder:
         max_length: int | None = None,
         split_special_tokens: bool = False,
         manifest: ExportManifest | None = None,
+        device: str | None = None,
     ) -> None:
         self._path = expanded(path)
         self.manifest = manifest or read_export(path)
@@ -82,7 +88,7 @@ class ExportedEncoder:
         )
         for role in prompts.ROLES:
             self._check_room(f"the {role} prompt", self._prompts[role], ModelLoadError)
-        self._graph = open_graph(self.manifest.engine, self._path)
+        self._graph = open_graph(self.manifest.engine, self._path, device=device or "cpu")
 
     @classmethod
     def opened(
@@ -105,6 +111,7 @@ class ExportedEncoder:
             max_length=settings["max_length"],
             split_special_tokens=settings["split_special_tokens"],
             manifest=kept,
+            device=settings["device"],
         )
         if kept is None:
             manifest = found.manifest
@@ -137,8 +144,8 @@ class ExportedEncoder:
 
     @property
     def batch_tokens(self) -> int:
-        """See :func:`youtu_st.backends.threads.batch_tokens`."""
-        return batch_tokens(threads())
+        """See :func:`youtu_st.backends.threads.batch_tokens`; a card takes more."""
+        return batch_tokens(threads()) if self._graph.device == "cpu" else CARD_TOKENS
 
     @cached_property
     def preprocessor(self) -> InstructionPreprocessor:
@@ -146,9 +153,9 @@ class ExportedEncoder:
         return InstructionPreprocessor(self._texts)
 
     def networks(self, others: Sequence[str]) -> Sequence[GraphNetwork]:
-        """The one network: it uses all of the processor."""
+        """The one network: it uses all of the processor, or one card."""
         manifest = self.manifest
-        runtime = {"backend": manifest.engine, "dtype": "float32", "device": "cpu"}
+        runtime = {"backend": manifest.engine, "dtype": "float32", "device": self._graph.device}
         weights = {"weights": manifest.weights} if manifest.weights else {}
         return [GraphNetwork(self._graph, {**runtime, **weights})]
 

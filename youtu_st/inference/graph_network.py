@@ -12,7 +12,7 @@ from youtu_st.inference.outputs import Features, Output, Rows, VectorOutput
 
 
 class GraphNetwork(Network):
-    """A graph with pooling and normalisation inside, on the processor.
+    """A graph with pooling and normalisation inside.
 
     Args:
         graph: What runs it: ``run`` takes the features, and gives unit rows or scores.
@@ -26,7 +26,7 @@ class GraphNetwork(Network):
 
     @property
     def device(self) -> str:
-        """The processor."""
+        """Where it runs."""
         return self._runtime["device"]
 
     @property

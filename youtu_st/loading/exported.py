@@ -24,6 +24,7 @@ class ExportManifest(Manifest):
         prompts: Before a ``query`` and a ``document``.
         named_prompts: All prompts that were saved with the model.
         normalizes: Whether the model's own modules scale vectors to unit length.
+        marks_content: Whether a text may be nothing to the model, as all that it reads of it is no content.
         cosine: Lowest cosine to the model's own vectors of the probe texts.
     """
 
@@ -35,6 +36,7 @@ class ExportManifest(Manifest):
     prompts: dict[str, str]
     named_prompts: dict[str, str]
     normalizes: bool
+    marks_content: bool = True
     cosine: float
 
 
@@ -66,4 +68,5 @@ def texts_of(folder: Path, manifest: ExportManifest, **changed: Any) -> Texts:
         changed.get("max_length", manifest.max_length),
         padding_side=manifest.padding_side,
         counts_positions=manifest.counts_positions,
+        marks_content=manifest.marks_content,
     )

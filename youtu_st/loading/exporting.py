@@ -11,20 +11,17 @@ from sentence_transformers import SentenceTransformer
 
 from youtu_st.backends.graphs import Engine, Rounding
 from youtu_st.backends.graphs.making import make_graph
-from youtu_st.errors import InputError, ModelLoadError
+from youtu_st.errors import InputError
 from youtu_st.inputs import check_dimensions
 from youtu_st.loading.asked import engine_for, whole_name
 from youtu_st.loading.exported import ExportManifest, read_export, texts_of
 from youtu_st.loading.loader import load
 from youtu_st.loading.manifest import TOKENIZER, write_manifest
 from youtu_st.loading.plain import write_plain
+from youtu_st.loading.reading import check_reading, reading_of
 from youtu_st.loading.vacant import vacant, whole_directory
 from youtu_st.modules import fingerprint
-from youtu_st.modules.reader import PROBES, FastReader
-from youtu_st.modules.readers import reader_for
-from youtu_st.modules.settings import lengths_of, normalizes, ours, prompt_for
-from youtu_st.modules.transformer import InstructionTransformer
-from youtu_st.probes import DOCUMENTS, QUERIES
+from youtu_st.modules.settings import lengths_of, normalizes, prompt_for
 from youtu_st.spec.model import MODELS, ModelSpec, ModuleSettings
 from youtu_st.spec.prompts import ROLES
 
@@ -131,21 +128,12 @@ def _write(
     weights: Rounding | None,
     dimensions: int | None,
 ) -> None:
-    mine = ours(loaded)
-    if mine is None:
-        raise ModelLoadError(
-            f"{source['model']} has modules of sentence-transformers' own, whose tokens and masks are "
-            "theirs: name a spec, or a .yaml file of your own, with checkpoint= for its weights"
-        )
-    reader = reader_for(mine.tokenizer)
-    if not isinstance(reader, FastReader):
-        raise ModelLoadError(f"{reader.name} has no tokenizer.json: only a fast tokenizer can be exported")
+    texts, reader = reading_of(loaded)
     made = make_graph(loaded, folder, engine=engine, weights=weights, dimension=dimensions)
     reader.backend_tokenizer.save(str(folder / TOKENIZER))
     dimension = dimensions or loaded.get_embedding_dimension() or 0
     identity = fingerprint.identity(loaded, dimension)
-    network: Any = mine.model
-    texts = mine.texts
+    first: Any = loaded[0]
     manifest = write_manifest(
         folder,
         ExportManifest,
@@ -153,7 +141,7 @@ def _write(
             **source,
             "engine": engine,
             "weights": weights,
-            "network": network.config.model_type,
+            "network": first.model.config.model_type,
             "inputs": made.inputs,
             "dimension": dimension,
             "max_length": loaded.get_max_seq_length(),
@@ -163,6 +151,7 @@ def _write(
             "prompts": {role: prompt_for(loaded, role) for role in ROLES},
             "named_prompts": {name: prompt or "" for name, prompt in loaded.prompts.items()},
             "normalizes": normalizes(loaded),
+            "marks_content": texts.marks_content,
             "tokenizer": reader.facts.now(),
             "identity": identity,
             "fingerprint": fingerprint.fingerprint(identity),
@@ -172,25 +161,8 @@ def _write(
         },
     )
     read_export(folder)
-    _compare(mine, texts_of(folder, manifest))
+    check_reading(loaded, texts_of(folder, manifest))
     log.info("exported %s: largest difference %.2g", source["model"], made.difference)
-
-
-def _compare(mine: InstructionTransformer, texts: Any) -> None:
-    """Raise unless both give the same tokens, masks and lengths for the probe texts.
-
-    Raises:
-        ModelLoadError: Naming the tokenizer.
-    """
-    for prompt in ("", "Query: ", "Instruct: find what answers it\nQuery:"):
-        for text in (*PROBES, *QUERIES, *DOCUMENTS):
-            (here,), (there,) = mine.tokenize_texts([text], prompt), texts.tokenize_texts([text], prompt)
-            same = here.full_length == there.full_length and list(here.ids) == list(there.ids)
-            if not same or list(here.content) != list(there.content):
-                raise ModelLoadError(
-                    f"{reader_for(mine.tokenizer).name} gives other tokens than its tokenizer.json: "
-                    "use backend='torch'"
-                )
 
 
 def _shorter(settings: ModuleSettings, dimension: int) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from typing import Any, Generic
 from filelock import FileLock
 
 from youtu_st.backends.graphs import Engine, Rounding
-from youtu_st.disk import cache_directory
+from youtu_st.disk import cache_directory, read_bounded
 from youtu_st.errors import ModelLoadError, in_one_line
 from youtu_st.loading.exported import ExportManifest
 from youtu_st.loading.manifest import FORMAT, M, is_exported, read_manifest
@@ -28,6 +28,7 @@ _SETTINGS = ("trust_remote_code", "model_kwargs")
 """Those that decide what is exported; prompts, lengths and the like are an encoder's own matter."""
 MAKING = ("backend", "weights", "checkpoint", "hub", *_SETTINGS)
 """Settings of an encoder that an export is made by."""
+_MOST_CONFIG = 1 << 22
 log = logging.getLogger("youtu_st")
 
 
@@ -131,6 +132,21 @@ def is_kept(model: Any, settings: Mapping[str, Any], *, engine: Engine, kind: Ki
         YoutuError: If there is no such model.
     """
     return is_exported(_place(kind, model, settings, engine, None))
+
+
+def stored_in_half(model: str | Path | ModelSpec, settings: Mapping[str, Any]) -> bool:
+    """Whether a model's weights are of half precision, by its configuration; unread, they may be.
+
+    Raises:
+        YoutuError: If there is no such model.
+    """
+    file = directory_of(model, settings.get("checkpoint"), settings.get("hub")) / "config.json"
+    try:
+        told = json.loads(read_bounded(file, _MOST_CONFIG))
+        dtype = told.get("dtype", told.get("torch_dtype", "float32"))
+    except (OSError, ValueError, AttributeError):
+        return True
+    return bool(dtype != "float32")
 
 
 def _place(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, TypeVar
 
 import numpy as np
@@ -33,6 +33,7 @@ class Texts:
         padding_side: Side that short rows of a batch are padded on.
         counts_positions: Whether the network has a learned table of absolute positions, which padding on the
             left would shift a text in.
+        marks_content: Whether a text may be nothing to the model, as no token of it is content.
     """
 
     settings: ModuleSettings
@@ -40,6 +41,7 @@ class Texts:
     max_length: int | None
     padding_side: PaddingSide = "right"
     counts_positions: bool = False
+    marks_content: bool = True
     reuses_prefixes: ClassVar[bool] = False  # rows that begin with the same tokens are computed one by one
 
     @classmethod
@@ -95,7 +97,7 @@ class Texts:
         self, texts: Sequence[str], marked: Sequence[str], max_length: int | None = None
     ) -> list[TokenizedText]:
         """As :meth:`tokenize_texts`, after prompts that :meth:`marked` gave."""
-        return tokenization.tokenize(
+        rows = tokenization.tokenize(
             self.reader,
             texts,
             marked,
@@ -103,6 +105,9 @@ class Texts:
             special_tokens=self.settings.special_tokens,
             max_length=max_length or self.max_length,
         )
+        if self.marks_content:
+            return rows
+        return [replace(row, is_blank=False) if row.is_blank else row for row in rows]
 
     def collate(self, rows: Sequence[TokenizedText], *, side: PaddingSide | None = None) -> dict[str, Column]:
         """Pad tokenised texts to one batch.

@@ -10,7 +10,7 @@ from typing import Any
 from youtu_st.backends.graphs.opening import open_graph
 from youtu_st.backends.threads import batch_tokens, threads
 from youtu_st.errors import InputError, ModelLoadError
-from youtu_st.inference.exported import check_settings
+from youtu_st.inference.exported import CARD_TOKENS, check_settings
 from youtu_st.inference.graph_network import GraphNetwork
 from youtu_st.inputs import check_max_length
 from youtu_st.loading.manifest import read_manifest, reader_of
@@ -36,9 +36,11 @@ class ExportedReranker:
         max_length: Tokens to read of a pair; None: as exported.
         split_special_tokens: Read special tokens of a query or a document as characters; False: as exported.
         manifest: As it has just been read; None: it is read here.
+        device: ``cpu``; with ONNX Runtime ``cuda``, ``cuda:1``, ... too. None: ``cpu``.
 
     Raises:
-        ModelLoadError: If the directory is not as it was written, or its engine cannot read the graph.
+        ModelLoadError: If the directory is not as it was written, or its engine cannot read the graph, or
+            does not run on the device.
         MissingDependencyError: If the engine is not installed.
         InputError: If a setting is not what it may be.
     """
@@ -50,6 +52,7 @@ class ExportedReranker:
         max_length: int | None = None,
         split_special_tokens: bool = False,
         manifest: RerankerManifest | None = None,
+        device: str | None = None,
     ) -> None:
         self._path = expanded(path)
         self.manifest = manifest = manifest or read_manifest(path, RerankerManifest)
@@ -58,7 +61,7 @@ class ExportedReranker:
             self.max_length = check_max_length(max_length, manifest.context)
         self._splits = split_special_tokens or SPLIT in manifest.identity
         self.preprocessor = self._preprocessor()
-        self._graph = open_graph(manifest.engine, self._path)
+        self._graph = open_graph(manifest.engine, self._path, device=device or "cpu")
 
     @classmethod
     def opened(
@@ -80,6 +83,7 @@ class ExportedReranker:
             max_length=settings["max_length"],
             split_special_tokens=settings["split_special_tokens"],
             manifest=kept,
+            device=settings["device"],
         )
         if kept is None:
             manifest = found.manifest
@@ -113,8 +117,8 @@ class ExportedReranker:
 
     @property
     def batch_tokens(self) -> int:
-        """See :func:`youtu_st.backends.threads.batch_tokens`."""
-        return batch_tokens(threads())
+        """See :func:`youtu_st.backends.threads.batch_tokens`; a card takes more."""
+        return batch_tokens(threads()) if self._graph.device == "cpu" else CARD_TOKENS
 
     @property
     def takes_instructions(self) -> bool:
@@ -123,9 +127,9 @@ class ExportedReranker:
         return template is not None and template.instruction is not None
 
     def networks(self, others: Sequence[str]) -> Sequence[GraphNetwork]:
-        """The one network: it uses all of the processor."""
+        """The one network: it uses all of the processor, or one card."""
         manifest = self.manifest
-        runtime = {"backend": manifest.engine, "dtype": "float32", "device": "cpu"}
+        runtime = {"backend": manifest.engine, "dtype": "float32", "device": self._graph.device}
         weights = {"weights": manifest.weights} if manifest.weights else {}
         return [GraphNetwork(self._graph, {**runtime, **weights})]
 

@@ -49,7 +49,7 @@ class Reranker(DescribedReranker):
             of any cross-encoder that sentence-transformers loads, a directory that :func:`youtu_st.export`
             wrote, or a loaded ``CrossEncoder``.
         checkpoint: Weights for a name or a YAML file: a transformers directory or a hub id.
-        backend: What runs the network: ``torch``; or ``onnx`` or ``openvino``, on a processor: the model is
+        backend: What runs the network: ``torch``; or ``onnx`` or ``openvino`` (a CPU's): the model is
             exported at first, see :func:`youtu_st.export`, and from then on opened without torch.
         weights: ``int8``: weights rounded to eight bits, with ``openvino`` or ``onnx``; ``int8-dynamic``:
             activations too, with ``onnx``.

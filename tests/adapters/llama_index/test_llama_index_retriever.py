@@ -101,3 +101,9 @@ def test_mistakes(filled, reranker):
         YoutuRetriever(two_stages, filters=unusable)
     with pytest.raises(InputError, match="blank"):
         YoutuRetriever(two_stages).retrieve(" ")
+
+
+def test_what_is_no_retriever_is_told_when_it_is_given() -> None:
+    for given in (object(), "planets.index", None):
+        with pytest.raises(InputError, match=r"must be a youtu_st.Retriever, not .*: pass Retriever\(store"):
+            YoutuRetriever(given)  # type: ignore[arg-type]  # wrong on purpose

@@ -1,7 +1,10 @@
-"""A graph that ONNX Runtime runs on the CPU; no torch."""
+"""A graph that ONNX Runtime runs, on the processor or on a card of NVIDIA's; no torch."""
 
 from __future__ import annotations
 
+import io
+from contextlib import redirect_stdout
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -9,9 +12,30 @@ import numpy.typing as npt
 
 from youtu_st.backends.graphs.running import Features, Graph
 from youtu_st.backends.packages import onnx_runtime
+from youtu_st.errors import ModelLoadError, in_one_line
 
+_CPU, _CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
+# Left alone, it rounds the factors of products to ten bits, and doubles its memory each time it runs out.
+_EXACT = {"use_tf32": "0", "arena_extend_strategy": "kSameAsRequested"}
 _SILENT = 4
 """Only what ends the process is written to the standard error: all else becomes an error of ours."""
+
+
+def check_cuda(device: str) -> None:
+    """Raise unless the ONNX Runtime that is installed knows CUDA; whether there is a card is not asked.
+
+    Args:
+        device: For the message.
+
+    Raises:
+        ModelLoadError: Saying what to install.
+        MissingDependencyError: If there is no ONNX Runtime.
+    """
+    if _CUDA not in onnx_runtime().get_available_providers():
+        raise ModelLoadError(
+            f"this onnxruntime has no CUDA: for device={device!r} replace it, with "
+            "'pip uninstall onnxruntime' and then 'pip install onnxruntime-gpu[cuda,cudnn]'"
+        )
 
 
 class OnnxGraph(Graph):
@@ -34,7 +58,26 @@ class OnnxGraph(Graph):
         options.enable_mem_pattern = False
         # Weights that are stored as integers and computed in float32 are made so now, not for each batch.
         options.add_session_config_entry("session.disable_quant_qdq", "1")
-        return runtime.InferenceSession(str(self.path), options, providers=["CPUExecutionProvider"])
+        if self.device == "cpu":
+            return runtime.InferenceSession(str(self.path), options, providers=[_CPU])
+        return self._load_on_cuda(runtime, options)
+
+    def _load_on_cuda(self, runtime: ModuleType, options: Any) -> Any:
+        check_cuda(self.device)
+        try:
+            with redirect_stdout(io.StringIO()):  # it prints what it does not find
+                runtime.preload_dlls()  # those of NVIDIA's own packages
+            number = self.device.partition(":")[2] or "0"
+            chosen = [(_CUDA, {"device_id": number, **_EXACT})]
+            opened = runtime.InferenceSession(str(self.path), options, providers=chosen)
+        except Exception as error:
+            raise ModelLoadError(in_one_line(f"ONNX Runtime cannot use {self.device}", error)) from error
+        if _CUDA not in opened.get_providers():  # it takes the processor instead, and only logs why
+            raise ModelLoadError(
+                f"ONNX Runtime cannot use {self.device}: there is no such card, or CUDA's and cuDNN's "
+                "libraries are not those that it was built for ('pip install onnxruntime-gpu[cuda,cudnn]')"
+            )
+        return opened
 
     def _names(self, opened: Any) -> tuple[tuple[str, ...], tuple[str, ...]]:
         inputs, outputs = opened.get_inputs(), opened.get_outputs()

@@ -32,13 +32,15 @@ class Graph(LocksAround, ABC):
     Args:
         path: The engine's file, see :data:`youtu_st.backends.graphs.FILES`.
         threads: To compute in; None: all cores that this process may use, and one in a forked child.
+        device: ``cpu``; or ``cuda``, ``cuda:1``, ..., where the engine can run there.
 
     Attributes:
         inputs: Names of the features that it reads.
         output: What it gives: :data:`~youtu_st.backends.graphs.OUTPUT`, or ``scores`` of a reranker.
 
     Raises:
-        ModelLoadError: If there is no such file, or it is damaged or no graph that gives vectors or scores.
+        ModelLoadError: If there is no such file, or it is damaged or no graph that gives vectors or scores,
+            or the engine does not run on the device.
         MissingDependencyError: If the engine is not installed.
     """
 
@@ -46,8 +48,9 @@ class Graph(LocksAround, ABC):
     title: ClassVar[str]
     """What the engine is called in messages."""
 
-    def __init__(self, path: str | Path, *, threads: int | None = None) -> None:
+    def __init__(self, path: str | Path, *, threads: int | None = None, device: str = "cpu") -> None:
         self.path = Path(path)
+        self.device = device
         self._threads = None if threads is None else check_count("threads", threads)
         self._opened: Any = self._open(self._threads or threads_here())
         self.inputs, outputs = self._names(self._opened)
@@ -60,7 +63,7 @@ class Graph(LocksAround, ABC):
         return self
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _again, (type(self), self.path, self._threads)
+        return _again, (type(self), self.path, self._threads, self.device)
 
     @property
     @abstractmethod
@@ -127,5 +130,5 @@ class Graph(LocksAround, ABC):
         """One batch through it."""
 
 
-def _again(kind: type[Graph], path: Path, threads: int | None) -> Graph:
-    return kind(path, threads=threads)
+def _again(kind: type[Graph], path: Path, threads: int | None, device: str) -> Graph:
+    return kind(path, threads=threads, device=device)

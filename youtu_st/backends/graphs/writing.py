@@ -76,7 +76,7 @@ def whole_or_nothing(folder: Path, network: str, engine: Engine) -> Iterator[Non
 
 def write(whole: Whole, folder: Path, engine: Engine, most_inline: int) -> None:
     """Follow a model into a graph; it is changed, and of no use afterwards."""
-    ready_to_follow(whole.network)
+    ready_to_follow(whole.network, engine)
     with quiet(), torch.no_grad():
         if engine == "onnx":
             _write_onnx(whole, folder / FILES[engine], most_inline)

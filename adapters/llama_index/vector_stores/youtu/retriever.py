@@ -9,6 +9,7 @@ from llama_index.core.vector_stores.types import MetadataFilters
 
 from llama_index.vector_stores.youtu.filters import to_filter
 from llama_index.vector_stores.youtu.nodes import to_node
+from youtu_st.errors import InputError
 from youtu_st.frameworks.store import in_a_thread
 from youtu_st.inputs import check_count
 from youtu_st.retriever import Retriever
@@ -29,7 +30,7 @@ class YoutuRetriever(BaseRetriever):
         callback_manager: LlamaIndex's.
 
     Raises:
-        InputError: If ``similarity_top_k`` is less than 1; when it is asked, as for
+        InputError: If ``retriever`` is none, or ``similarity_top_k`` is less than 1; when it is asked, as for
             :meth:`youtu_st.Retriever.search`.
         FilterError: If a filter cannot be used.
     """
@@ -43,6 +44,11 @@ class YoutuRetriever(BaseRetriever):
         instruction: str | None = None,
         callback_manager: CallbackManager | None = None,
     ) -> None:
+        if not isinstance(retriever, Retriever):
+            raise InputError(
+                f"retriever must be a youtu_st.Retriever, not {type(retriever).__name__}: "
+                "pass Retriever(store.index), or Retriever(store.index, reranker)"
+            )
         check_count("similarity_top_k", similarity_top_k)
         super().__init__(callback_manager)
         self.retriever = retriever
