@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 import pytest
 from checkpoints import TEXTS
+from sentence_transformers import CrossEncoder
+from sentence_transformers.cross_encoder.modules import LogitScore, Transformer
 from tiny_rerankers import KINDS, NAME
 
 import youtu_st
@@ -57,7 +59,7 @@ def copy(exported: Path, tmp_path: Path) -> Path:
     return tmp_path / "copy"
 
 
-SLOW = ("qwen3-in-template", "qwen3-plain")
+SLOW = ("qwen3-saved", "qwen3-in-template", "qwen3-plain")
 
 
 @pytest.mark.parametrize(
@@ -316,6 +318,19 @@ def test_what_is_refused_leaves_nothing(raw: Path, exported: Path, tmp_path: Pat
     ):
         youtu_st.export(NAME, checkpoint=raw, out=out)
     assert [path.name for path in tmp_path.iterdir()] == ["full"]
+
+
+def test_pairs_that_only_the_host_can_read_are_not_exported(raw: Path, tmp_path: Path) -> None:
+    chat = "{% for m in messages %}<|im_start|>{{ m['content'] }}<|im_end|>{% endfor %}"
+    transformer: Any = Transformer(
+        str(raw), transformer_task="text-generation", processor_kwargs={"chat_template": chat}
+    )
+    yes, no = transformer.tokenizer.convert_tokens_to_ids(["yes", "no"])
+    model: Any = CrossEncoder(modules=[transformer, LogitScore(yes, no)], device="cpu")
+    model.save_pretrained(str(tmp_path / "saved"))
+    with pytest.raises(ModelLoadError, match="puts its pairs into a chat template of its own, .* say which"):
+        youtu_st.export(tmp_path / "saved", out=tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize("weights", ["int8", "int8-dynamic"])

@@ -19,7 +19,7 @@ from transformers import (
     XLMRobertaForSequenceClassification,
 )
 
-from youtu_st.rerank import load_reranker_spec
+from youtu_st.rerank import Reranker, load_reranker_spec
 
 NAME = "qwen3-reranker-0.6b"
 Made = tuple[str | Path, dict[str, Any]]
@@ -66,6 +66,13 @@ def xlm_roberta(directory: Path) -> Made:
 
 def qwen3(directory: Path) -> Made:
     return NAME, {"checkpoint": reranker_checkpoint(directory / "raw")}
+
+
+def qwen3_saved(directory: Path) -> Made:
+    """With its template, as ``save_pretrained`` writes it."""
+    raw = reranker_checkpoint(directory / "raw")
+    Reranker(NAME, checkpoint=raw, max_length=500).model.save_pretrained(str(directory / "saved"))
+    return directory / "saved", {}
 
 
 def qwen2(directory: Path) -> Made:
@@ -117,6 +124,7 @@ KINDS: dict[str, Callable[[Path], Made]] = {
     "xlm-r": xlm_roberta,
     "qwen3": qwen3,
     "qwen2": qwen2,
+    "qwen3-saved": qwen3_saved,
     "qwen3-in-template": qwen3_in_template,
     "qwen3-plain": qwen3_plain,
 }
