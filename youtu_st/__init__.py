@@ -18,12 +18,12 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from youtu_st.encoder import Encoder as Encoder
     from youtu_st.errors import YoutuError as YoutuError
-    from youtu_st.loading.exporting import export as export
     from youtu_st.loading.loader import convert as convert
     from youtu_st.loading.loader import load as load
     from youtu_st.modules.pooling import InstructionMaskedPooling as InstructionMaskedPooling
     from youtu_st.modules.transformer import InstructionTransformer as InstructionTransformer
     from youtu_st.protocol import TextEncoder as TextEncoder
+    from youtu_st.rerank.exports import export as export
     from youtu_st.retriever import Retriever as Retriever
     from youtu_st.spec.model import ModelSpec as ModelSpec
 
@@ -38,7 +38,7 @@ _HOME = {
     "TextEncoder": "youtu_st.protocol",
     "YoutuError": "youtu_st.errors",
     "convert": "youtu_st.loading",
-    "export": "youtu_st.loading",
+    "export": "youtu_st.rerank.exports",
     "load": "youtu_st.loading",
 }
 # Submodules that read well as attributes: youtu_st.index.VectorIndex, youtu_st.spec.model.load_spec.

@@ -158,7 +158,7 @@ def test_a_shell_completes_names_without_the_libraries(tmp_path: Path, words: st
 
 
 def test_every_argument_that_is_a_model_is_completed() -> None:
-    """An embedding model's by the names of these, a reranker's by its own; all other commands take none."""
+    """An embedding model's by the names of these, a reranker's by its own, one of either kind by both."""
     found = {}
     groups: list[tuple[str, Any]] = [("", typer.main.get_command(app))]
     for prefix, group in groups:
@@ -188,7 +188,8 @@ def test_every_argument_that_is_a_model_is_completed() -> None:
     commands += ("eval prompts", "eval plan", "eval run", "eval retrieval", "eval chunks")
     wanted = {f"{command} model": embedding for command in commands}
     rerankers = ("rerank model", "index search rerank", "eval run rerank")
-    assert found == wanted | dict.fromkeys(rerankers, reranker)
+    both = {"export model": embedding | reranker}
+    assert found == wanted | dict.fromkeys(rerankers, reranker) | both
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

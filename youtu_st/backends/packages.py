@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import sys
 from types import ModuleType
@@ -49,22 +48,3 @@ def onnx_runtime() -> ModuleType:
             return require("onnxruntime", "onnx")
         finally:
             del os.environ[_OFF]
-
-
-def onnx_quantizer() -> ModuleType:
-    """Import ONNX Runtime's rounding in blocks, but not what it does to the process's logging at that.
-
-    Raises:
-        MissingDependencyError: If it is not installed.
-    """
-    onnx_runtime()
-    name, root = "onnxruntime.quantization.matmul_nbits_quantizer", logging.getLogger()
-    with _importing.now:
-        level, handlers = root.level, root.handlers[:]
-        try:
-            found = require(name, "onnx")
-        finally:
-            root.handlers[:] = handlers
-            root.setLevel(level)
-    logging.getLogger(name).setLevel(logging.ERROR)  # a line for each node of a graph
-    return found

@@ -214,7 +214,12 @@ def search(
         reranker = None
         if rerank is not None:  # it reads the passages as the encoder did
             split = splits_special_tokens(manifest)
-            reranker = load_reranker(rerank, trust_remote_code=trust_remote_code, split_special_tokens=split)
+            reranker = load_reranker(
+                rerank,
+                trust_remote_code=trust_remote_code,
+                split_special_tokens=split,
+                for_a_question=True,
+            )
         retriever = Retriever(index, reranker, candidates=max(4 * k, 20))
         hits = retriever.search(question, k, condition, instruction=instruction, show_progress=True)
     if not hits and not as_json:

@@ -29,7 +29,7 @@ Exported = Literal["never", "questions", "documents"]
 """What a command does with a model, if that can be done as the model was exported."""
 
 ENGINE = "YOUTU_ST_ENGINE"
-"""The variable that says what runs encoders: ``torch``; or ``onnx``, where a model was exported."""
+"""The variable that says what runs models: ``torch``; or ``onnx``, where a model was exported."""
 
 
 def load_encoder(
@@ -66,7 +66,7 @@ def load_encoder(
         settings |= {"backend": "openvino", "weights": weights}
     elif not fast and not is_exported(name) and _takes_export(name, settings, exported):
         settings["backend"] = "onnx"
-        say_debug("engine", f"{name} runs in ONNX Runtime, as it was exported; {ENGINE}=torch turns that off")
+        _say_engine(name)
     # What an engine runs, or may run, imports them where it has to be exported, or measured.
     needs_hosts = "backend" not in settings and not fast and not is_exported(name)
     with loading(f"loading {name} ...", hosts=needs_hosts) as spinner:
@@ -91,6 +91,10 @@ def _say_offers(choice: FastChoice) -> None:
         say("rounded", "no rounded weights are faster here and keep the cosine that they must")
 
 
+def _say_engine(name: str) -> None:
+    say_debug("engine", f"{name} runs in ONNX Runtime, as it was exported; {ENGINE}=torch turns that off")
+
+
 def _takes_export(name: str, settings: Mapping[str, Any], exported: Exported) -> bool:
     """Whether a command runs a model as it was exported."""
     if exported == "never" or not is_exported_here(name, settings):
@@ -103,8 +107,13 @@ def _takes_export(name: str, settings: Mapping[str, Any], exported: Exported) ->
     return not has_card() and not (computes_halves() and stored_in_half(name, settings))
 
 
-def is_exported_here(name: str, settings: Mapping[str, Any]) -> bool:
+def is_exported_here(name: str, settings: Mapping[str, Any], *, reranker: bool = False) -> bool:
     """Whether a model's exported network is in the cache, and may be used.
+
+    Args:
+        name: The model.
+        settings: Of the encoder or the reranker.
+        reranker: Whether it is one.
 
     Raises:
         UsageError: If the variable for it says something else.
@@ -114,10 +123,11 @@ def is_exported_here(name: str, settings: Mapping[str, Any]) -> bool:
         raise UsageError(f"{ENGINE} must be onnx or torch, not {wanted!r}")
     if wanted == "torch" or find_spec("onnxruntime") is None:
         return False
-    from youtu_st.loading.kept import is_kept
+    from youtu_st.loading.kept import ENCODERS, is_kept
+    from youtu_st.rerank.kept import RERANKERS
 
     try:
-        return is_kept(name, settings, engine="onnx")
+        return is_kept(name, settings, engine="onnx", kind=RERANKERS if reranker else ENCODERS)
     except YoutuError:
         return False  # loading it says what is wrong
 
@@ -146,14 +156,21 @@ def load_reranker(
     checkpoint: str | None = None,
     trust_remote_code: bool,
     split_special_tokens: bool = False,
+    for_a_question: bool = False,
 ) -> Reranker:
-    """Load a reranker."""
-    with loading(f"loading {model} ..."):
+    """Load a reranker, quietly; for a question, as :func:`load_encoder` loads an encoder."""
+    from youtu_st.loading.manifest import is_exported
+
+    settings: dict[str, Any] = {
+        "checkpoint": checkpoint,
+        "trust_remote_code": trust_remote_code,
+        "split_special_tokens": split_special_tokens,
+    }
+    exported = is_exported(model)
+    if for_a_question and not exported and is_exported_here(model, settings, reranker=True):
+        settings["backend"] = "onnx"
+        _say_engine(model)
+    with loading(f"loading {model} ...", hosts=not exported and "backend" not in settings):
         from youtu_st.rerank import Reranker
 
-        return Reranker(
-            model,
-            checkpoint=checkpoint,
-            trust_remote_code=trust_remote_code,
-            split_special_tokens=split_special_tokens,
-        )
+        return Reranker(model, **settings)

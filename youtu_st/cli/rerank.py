@@ -61,6 +61,7 @@ def rerank(
         checkpoint=checkpoint,
         trust_remote_code=trust_remote_code,
         split_special_tokens=split_special_tokens,
+        for_a_question=True,
     )
     texts = [text for _, text in lines]
     ranked = reranker.rank(query, texts, k=k, instruction=instruction, show_progress=True)

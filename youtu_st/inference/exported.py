@@ -25,7 +25,7 @@ from youtu_st.spec import prompts
 from youtu_st.spec.model import ModelSpec, lengths
 from youtu_st.spec.registry import expanded
 
-_CARD_TOKENS = 16384
+CARD_TOKENS = 16384
 """Padded tokens that go through a card at once; halved where it has too little memory."""
 
 
@@ -198,7 +198,7 @@ class ExportedEncoder:
     @property
     def batch_tokens(self) -> int:
         """See :func:`youtu_st.backends.threads.batch_tokens`; a card takes more."""
-        return batch_tokens(threads()) if self._graph.device == "cpu" else _CARD_TOKENS
+        return batch_tokens(threads()) if self._graph.device == "cpu" else CARD_TOKENS
 
     @cached_property
     def preprocessor(self) -> InstructionPreprocessor:

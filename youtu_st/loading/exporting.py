@@ -1,22 +1,22 @@
-"""A model to a directory that opens without torch: its graph, its tokenizer, and all that it says."""
+"""An encoder to a directory that opens without torch: its graph, its tokenizer, and all that it says."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 from sentence_transformers import SentenceTransformer
 
 from youtu_st.backends.graphs import Engine, Rounding
 from youtu_st.backends.graphs.making import make_graph
-from youtu_st.backends.packages import onnx_runtime, package
 from youtu_st.errors import InputError
-from youtu_st.inputs import check_dimensions, one_of
-from youtu_st.loading.exported import TOKENIZER, read_export, texts_of, write_manifest
+from youtu_st.inputs import check_dimensions
+from youtu_st.loading.asked import engine_for, whole_name
+from youtu_st.loading.exported import ExportManifest, read_export, texts_of
 from youtu_st.loading.loader import load
+from youtu_st.loading.manifest import TOKENIZER, write_manifest
 from youtu_st.loading.plain import write_plain
 from youtu_st.loading.reading import check_reading, reading_of
 from youtu_st.loading.vacant import vacant, whole_directory
@@ -24,9 +24,7 @@ from youtu_st.modules import fingerprint
 from youtu_st.modules.settings import lengths_of, normalizes, prompt_for
 from youtu_st.spec.model import MODELS, ModelSpec, ModuleSettings
 from youtu_st.spec.prompts import ROLES
-from youtu_st.spec.registry import is_directory
 
-_PACKAGES: dict[Engine, str] = {"onnx": "onnxruntime", "openvino": "openvino"}
 log = logging.getLogger("youtu_st")
 
 
@@ -84,14 +82,7 @@ def export(
     if plain:
         _refuse(engine=engine, weights=weights, dimensions=dimensions)
     else:
-        chosen = engine or installed_engine()
-        one_of("engine", chosen, get_args(Engine))
-        if chosen == "onnx":
-            onnx_runtime()
-        else:
-            package(chosen)
-    if weights is not None:
-        one_of("weights", weights, get_args(Rounding))
+        chosen = engine_for(engine, weights)
     loaded = load(
         model,
         checkpoint,
@@ -110,14 +101,9 @@ def export(
     if dimensions is not None:
         check_dimensions(dimensions, lengths_of(loaded), name)
     with whole_directory(out) as scratch:
-        source = {"model": name, "checkpoint": _whole(checkpoint)}
+        source = {"model": name, "checkpoint": whole_name(checkpoint)}
         _write(loaded, scratch, source, engine=chosen, weights=weights, dimensions=dimensions)
     return Path(out)
-
-
-def installed_engine() -> Engine:
-    """The first engine that is installed; ``onnx`` where none is, so that its install line is told."""
-    return next((engine for engine, package in _PACKAGES.items() if find_spec(package) is not None), "onnx")
 
 
 def _refuse(**graph: object) -> None:
@@ -150,6 +136,7 @@ def _write(
     first: Any = loaded[0]
     manifest = write_manifest(
         folder,
+        ExportManifest,
         {
             **source,
             "engine": engine,
@@ -184,10 +171,3 @@ def _shorter(settings: ModuleSettings, dimension: int) -> dict[str, Any]:
     if isinstance(known, dict):
         return {"matryoshka_dimensions": {"from": min(known["from"], dimension)}}
     return {"matryoshka_dimensions": tuple(length for length in known if length <= dimension)}
-
-
-def _whole(checkpoint: str | Path | None) -> str | None:
-    """Weights by a name that holds from any working directory."""
-    if checkpoint is None:
-        return None
-    return str(Path(checkpoint).expanduser().resolve()) if is_directory(checkpoint) else str(checkpoint)

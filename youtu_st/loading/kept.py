@@ -1,4 +1,4 @@
-"""Exports that an encoder makes for itself: kept in the cache, and found again without torch."""
+"""Exports that models make for themselves: kept in the cache, and found again without torch."""
 
 from __future__ import annotations
 
@@ -10,20 +10,21 @@ import json
 import logging
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic
 
 from filelock import FileLock
 
-from youtu_st import disk
 from youtu_st.backends.graphs import Engine, Rounding
 from youtu_st.disk import cache_directory
 from youtu_st.errors import ModelLoadError, in_one_line
-from youtu_st.loading.exported import FORMAT, MANIFEST, MOST_BYTES, ExportManifest, is_exported, read_export
+from youtu_st.loading.exported import ExportManifest
+from youtu_st.loading.manifest import FORMAT, M, is_exported, read_manifest, versions_of
 from youtu_st.loading.stored import stored_dtype
 from youtu_st.spec.model import MODELS, ModelSpec
-from youtu_st.spec.registry import Published, expanded, is_directory
+from youtu_st.spec.registry import Published, Registry, expanded, is_directory
 
 _SUFFIXES = (".json", ".safetensors", ".txt", ".model", ".jinja", ".py")
 _SETTINGS = ("trust_remote_code", "model_kwargs")
@@ -33,6 +34,44 @@ MAKING = ("backend", "weights", "checkpoint", "hub", *_SETTINGS)
 _MAKERS = ("torch", "transformers", "onnxruntime", "openvino")
 """Packages another release of which may make another graph; those of them that made one are written down."""
 log = logging.getLogger("youtu_st")
+
+
+@dataclass(frozen=True)
+class Kind(Generic[M]):
+    """A kind of model whose exports are kept.
+
+    Attributes:
+        registry: The names that its models go by.
+        manifest: What says what an export is.
+        make: Exports a model into a directory: the model, the directory, its engine, how its weights are
+            rounded, and its settings.
+        key: Tells its exports from another kind's.
+    """
+
+    registry: Registry[Any]
+    manifest: type[M]
+    make: Callable[[Any, Path, Engine, Rounding | None, Mapping[str, Any]], object]
+    key: tuple[str, ...] = ()
+
+
+def _make_encoder(
+    model: Any, out: Path, engine: Engine, weights: Rounding | None, settings: Mapping[str, Any]
+) -> None:
+    from youtu_st.loading.exporting import export
+
+    export(
+        model,
+        out=out,
+        checkpoint=settings.get("checkpoint"),
+        engine=engine,
+        weights=weights,
+        trust_remote_code=bool(settings.get("trust_remote_code")),
+        model_kwargs=settings.get("model_kwargs"),
+        hub=settings.get("hub"),
+    )
+
+
+ENCODERS = Kind(MODELS, ExportManifest, _make_encoder)
 
 
 def kept_export(
@@ -57,16 +96,34 @@ def kept_export(
     Raises:
         YoutuError: As for :func:`youtu_st.export`; or if the cache cannot be written.
     """
-    target = _place(model, settings, engine, weights)
-    if (manifest := _whole(target)) is not None:
+    return kept(ENCODERS, model, settings, engine=engine, weights=weights)
+
+
+def kept(
+    kind: Kind[M],
+    model: Any,
+    settings: Mapping[str, Any],
+    *,
+    engine: Engine,
+    weights: Rounding | None = None,
+) -> tuple[Path, M]:
+    """As :func:`kept_export`, of a model of any kind."""
+    target = _place(kind, model, settings, engine, weights)
+    if (manifest := _whole(kind, target)) is not None:
         return target, manifest
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(target.with_name(f"{target.name}.lock")):
-            manifest = _whole(target)  # of another process, made meanwhile
+            manifest = _whole(kind, target)  # of another process, made meanwhile
             if manifest is None:
-                _make(model, settings, target, engine, weights)
-                manifest = read_export(target)
+                log.info("exporting %s for %s into %s", kind.registry.canonical_name(model), engine, target)
+                if target.is_dir() and not target.is_symlink():
+                    shutil.rmtree(target)
+                else:
+                    target.unlink(missing_ok=True)
+                kind.make(model, target, engine, weights, settings)
+                gc.collect()  # torch's weights: what was followed holds references to itself
+                manifest = read_manifest(target, kind.manifest)
     except OSError as error:
         what = f"cannot keep the exported network in {target.parent}"
         remedy = "the environment variable YOUTU_ST_CACHE names another directory"
@@ -74,20 +131,14 @@ def kept_export(
     return target, manifest
 
 
-def is_kept(model: str | Path | ModelSpec, settings: Mapping[str, Any], *, engine: Engine) -> bool:
+def is_kept(model: Any, settings: Mapping[str, Any], *, engine: Engine, kind: Kind[Any] = ENCODERS) -> bool:
     """Whether a model's export is there, and of the releases that are installed; it is not opened.
 
     Raises:
         YoutuError: If there is no such model.
     """
-    place = _place(model, settings, engine, None)
-    if not is_exported(place):
-        return False
-    try:
-        versions = disk.unsealed(disk.read_bounded(place / MANIFEST, MOST_BYTES))["versions"]
-    except (OSError, ValueError, LookupError):
-        return False  # it is made again by who opens it
-    return _is_current(versions)
+    place = _place(kind, model, settings, engine, None)
+    return is_exported(place) and _is_current(versions_of(place))
 
 
 def stored_in_half(model: str | Path | ModelSpec, settings: Mapping[str, Any]) -> bool:
@@ -101,22 +152,25 @@ def stored_in_half(model: str | Path | ModelSpec, settings: Mapping[str, Any]) -
 
 
 def _place(
-    model: str | Path | ModelSpec, settings: Mapping[str, Any], engine: Engine, weights: Rounding | None
+    kind: Kind[Any], model: Any, settings: Mapping[str, Any], engine: Engine, weights: Rounding | None
 ) -> Path:
-    directory = directory_of(model, settings.get("checkpoint"), settings.get("hub"))
-    name = f"{_key(model, directory, settings)}-{weights or 'float32'}-{engine}"
+    directory = directory_of(model, settings.get("checkpoint"), settings.get("hub"), kind.registry)
+    name = f"{_key(kind, model, directory, settings)}-{weights or 'float32'}-{engine}"
     return cache_directory() / "exports" / name
 
 
 def directory_of(
-    model: str | Path | ModelSpec, checkpoint: str | Path | None, hub: Mapping[str, Any] | None
+    model: Any,
+    checkpoint: str | Path | None,
+    hub: Mapping[str, Any] | None,
+    registry: Registry[Any] = MODELS,
 ) -> Path:
     """Where a model's files are: a directory, a package, or what was downloaded.
 
     Raises:
         YoutuError: As for :func:`youtu_st.load`.
     """
-    spec = MODELS.resolve(model, checkpoint)
+    spec = registry.resolve(model, checkpoint)
     named = checkpoint if spec is not None else str(model)
     if named is not None and is_directory(named):
         return expanded(named).resolve()
@@ -137,16 +191,16 @@ def _in_package(spec: Published) -> Path | None:
     return Path(found.submodule_search_locations[0]) / spec.package.path
 
 
-def _key(model: str | Path | ModelSpec, directory: Path, settings: Mapping[str, Any]) -> str:
-    parts = [FORMAT, MODELS.key(model), _spec_key(model), str(directory), _facts(directory)]
-    parts += [settings.get(name) or None for name in _SETTINGS]
+def _key(kind: Kind[Any], model: Any, directory: Path, settings: Mapping[str, Any]) -> str:
+    parts = [FORMAT, kind.registry.key(model), _spec_key(kind, model), str(directory), _facts(directory)]
+    parts += [*(settings.get(name) or None for name in _SETTINGS), *kind.key]
     return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
 
-def _spec_key(model: str | Path | ModelSpec) -> str:
+def _spec_key(kind: Kind[Any], model: Any) -> str:
     """All that a spec says: one of a file may be another by now."""
-    spec = MODELS.resolve(model)
-    return "" if spec is None else spec.model_dump_json()
+    spec = kind.registry.resolve(model)
+    return "" if spec is None else str(spec.model_dump_json())
 
 
 def _facts(directory: Path) -> list[tuple[str, int, int, int]]:
@@ -163,12 +217,12 @@ def _facts(directory: Path) -> list[tuple[str, int, int, int]]:
     return sorted(found)
 
 
-def _whole(target: Path) -> ExportManifest | None:
+def _whole(kind: Kind[M], target: Path) -> M | None:
     """The manifest of an export that is there as it was written."""
     if not is_exported(target):
         return None
     try:
-        manifest = read_export(target)
+        manifest = read_manifest(target, kind.manifest)
     except ModelLoadError as error:
         log.warning("%s is damaged and is made again: %s", target, error)
         return None
@@ -178,38 +232,13 @@ def _whole(target: Path) -> ExportManifest | None:
     return manifest
 
 
-def _is_current(versions: Mapping[str, str]) -> bool:
+def _is_current(versions: Mapping[str, str] | None) -> bool:
     """Whether the releases that made an export are those that are installed, as far as they are at all."""
+    if versions is None:  # who opens it makes it again
+        return False
     for name, version in versions.items():
         found = next(iter(importlib.metadata.distributions(name=name)), None) if name in _MAKERS else None
         # OpenVINO says of itself which build it is, too.
         if found is not None and version != found.version and not version.startswith(f"{found.version}-"):
             return False
     return True
-
-
-def _make(
-    model: str | Path | ModelSpec,
-    settings: Mapping[str, Any],
-    target: Path,
-    engine: Engine,
-    weights: Rounding | None,
-) -> None:
-    from youtu_st.loading.exporting import export
-
-    log.info("exporting %s for %s into %s", MODELS.canonical_name(model), engine, target)
-    if target.is_dir() and not target.is_symlink():
-        shutil.rmtree(target)
-    else:
-        target.unlink(missing_ok=True)
-    export(
-        model,
-        out=target,
-        checkpoint=settings.get("checkpoint"),
-        engine=engine,
-        weights=weights,
-        trust_remote_code=bool(settings.get("trust_remote_code")),
-        model_kwargs=settings.get("model_kwargs"),
-        hub=settings.get("hub"),
-    )
-    gc.collect()  # torch's weights: what was followed holds references to itself

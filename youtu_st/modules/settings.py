@@ -14,13 +14,12 @@ from youtu_st.errors import InputError, ModelLoadError, YoutuError
 from youtu_st.modules import tokenization
 from youtu_st.modules.literal import LiteralTokenizer
 from youtu_st.modules.pooling import InstructionMaskedPooling
+from youtu_st.modules.splitting import NO_SPLIT, check_split
 from youtu_st.modules.transformer import InstructionTransformer
 from youtu_st.spec import prompts
 from youtu_st.spec.model import lengths
 
 _NAMES = {"query": ("query",), "document": ("document", "passage", "corpus")}
-_NO_SPLIT = "split_special_tokens is not for this model:"
-_SPEC = "By a spec, a name or a .yaml file of your own, such a model can be loaded with it"
 _STOCK_POOLINGS = {"lasttoken": "last_token"}  # others have one name on both sides
 
 
@@ -112,16 +111,15 @@ def split_special_tokens(model: Any, prompts: Iterable[str] = ()) -> None:
         model[0].reader  # noqa: B018 - made here, and not with the first text
         return
     if not isinstance(tokenizer, PreTrainedTokenizerBase):
-        raise InputError(f"{_NO_SPLIT} its tokenizer, {type(tokenizer).__name__}, is not one of transformers")
+        raise InputError(f"{NO_SPLIT} its tokenizer, {type(tokenizer).__name__}, is not one of transformers")
     tokenizer.split_special_tokens = tokenizer.init_kwargs["split_special_tokens"] = True
     special = {i: token.content for i, token in tokenizer.added_tokens_decoder.items() if token.special}
-    for content in special.values():
-        if any(content in prompt for prompt in prompts):
-            raise InputError(f"{_NO_SPLIT} the {content!r} of its prompt would be split too. {_SPEC}")
-        # The id of [UNK] stands for any character that is not in the vocabulary.
-        given = set(tokenizer(content, add_special_tokens=False)["input_ids"]) - {tokenizer.unk_token_id}
-        if given & special.keys():
-            raise InputError(f"{_NO_SPLIT} its tokenizer makes a token of {content!r} all the same. {_SPEC}")
+    check_split(
+        special,
+        prompts,
+        lambda text: tokenizer(text, add_special_tokens=False)["input_ids"],
+        tokenizer.unk_token_id,
+    )
 
 
 def normalizes(model: SentenceTransformer) -> bool:

@@ -1,6 +1,6 @@
 """Rerankers: a query and the documents that a search found, best first. See ``docs/rerank.md``.
 
-What is known of the models loads no torch; the first use of :class:`Reranker` does.
+What is known of the models loads no torch, and an exported model does not either; making any other does.
 """
 
 from __future__ import annotations

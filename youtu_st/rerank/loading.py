@@ -75,7 +75,7 @@ def load(
                 else _from_spec(spec, directory, device, network)
             )
         check_kind(loaded, str(model))
-        _set_max_length(loaded, max_length, spec)
+        set_max_length(loaded, max_length, limit_of(loaded, spec))
         if split_special_tokens or getattr(loaded[0], "split_special_tokens", False):
             _split_special_tokens(loaded, str(model))
         keep_to_native(loaded, dtype, device, stacklevel=3)
@@ -221,10 +221,20 @@ def _split_special_tokens(model: CrossEncoder, name: str) -> None:
     split_texts(model, [model.prompts.get(model.default_prompt_name or "") or ""])
 
 
-def _set_max_length(model: CrossEncoder, max_length: int | None, spec: RerankerSpec | None) -> None:
+def limit_of(model: CrossEncoder, spec: RerankerSpec | None) -> int | None:
+    """Tokens that a model's ``max_length`` may be raised to; None: any number."""
+    limit: int | None = model.max_seq_length
+    return (spec.context or spec.max_length) if spec else limit
+
+
+def set_max_length(model: CrossEncoder, max_length: int | None, limit: int | None) -> None:
+    """Have a model read so many tokens of a pair; None leaves it as it is.
+
+    Raises:
+        InputError: If it is over the limit, or leaves no room beside the template.
+    """
     if max_length is None:
         return
-    limit = (spec.context or spec.max_length) if spec else model.max_seq_length
     max_length = check_max_length(max_length, limit)
     first = model[0]
     if isinstance(first, RerankTransformer) and max_length <= first.template_tokens:

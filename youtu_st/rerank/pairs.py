@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
+from youtu_st.errors import InputError
 from youtu_st.inference.batches import Group
 from youtu_st.inference.preprocess import (
     InstructionPreprocessor,
@@ -15,12 +16,40 @@ from youtu_st.inference.preprocess import (
 from youtu_st.modules.beginnings import shared
 from youtu_st.modules.tokenization import TokenizedText
 
+PAIRS_AT_ONCE = 64
+"""Pairs that a cross-encoder's tokenizer reads together."""
+
 
 class PairPreprocessor(Preprocessor, Protocol):
     """A preprocessor of documents, each of which stands after a head that is made of its query."""
 
     def heads(self, queries: Sequence[str], instructions: Sequence[str | None]) -> list[str]:
         """What stands before the documents of a query; equal heads mean equal scores of a document."""
+
+
+class PlainPairs:
+    """Pairs as a cross-encoder's tokenizer joins them, without a template: what stands before documents are
+    the queries themselves.
+    """
+
+    by_role = False  # a pair has none
+
+    def heads(self, queries: Sequence[str], instructions: Sequence[str | None]) -> list[str]:
+        """The queries.
+
+        Raises:
+            InputError: If there is an instruction.
+        """
+        if any(instruction is not None for instruction in instructions):
+            raise InputError("this model takes no instructions: pass instruction=None")
+        return list(queries)
+
+    def check(self, rows: Sequence[Any], name: Callable[[int], str]) -> None:
+        """Nothing is known of which tokens count."""
+
+    def groups(self, rows: Sequence[Any]) -> list[Group]:
+        """All together."""
+        return [Group(list(range(len(rows))))]
 
 
 class PairBatches(TextBatches, Protocol):

@@ -5,19 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
-from youtu_st.backends import Dtype
+from youtu_st.backends import Backend, Dtype, Weights
 from youtu_st.errors import InputError
-from youtu_st.inference.loaded import LoadedModel
 from youtu_st.inference.outputs import ScoreOutput
 from youtu_st.inference.requests import Steps
 from youtu_st.inference.truncation import Truncation
 from youtu_st.inference.unique import Unique
 from youtu_st.inference.unread import Unknown
-from youtu_st.inputs import check_count, check_texts
+from youtu_st.inputs import check_count, check_texts, one_of, split_devices
 from youtu_st.protocol import Scores
-from youtu_st.rerank.subject import RerankerSubject
+from youtu_st.rerank.described import DescribedReranker
 from youtu_st.spec.prompts import each_instruction
 from youtu_st.spec.reranker import RERANKERS
 
@@ -40,15 +39,20 @@ class Ranked:
     document: str
 
 
-class Reranker(LoadedModel):
+class Reranker(DescribedReranker):
     """Reads a query together with each document, which is slower and more exact than comparing vectors.
 
     Safe to call from many threads.
 
     Args:
         model: A name that ``youtu-st models`` lists as a reranker, a spec's YAML file, a directory or hub id
-            of any cross-encoder that sentence-transformers loads, or a loaded ``CrossEncoder``.
+            of any cross-encoder that sentence-transformers loads, a directory that :func:`youtu_st.export`
+            wrote, or a loaded ``CrossEncoder``.
         checkpoint: Weights for a name or a YAML file: a transformers directory or a hub id.
+        backend: What runs the network: ``torch``; or ``onnx`` or ``openvino`` (a CPU's): the model is
+            exported at first, see :func:`youtu_st.export`, and from then on opened without torch.
+        weights: ``int8``: weights rounded to eight bits, with ``openvino`` or ``onnx``; ``int8-dynamic``:
+            activations too, with ``onnx``.
         dtype: ``auto``: the checkpoint's own, but float32 for weights of half precision that the device has
             no instructions for; or a dtype's name.
         device: ``cpu``, ``cuda``, ...; None: the best there is. A list: a copy of the model on each device,
@@ -86,13 +90,13 @@ class Reranker(LoadedModel):
         "where it is loaded: Reranker(NAME or DIRECTORY)"
     )
 
-    _subject: RerankerSubject
-
     def __init__(
         self,
         model: str | Path | CrossEncoder,
         *,
         checkpoint: str | Path | None = None,
+        backend: Backend = "torch",
+        weights: Weights | None = None,
         dtype: Dtype = "auto",
         device: str | Sequence[str] | None = None,
         max_length: int | None = None,
@@ -103,8 +107,15 @@ class Reranker(LoadedModel):
         trust_remote_code: bool = False,
         hub: Mapping[str, Any] | None = None,
     ) -> None:
+        one_of("backend", backend, get_args(Backend))
+        if weights is not None:
+            one_of("weights", weights, get_args(Weights))
+        if backend != "torch" and split_devices(device)[1]:
+            raise InputError(f"several devices are for backend='torch'; {backend} uses all of the processor")
         to_load = {
             "checkpoint": checkpoint,
+            "backend": backend,
+            "weights": weights,
             "dtype": dtype,
             "device": device,
             "max_length": max_length,
@@ -115,34 +126,6 @@ class Reranker(LoadedModel):
         super().__init__(
             model, to_load, {"truncation": truncation, "unknown": unknown, "batch_tokens": batch_tokens}
         )
-
-    def _load(self, name: str | Path, settings: Mapping[str, Any]) -> RerankerSubject:
-        from youtu_st.rerank.hosted import HostedReranker
-        from youtu_st.rerank.loading import load
-
-        return HostedReranker(load(name, **settings))
-
-    def _as_it_is(self, model: CrossEncoder) -> RerankerSubject:
-        from youtu_st.rerank.hosted import HostedReranker
-        from youtu_st.rerank.loading import check_kind
-
-        check_kind(model, self._name)
-        return HostedReranker(model)
-
-    @property
-    def model(self) -> CrossEncoder:
-        """The model as sentence-transformers has it."""
-        model: CrossEncoder = self._subject.model
-        return model
-
-    @property
-    def identity(self) -> dict[str, str]:
-        """The named parts that decide what a score means; not dtype or device."""
-        return dict(self._subject.identity)
-
-    def __repr__(self) -> str:
-        pool = self._runner.pool
-        return f"Reranker({self.model_name!r}, {self.max_length} tokens, {self.runtime['dtype']} on {pool})"
 
     def rank(
         self,
@@ -259,11 +242,6 @@ class Reranker(LoadedModel):
         yield from self.lane.read(
             Unique.of(texts, heads), ScoreOutput(), self._report(name="document {}".format)
         )
-
-    @property
-    def takes_instructions(self) -> bool:
-        """Whether the model's template has a place for a task description."""
-        return self._subject.takes_instructions
 
     def _rank(
         self,

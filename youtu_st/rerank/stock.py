@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from sentence_transformers import CrossEncoder
 
-from youtu_st.errors import InputError
-from youtu_st.inference.batches import Group
 from youtu_st.inference.stock import StockRow
 from youtu_st.inference.tokenizer_lock import TokenizerLock
 from youtu_st.modules import tokenization
-from youtu_st.rerank.pairs import PairPreprocessor, TemplatePairs
+from youtu_st.rerank.pairs import PAIRS_AT_ONCE, PairPreprocessor, PlainPairs, TemplatePairs
 from youtu_st.rerank.transformer import RerankTransformer
-
-LENGTHS_AT_ONCE = 64
-"""Pairs whose tokens a stock model counts at once."""
 
 
 def pair_preprocessor_for(model: CrossEncoder) -> PairPreprocessor:
@@ -25,24 +20,12 @@ def pair_preprocessor_for(model: CrossEncoder) -> PairPreprocessor:
     return TemplatePairs(first) if isinstance(first, RerankTransformer) else StockPairs(model)
 
 
-class StockPairs:
+class StockPairs(PlainPairs):
     """For any other first module: counts tokens, and lets the model make its own batches."""
-
-    by_role = False  # a pair has none
 
     def __init__(self, model: CrossEncoder) -> None:
         self._model = model
         self._lock = TokenizerLock(model)
-
-    def heads(self, queries: Sequence[str], instructions: Sequence[str | None]) -> list[str]:
-        """The queries.
-
-        Raises:
-            InputError: If there is an instruction.
-        """
-        if any(instruction is not None for instruction in instructions):
-            raise InputError("this model takes no instructions: pass instruction=None")
-        return list(queries)
 
     def tokenize(self, texts: Sequence[str], prompts: Sequence[str]) -> Sequence[StockRow]:
         """Count the tokens of each pair, special tokens included; one row per document, in order."""
@@ -51,8 +34,8 @@ class StockPairs:
         with self._lock.now:
             parts = [tokenization.reach(tokenizer, "", text, limit) for text in texts]
         rows: list[StockRow] = []
-        for start in range(0, len(texts), LENGTHS_AT_ONCE):
-            span = slice(start, start + LENGTHS_AT_ONCE)
+        for start in range(0, len(texts), PAIRS_AT_ONCE):
+            span = slice(start, start + PAIRS_AT_ONCE)
             pairs = list(zip(prompts[span], parts[span], strict=True))
             features = self._features(pairs, truncation=False, verbose=False)
             lengths = features["attention_mask"].sum(dim=1).tolist()
@@ -64,13 +47,6 @@ class StockPairs:
                 whole = len(part) == len(text)
                 rows.append(StockRow(part, query, read, length, is_whole=whole, unknown=n / length))
         return rows
-
-    def check(self, rows: Sequence[StockRow], name: Callable[[int], str]) -> None:
-        """Nothing is known of a stock model's tokens."""
-
-    def groups(self, rows: Sequence[StockRow]) -> list[Group]:
-        """All together."""
-        return [Group(list(range(len(rows))))]
 
     def collate(self, rows: Sequence[StockRow], role: str) -> dict[str, Any]:
         """One padded batch."""

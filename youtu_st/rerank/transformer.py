@@ -62,6 +62,7 @@ class RerankTransformer(InstructionTransformer):
         **kwargs: Any,
     ) -> None:
         template = Template(**{name: kwargs.pop(name) for name in TEMPLATE})
+        self._kept: tuple[Tensor, Tensor | None] | None = None
         task = "sequence-classification" if classifies else "text-generation"
         told = {"transformer_task": task, "attention": "causal", "padding_side": "left"}
         super().__init__(model_name_or_path, **{**kwargs, **told})
@@ -154,17 +155,33 @@ class RerankTransformer(InstructionTransformer):
             last = last_tokens(states["last_hidden_state"], attended)
         return {**features, ANSWERS: self._answers(last).unsqueeze(1)}
 
-    def _answers(self, last: Tensor) -> Tensor:
-        """The head's two rows that count, in float32: ``(batch, size)`` to ``(batch, 2)``."""
+    def keep_answers(self) -> None:
+        """Hold on to the head's rows that count, and let go of the rest: of a copy that is made into a graph.
+
+        Such a copy computes what it did, and is no network of its class any more.
+        """
+        weight, bias = self._head()
+        self._kept = weight.detach().clone(), None if bias is None else bias.detach().clone()
+        network: Any = self.model
+        network.score = torch.nn.Identity()
+        if not self.classifies:
+            network.set_output_embeddings(torch.nn.Identity())
+
+    def _head(self) -> tuple[Tensor, Tensor | None]:
+        """Weight and bias of the head's rows that count, in float32."""
         network: Any = self.model
         if self.classifies:
-            with torch.autocast(last.device.type, enabled=False):
-                score = torch.nn.functional.linear(last.float(), network.score.weight.float())
-            return torch.nn.functional.pad(score, (1, 0))
+            return network.score.weight.float(), None
         head = network.get_output_embeddings()
         bias = None if head.bias is None else head.bias[self.answer_ids].float()
+        return head.weight[self.answer_ids].float(), bias
+
+    def _answers(self, last: Tensor) -> Tensor:
+        """The head's two rows that count, in float32: ``(batch, size)`` to ``(batch, 2)``."""
+        weight, bias = self._kept or self._head()
         with torch.autocast(last.device.type, enabled=False):
-            return torch.nn.functional.linear(last.float(), head.weight[self.answer_ids].float(), bias)
+            answers = torch.nn.functional.linear(last.float(), weight, bias)
+        return torch.nn.functional.pad(answers, (1, 0)) if self.classifies else answers
 
 
 def _id_of(tokenizer: Any, token: str) -> int:

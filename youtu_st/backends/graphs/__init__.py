@@ -1,4 +1,4 @@
-"""A whole model as one graph, token ids in and unit vectors out: made with torch, run without it."""
+"""A whole model as one graph: token ids in, unit vectors or scores out; made with torch, run without it."""
 
 from typing import Literal, get_args
 
@@ -12,6 +12,10 @@ FILES: dict[str, str] = {"onnx": "model.onnx", "openvino": "model.xml"}
 """What an engine opens; its weights may stand beside it."""
 
 OUTPUT = "sentence_embedding"
+SCORES = "scores"
+"""What a reranker gives in its place."""
+LOGITS = "logits"
+"""Its scores before the activation, by which a graph is checked."""
 
 LEAST_COSINE: dict[str, float] = {"int8": 0.998, "int8-dynamic": 0.99}
 """Of rounded weights, over the probe texts, on this machine: CPUs differ in how they sum small integers."""

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from sentence_transformers import SentenceTransformer
 
 from youtu_st import probes
 from youtu_st.backends.graphs.running import Features, Graph
-from youtu_st.backends.graphs.whole import WholeModel
+from youtu_st.backends.graphs.whole import Whole, WholeModel
 from youtu_st.errors import ModelLoadError
 from youtu_st.inputs import unit_rows
 from youtu_st.modules import checks
@@ -30,33 +30,41 @@ Batches = list[tuple[Features, Vectors]]
 """Features and what the model makes of them."""
 
 
-def example(whole: WholeModel) -> dict[str, torch.Tensor]:
+def example(whole: Whole) -> dict[str, torch.Tensor]:
     """A batch to follow through the model; what it computes for others must not depend on this one."""
     rows, tokens = _FOLLOWED
-    features = _features(np.random.default_rng(3), whole, (rows, min(tokens, longest(whole.model))), False)
+    features = _features(np.random.default_rng(3), whole, (rows, min(tokens, longest(whole))), False)
     return {name: torch.from_numpy(value) for name, value in features.items()}
 
 
 def shapes(whole: WholeModel) -> Batches:
+    """Batches of many shapes, and the model's vectors of them."""
+    return [(features, vectors(whole, features)) for features in of_all_shapes(whole)]
+
+
+def of_all_shapes(whole: Whole) -> Iterator[Features]:
     """Batches of many shapes, padded on either side, some rows without content."""
     random = np.random.default_rng(11)
-    limit = longest(whole.model)
-    batches = []
+    limit = longest(whole)
     for rows, tokens in _SHAPES:
         for left in (False, True):
-            features = _features(random, whole, (rows, min(tokens, limit)), left)
-            batches.append((features, vectors(whole, features)))
-    return batches
+            yield _features(random, whole, (rows, min(tokens, limit)), left)
 
 
-def longest(model: SentenceTransformer) -> int:
+def longest(whole: Whole) -> int:
     """Most tokens that are tried of a model."""
-    transformer: Any = model[0]
-    known = (LONGEST, model.get_max_seq_length(), checks.observed_limit(transformer))
+    transformer: Any = whole.model[0]
+    known = (LONGEST, whole.max_length, checks.observed_limit(transformer))
     return min(limit for limit in known if limit is not None)
 
 
-def _features(random: np.random.Generator, whole: WholeModel, shape: tuple[int, int], left: bool) -> Features:
+def computed(whole: Whole, features: Features) -> Any:
+    """What the model itself makes of a batch."""
+    with torch.inference_mode():
+        return whole(**{name: torch.from_numpy(value) for name, value in features.items()})
+
+
+def _features(random: np.random.Generator, whole: Whole, shape: tuple[int, int], left: bool) -> Features:
     lengths = random.integers(1, shape[1] + 1, shape[0])
     lengths[-1] = shape[1]
     attended = np.arange(shape[1]) < lengths[:, None]
@@ -98,8 +106,7 @@ def vectors(whole: WholeModel, features: Features) -> Vectors:
     Raises:
         ModelLoadError: If one of them is zero or not finite.
     """
-    with torch.inference_mode():
-        found = whole(**{name: torch.from_numpy(value) for name, value in features.items()}).numpy()
+    found = computed(whole, features).numpy()
     shape = (len(features["input_ids"]), whole.dimension)
     return unit_rows(found, shape, "the model's vectors", ModelLoadError)
 

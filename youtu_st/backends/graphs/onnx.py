@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from youtu_st.backends.graphs import OUTPUT
 from youtu_st.backends.graphs.running import Features, Graph
 from youtu_st.backends.packages import onnx_runtime
 from youtu_st.errors import ModelLoadError, in_one_line
@@ -88,6 +87,6 @@ class OnnxGraph(Graph):
         inputs, outputs = opened.get_inputs(), opened.get_outputs()
         return tuple(port.name for port in inputs), tuple(port.name for port in outputs)
 
-    def _run(self, opened: Any, features: Features) -> npt.NDArray[np.float32]:
-        vectors: npt.NDArray[np.float32] = opened.run([OUTPUT], features)[0]
-        return vectors
+    def _run(self, opened: Any, features: Features, output: str) -> npt.NDArray[np.float32]:
+        rows: npt.NDArray[np.float32] = opened.run([output], features)[0]
+        return rows

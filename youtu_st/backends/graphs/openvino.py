@@ -9,15 +9,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from youtu_st.backends.graphs import OUTPUT
 from youtu_st.backends.graphs.running import Features, Graph
 from youtu_st.backends.packages import package
 from youtu_st.disk import open_plain
 from youtu_st.errors import ModelLoadError
 
 _BEGIN = b"<?xml"
-_NO_VECTOR = 2.0
-"""What no number of a unit vector is."""
+_NOTHING = np.finfo(np.float32).min
+"""What no number of a unit vector is, and no score."""
 
 PRECISIONS = {"float32": "f32", "bfloat16": "bf16", "float16": "f16"}
 _CAPABILITIES = {"bfloat16": "BF16", "float16": "FP16"}
@@ -112,10 +111,10 @@ class OpenVINOGraph(Graph):
         ]
         return names[0], names[1]
 
-    def _run(self, opened: Any, features: Features) -> npt.NDArray[np.float32]:
+    def _run(self, opened: Any, features: Features, output: str) -> npt.NDArray[np.float32]:
         # Where memory runs out, it may raise nothing and give what the batch before has left there.
-        opened.get_output_tensor().data[:] = _NO_VECTOR
-        vectors: npt.NDArray[np.float32] = opened.infer(features)[OUTPUT]
-        if len(vectors) != len(features["input_ids"]) or _NO_VECTOR in vectors[:, 0]:
-            raise MemoryError("it gave no vectors, for which there was not enough memory")
-        return vectors
+        opened.get_tensor(output).data[:] = _NOTHING
+        rows: npt.NDArray[np.float32] = opened.infer(features)[output]
+        if len(rows) != len(features["input_ids"]) or _NOTHING in rows.reshape(len(rows), -1)[:, 0]:
+            raise MemoryError("it gave no rows, for which there was not enough memory")
+        return rows

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from youtu_st.backends.packages import onnx_quantizer, package
+from youtu_st.backends.packages import package
 from youtu_st.backends.traced import rounded
 from youtu_st.errors import require
 
@@ -17,6 +19,7 @@ _BLOCK = 128
 """Numbers that share a scale, of weights and activations alike."""
 _INTEGERS = 4
 """What ONNX Runtime calls the accuracy of activations that are rounded to 8 bits, block by block."""
+_QUANTIZER = "onnxruntime.quantization.matmul_nbits_quantizer"
 _WORTH_IT = 1 << 10
 """Numbers from which a matrix is rounded."""
 
@@ -47,14 +50,15 @@ def onnx_dynamic(graph: Path, out: Path, most_inline: int) -> None:
     larger than the others; with one for each block, 0.998.
     """
     onnx = require("onnx", "onnx")
-    quantizer = onnx_quantizer()
-    model = onnx.load(graph)
-    _round_tables(onnx, model.graph)
-    settings = quantizer.DefaultWeightOnlyQuantConfig(
-        block_size=_BLOCK, is_symmetric=True, accuracy_level=_INTEGERS, bits=8
-    )
-    rounding = quantizer.MatMulNBitsQuantizer(model, algo_config=settings)
-    rounding.process()
+    with _logging_as_it_is(_QUANTIZER):
+        quantizer = require(_QUANTIZER, "onnx")
+        model = onnx.load(graph)
+        _round_tables(onnx, model.graph)
+        settings = quantizer.DefaultWeightOnlyQuantConfig(
+            block_size=_BLOCK, is_symmetric=True, accuracy_level=_INTEGERS, bits=8
+        )
+        rounding = quantizer.MatMulNBitsQuantizer(model, algo_config=settings)
+        rounding.process()
     _write(onnx, rounding.model.model, out, most_inline)
 
 
@@ -64,6 +68,20 @@ ROUNDINGS: dict[tuple[str, str], Callable[[Path, Path, int], None]] = {
     ("onnx", "int8-dynamic"): onnx_dynamic,
 }
 """By engine and kind: each reads a graph's file and writes another, with so many bytes of weights inside."""
+
+
+@contextmanager
+def _logging_as_it_is(name: str) -> Iterator[None]:
+    """A module sets logging up for the whole process when it is imported, and writes a line for each node."""
+    root, own, nothing = logging.getLogger(), logging.getLogger(name), logging.NullHandler()
+    level = own.level
+    root.addHandler(nothing)  # where there is a handler, nothing is set up
+    own.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        root.removeHandler(nothing)
+        own.setLevel(level)
 
 
 def _round_tables(onnx: Any, graph: Any) -> None:

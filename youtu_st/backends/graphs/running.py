@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from youtu_st.backends.forks import leave_to_parent
-from youtu_st.backends.graphs import OUTPUT, Engine
+from youtu_st.backends.graphs import OUTPUT, SCORES, Engine
 from youtu_st.backends.memory import short_of_memory
 from youtu_st.backends.resting import LocksAround
 from youtu_st.backends.threads import threads as threads_here
@@ -36,10 +36,11 @@ class Graph(LocksAround, ABC):
 
     Attributes:
         inputs: Names of the features that it reads.
+        output: What it gives: :data:`~youtu_st.backends.graphs.OUTPUT`, or ``scores`` of a reranker.
 
     Raises:
-        ModelLoadError: If there is no such file, or it is damaged or no graph that gives vectors; or if the
-            engine does not run on the device.
+        ModelLoadError: If there is no such file, or it is damaged or no graph that gives vectors or scores,
+            or the engine does not run on the device.
         MissingDependencyError: If the engine is not installed.
     """
 
@@ -53,7 +54,8 @@ class Graph(LocksAround, ABC):
         self._threads = None if threads is None else check_count("threads", threads)
         self._opened: Any = self._open(self._threads or threads_here())
         self.inputs, outputs = self._names(self._opened)
-        if OUTPUT not in outputs:
+        self.output = SCORES if SCORES in outputs else OUTPUT
+        if self.output not in outputs:
             raise ModelLoadError(f"{self.path} is no graph of an embedding model: it gives no {OUTPUT}")
         super().__init__()  # last: a fork must not meet half of it
 
@@ -73,14 +75,16 @@ class Graph(LocksAround, ABC):
     def versions(self) -> dict[str, str]:
         """The engine's package, and its version."""
 
-    def run(self, features: Features) -> npt.NDArray[np.float32]:
-        """Vectors of a batch; one batch at a time, whoever calls.
+    def run(self, features: Features, output: str | None = None) -> npt.NDArray[np.float32]:
+        """Vectors or scores of a batch; one batch at a time, whoever calls.
 
         Args:
             features: Each of :attr:`inputs`, shape ``(batch, tokens)``, int64; others are ignored.
+            output: What to give of what the graph computes; None: :attr:`output`.
 
         Returns:
-            Shape ``(batch, dimension)``, float32, unit rows: memory of the caller's own.
+            Shape ``(batch, dimension)``, float32, unit rows; of a reranker ``(batch,)``, its scores. Memory
+            of the caller's own.
 
         Raises:
             MemoryError: If there is too little memory for the batch.
@@ -91,7 +95,7 @@ class Graph(LocksAround, ABC):
             if self._opened is None:
                 self._opened = self._open(self._threads or 1)
             try:
-                return self._run(self._opened, given)
+                return self._run(self._opened, given, output or self.output)
             except Exception as error:  # engines' errors have no class in common
                 failure = error
         raise self._told(failure) from failure
@@ -127,7 +131,7 @@ class Graph(LocksAround, ABC):
         """Names of its inputs and outputs."""
 
     @abstractmethod
-    def _run(self, opened: Any, features: Features) -> npt.NDArray[np.float32]:
+    def _run(self, opened: Any, features: Features, output: str) -> npt.NDArray[np.float32]:
         """One batch through it."""
 
 
