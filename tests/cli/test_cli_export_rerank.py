@@ -86,6 +86,7 @@ def test_mistakes(run: Run, tmp_path: Path, tiny: Path) -> None:
         assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_commands_take_what_is_kept(tiny: Path, file: Path, cache: Path, tmp_path: Path) -> None:
     raw = cross_encoder_checkpoint(tmp_path / "raw")
     assert spawn("index", "build", "t.txt", "--model", tiny, "--out", "idx", cwd=tmp_path).code == 0
@@ -101,6 +102,7 @@ def test_commands_take_what_is_kept(tiny: Path, file: Path, cache: Path, tmp_pat
         assert said.endswith("[]\n")
 
 
+@pytest.mark.slow
 def test_it_can_be_turned_off(
     file: Path, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -217,6 +217,7 @@ def test_no_host_is_imported_for_an_adapter(
     assert modules_after(tmp_path, exported, *program) == "[]\n"
 
 
+@pytest.mark.slow
 def test_an_encoder_exports_for_itself_once(
     tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -364,6 +365,7 @@ def test_an_interrupt_leaves_nothing(tiny: Path, tmp_path: Path, monkeypatch: py
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_shorter_vectors_of_a_shorter_export(tiny: Path, tmp_path: Path) -> None:
     out = youtu_st.export(tiny, out=tmp_path / "out", dimensions=16)
     torch, here = Encoder(tiny, dimensions=16), Encoder(out)
@@ -372,6 +374,7 @@ def test_shorter_vectors_of_a_shorter_export(tiny: Path, tmp_path: Path) -> None
     assert list(here.dimensions) == [8, 16]
 
 
+@pytest.mark.slow
 def test_minilm_for_real(tmp_path: Path) -> None:
     """Published similarities, from a graph."""
     out = youtu_st.export("minilm", out=tmp_path / "out")

@@ -90,6 +90,7 @@ def test_all_kinds_give_pytorchs_scores(kind: str, engine: Any, tmp_path: Path) 
 
 
 @pytest.mark.parametrize("kind", ["bert", "xlm-r", "qwen3"])
+@pytest.mark.slow
 def test_settings_change_scores_and_fingerprint_as_they_do_with_torch(kind: str, tmp_path: Path) -> None:
     model, settings = KINDS[kind](tmp_path)
     out = youtu_st.export(model, out=tmp_path / "out", **settings)
@@ -120,6 +121,7 @@ def test_settings_change_scores_and_fingerprint_as_they_do_with_torch(kind: str,
         assert said[0] == said[1]
 
 
+@pytest.mark.slow
 def test_an_export_may_have_settings_of_its_own(raw: Path, tmp_path: Path) -> None:
     how: dict[str, Any] = {"max_length": 400, "split_special_tokens": True}
     out = youtu_st.export(NAME, checkpoint=raw, out=tmp_path / "out", **how)
@@ -182,6 +184,7 @@ def test_it_is_a_reranker_like_any_other(opened: Reranker, exported: Path, reran
 
 
 @pytest.mark.parametrize("backend", ENGINES)
+@pytest.mark.slow
 def test_a_reranker_exports_for_itself_once(
     backend: Any, raw: Path, reranker: Reranker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -248,6 +251,7 @@ def test_a_manifest_that_is_none(copy: Path, change: Callable[[Any], object], me
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.slow
 def test_one_kind_is_not_the_other(exported: Path, tiny: Path, tmp_path: Path) -> None:
     with pytest.raises(
         ModelLoadError, match=r"is an exported reranker, and no encoder: youtu_st\.rerank\.Reranker opens it"
@@ -290,6 +294,7 @@ def test_what_it_cannot_be_told(exported: Path, raw: Path, tmp_path: Path, monke
     assert not (tmp_path / "cache").exists()
 
 
+@pytest.mark.slow
 def test_what_is_refused_leaves_nothing(raw: Path, exported: Path, tmp_path: Path, monkeypatch: Any) -> None:
     full = tmp_path / "full"
     full.mkdir()
@@ -334,6 +339,7 @@ def test_pairs_that_only_the_host_can_read_are_not_exported(raw: Path, tmp_path:
 
 
 @pytest.mark.parametrize("weights", ["int8", "int8-dynamic"])
+@pytest.mark.slow
 def test_rounded_weights(raw: Path, reranker: Reranker, tmp_path: Path, weights: Any) -> None:
     try:
         out = youtu_st.export(NAME, checkpoint=raw, out=tmp_path / "out", weights=weights)

@@ -60,15 +60,18 @@ def ran(program: str) -> str:
 
 
 @pytest.mark.parametrize("kind", ["template", "pairs"])
+@pytest.mark.slow
 def test_opening_and_ranking(exported: dict[str, Path], kind: str) -> None:
     assert ran(PLAIN.format(model=str(exported[kind]))) == "[]\n"
 
 
+@pytest.mark.slow
 def test_langchain(exported: dict[str, Path]) -> None:
     pytest.importorskip("langchain_core")
     assert ran(LANGCHAIN.format(model=str(exported["pairs"]))) == "[]\n"
 
 
+@pytest.mark.slow
 def test_llama_index(exported: dict[str, Path]) -> None:
     pytest.importorskip("llama_index.core")
     assert ran(LLAMA_INDEX.format(model=str(exported["pairs"]))) == "[]\n"

@@ -45,7 +45,7 @@ class StockPairs(PlainPairs):
             ):
                 read = length if limit is None else min(length, limit)
                 whole = len(part) == len(text)
-                rows.append(StockRow(part, query, read, length, is_whole=whole, unknown=n / length))
+                rows.append(StockRow(part, query, read, length, is_whole=whole, unknown=n / max(length, 1)))
         return rows
 
     def collate(self, rows: Sequence[StockRow], role: str) -> dict[str, Any]:
