@@ -140,9 +140,15 @@ class Encoder(DescribedEncoder):
             rounded: Measure rounded weights, too, and log (as ``youtu_st``, at the level of information) what
                 they would gain and cost: they are never chosen.
             **settings: As for :class:`Encoder`, but for ``backend``, ``dtype`` and ``weights``.
+
+        Raises:
+            InputError: If the model was exported, or ``settings`` holds what is to be chosen.
+            YoutuError: As for the class itself.
         """
         from youtu_st.backends.fastest import fastest
+        from youtu_st.loading.manifest import check_measurable
 
+        check_measurable(model)
         encoder, choice = fastest(cls, model, settings, rounded=rounded)
         for trial in choice.offers:
             log.info("rounded: %s: backend=%r, weights=%r", choice.compared(trial), *trial.way[::2])

@@ -141,6 +141,19 @@ def test_an_index_is_built_with_torch_and_searched_without(
     np.testing.assert_allclose(scores[0], scores[1], atol=1e-5)
 
 
+def test_where_there_is_no_pytorch_a_line_says_what_runs_without(tmp_path: Path) -> None:
+    program = """
+import sys
+sys.modules["transformers"] = None
+from youtu_st.cli import main
+sys.exit(main(["encode", "texts.txt", "--role", "query", "--model", "minilm", "--out", "v.npy"]))
+"""
+    (tmp_path / "texts.txt").write_text("one\n")
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=tmp_path)
+    assert (ran.returncode, len(ran.stderr.splitlines())) == (2, 1), ran.stderr
+    assert "this needs transformers: pip install torch sentence-transformers; or name" in ran.stderr
+
+
 def test_another_engine_is_refused(tiny: Path, tmp_path: Path) -> None:
     (tmp_path / "texts.txt").write_text("one\n")
     assert spawn("index", "build", "texts.txt", "--model", tiny, "--out", "idx", cwd=tmp_path).code == 0

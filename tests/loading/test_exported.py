@@ -283,6 +283,8 @@ def rewritten(path: Path, change: Callable[[dict[str, Any]], object]) -> None:
         (lambda content: content.update(extra=1), "unknown field 'extra'"),
         (lambda content: content.update(engine="tensorrt"), "engine"),
         (lambda content: content["files"].update({"../other": {"size": 1, "checksum": 1}}), "files"),
+        (lambda content: content["files"].pop("model.onnx"), "does not say what model.onnx is"),
+        (lambda content: content["files"].pop("tokenizer.json"), "does not say what tokenizer.json is"),
     ],
 )
 def test_a_manifest_that_is_none(copy: Path, change: Callable[[Any], object], message: str) -> None:
@@ -316,6 +318,15 @@ def test_what_it_cannot_be_told_any_more(exported: Path) -> None:
         (name,) = settings
         with pytest.raises((InputError, ModelLoadError), match=f"{name}.*runs as it was exported"):
             Encoder(exported, **settings)  # type: ignore[arg-type]
+
+
+def test_who_wants_the_model_itself_is_told_that_it_was_exported(exported: Path) -> None:
+    with pytest.raises(InputError, match="was exported, and runs as it was: the fastest way is measured of"):
+        Encoder.fastest(exported)
+    with pytest.raises(
+        ModelLoadError, match="was exported, and holds no model of PyTorch: .* the model that"
+    ):
+        youtu_st.load(exported)
 
 
 def test_what_a_graph_cannot_follow_is_told_before_one_is_made(

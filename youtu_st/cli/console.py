@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from youtu_st.errors import YoutuError, counted, printable
+from youtu_st.errors import MissingDependencyError, YoutuError, counted, printable
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -191,6 +191,9 @@ def import_libraries() -> None:
     The garbage collector rests during the import, which takes longer than all that most commands do with the
     libraries, and never looks at what was imported: it would walk over a million objects again and again, and
     once more when the process ends, and find nothing.
+
+    Raises:
+        MissingDependencyError: If they are not installed, as where exported models alone are run.
     """
     fresh = "torch" not in sys.modules and gc.isenabled()
     if fresh:
@@ -204,6 +207,14 @@ def import_libraries() -> None:
         host.set_verbosity_error()  # type: ignore[no-untyped-call]  # untyped in the host
         host.disable_progress_bar()  # type: ignore[no-untyped-call]  # untyped in the host
         logging.getLogger("sentence_transformers").setLevel(logging.ERROR)
+    except ModuleNotFoundError as error:
+        missing = (error.name or "").partition(".")[0]
+        if missing not in ("torch", "transformers", "sentence_transformers"):
+            raise
+        raise MissingDependencyError(
+            f"this needs {missing}: pip install torch sentence-transformers; or name a directory that "
+            "'youtu-st export' wrote, which runs without"
+        ) from error
     finally:
         if fresh:
             gc.freeze()

@@ -68,6 +68,10 @@ def load_encoder(
         settings["backend"] = "onnx"
         _say_engine(name)
     # What an engine runs, or may run, imports them where it has to be exported, or measured.
+    if fast:
+        from youtu_st.loading.manifest import check_measurable
+
+        check_measurable(name)
     needs_hosts = "backend" not in settings and not fast and not is_exported(name)
     with loading(f"loading {name} ...", hosts=needs_hosts) as spinner:
         from youtu_st.encoder import Encoder

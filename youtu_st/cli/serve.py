@@ -263,11 +263,14 @@ def load_model(settings: ServerSettings, name: str) -> Encoder:
 
 def load_reranker(settings: ServerSettings) -> Reranker:
     """Load the reranker of a server."""
-    import_libraries()
+    from youtu_st.loading.manifest import is_exported
     from youtu_st.rerank import Reranker
 
+    name = settings.reranker or ""
+    if not is_exported(name):
+        import_libraries()
     return Reranker(
-        settings.reranker or "",
+        name,
         checkpoint=settings.reranker_checkpoint,
         max_length=settings.reranker_max_length,
         **_common(settings),

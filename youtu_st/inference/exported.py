@@ -49,7 +49,7 @@ def check_settings(settings: Mapping[str, Any], **allowed: tuple[Any, ...]) -> N
     if given:
         raise InputError(
             f"{', '.join(given)}: an exported model runs as it was exported, in float32: "
-            "export it otherwise, or use backend='torch'"
+            "export it otherwise, or give the model that it is made from, with backend='torch'"
         )
 
 

@@ -19,6 +19,7 @@ from youtu_st.backends.resting import whole_at_forks
 from youtu_st.errors import InputError, ModelLoadError, YoutuError, in_one_line
 from youtu_st.inputs import check_max_length, one_of
 from youtu_st.loading import checkpoint as files
+from youtu_st.loading.manifest import is_exported
 from youtu_st.loading.saved import check_activations, module_types, own_modules
 from youtu_st.loading.vacant import vacant
 from youtu_st.loading.weights import check_loaded
@@ -226,6 +227,11 @@ def _check_assembled(model: SentenceTransformer, spec: ModelSpec, directory: Pat
 def _from_directory(
     directory: Path, device: str, network: dict[str, Any], trust_remote_code: bool
 ) -> SentenceTransformer:
+    if is_exported(directory):
+        raise ModelLoadError(
+            f"{directory} was exported, and holds no model of PyTorch: Encoder or Reranker opens it; name "
+            "the model that it was made from"
+        )
     if not module_types(directory):
         raise ModelLoadError(
             f"{directory} has no modules.json, so its prompts and pooling are not known. Say which model it "

@@ -10,8 +10,8 @@ from typing import Annotated, Any, ClassVar, Literal, TypeVar
 from pydantic import Field
 
 from youtu_st import disk
-from youtu_st.backends.graphs import Engine, Rounding
-from youtu_st.errors import ModelLoadError, SpecError, brief, in_one_line
+from youtu_st.backends.graphs import FILES, Engine, Rounding
+from youtu_st.errors import InputError, ModelLoadError, SpecError, brief, in_one_line
 from youtu_st.modules.facts import Facts
 from youtu_st.modules.reader import FastReader
 from youtu_st.protocol import fingerprint
@@ -110,6 +110,19 @@ def write_manifest(folder: Path, kind: type[M], values: Mapping[str, Any]) -> M:
     return manifest
 
 
+def check_measurable(model: Any) -> None:
+    """Raise if a model was exported: there is one way to run it, and nothing to measure.
+
+    Raises:
+        InputError: Naming it.
+    """
+    if isinstance(model, str | Path) and is_exported(model):
+        raise InputError(
+            f"{brief(str(model))} was exported, and runs as it was: the fastest way is measured of the model "
+            "that it was made from"
+        )
+
+
 def versions_of(folder: Path) -> dict[str, str] | None:
     """The releases that made an export, as its manifest says; None where that cannot be read."""
     try:
@@ -155,6 +168,9 @@ def read_manifest(path: str | Path, kind: type[M]) -> M:
         raise ModelLoadError(in_one_line(f"{folder / MANIFEST} is no manifest, {_NEW}", error)) from error
     if fingerprint(manifest.identity) != manifest.fingerprint:
         raise ModelLoadError(f"{folder / MANIFEST} has another fingerprint than its identity: {_NEW}")
+    for name in (FILES[manifest.engine], TOKENIZER):
+        if name not in manifest.files:
+            raise ModelLoadError(f"{folder / MANIFEST} does not say what {name} is: {_NEW}")
     for name, known in manifest.files.items():
         _check(folder / name, known)
     return manifest
