@@ -100,7 +100,11 @@ def damages(path: Path, seed: int) -> Iterator[str]:
 
 
 RUNS = [
-    pytest.param(factory, seed, marks=[pytest.mark.slow] * (factory != "Flat" or seed > 0))
+    pytest.param(
+        factory,
+        seed,
+        marks=[pytest.mark.slow] * (factory != "Flat" or seed > 0) + [pytest.mark.long] * (seed > 1),
+    )
     for factory in FACTORIES
     for seed in range(4)
 ]
