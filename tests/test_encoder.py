@@ -21,6 +21,7 @@ from oracle import Oracle
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.base.modules import Transformer
 from sentence_transformers.sentence_transformer.modules import Pooling, StaticEmbedding
+from sentence_transformers.util import batch_to_device
 
 import youtu_st
 from youtu_st import Encoder, TextEncoder
@@ -309,7 +310,8 @@ def test_a_row_that_overflows_is_computed_again_in_float32(checkpoint, spec_file
     half = Encoder(spec_file(), checkpoint=directory, dtype="float16")
     assert half.runtime["dtype"] == "float16"
     with torch.inference_mode():
-        raw = half.model(half.model.preprocess(TEXTS))["sentence_embedding"]
+        raw = half.model(batch_to_device(half.model.preprocess(TEXTS), half.model.device))
+        raw = raw["sentence_embedding"]
     assert not torch.isfinite(raw).all()
     np.testing.assert_allclose(half.encode_document(TEXTS), exact.encode_document(TEXTS), atol=5e-3)
 
@@ -381,7 +383,13 @@ def test_fingerprint_of_five_gigabytes_takes_under_a_second(tiny):
 
 def test_repr_states_what_and_how(encoder):
     text = repr(encoder)
-    for part in ("32 dimensions", "512 tokens", "float32 on cpu", "torch", encoder.fingerprint):
+    for part in (
+        "32 dimensions",
+        "512 tokens",
+        f"float32 on {encoder.runtime['device']}",
+        "torch",
+        encoder.fingerprint,
+    ):
         assert part in text
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
@@ -26,7 +25,6 @@ from youtu_st.spec.model import MODELS, ModelSpec
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
-log = logging.getLogger("youtu_st")
 
 BLOCK_TEXTS = 1024
 """Texts of a stream that are encoded together."""
@@ -117,12 +115,7 @@ class Encoder(DescribedEncoder):
             "model_kwargs": model_kwargs,
             "hub": hub,
         }
-        runs = {
-            "truncation": truncation,
-            "unknown": unknown,
-            "batch_tokens": batch_tokens,
-            "dimensions": dimensions,
-        }
+        runs = dict(truncation=truncation, unknown=unknown, batch_tokens=batch_tokens, dimensions=dimensions)
         super().__init__(model, to_load, runs)
         self._dimension = self._subject.dimension
         self._allowed = self._subject.lengths
@@ -132,27 +125,21 @@ class Encoder(DescribedEncoder):
     def fastest(cls, model: str | Path | ModelSpec, *, rounded: bool = False, **settings: Any) -> Encoder:
         """The encoder in the fastest backend and dtype that keep its vectors on this machine.
 
-        Measured on first use, which loads the model once for each way, and remembered:
-        see :func:`youtu_st.backends.fastest.fastest`, which gives what was measured, too.
+        Measured on first use, and remembered: see :func:`youtu_st.backends.fastest.fastest`.
 
         Args:
             model: A name, a directory, a hub id, a YAML file or a spec.
-            rounded: Measure rounded weights, too, and log (as ``youtu_st``, at the level of information) what
-                they would gain and cost: they are never chosen.
+            rounded: Measure rounded weights, too, and log what they would gain and cost: never chosen.
             **settings: As for :class:`Encoder`, but for ``backend``, ``dtype`` and ``weights``.
 
         Raises:
             InputError: If the model was exported, or ``settings`` holds what is to be chosen.
-            YoutuError: As for the class itself.
         """
         from youtu_st.backends.fastest import fastest
         from youtu_st.loading.manifest import check_measurable
 
         check_measurable(model)
-        encoder, choice = fastest(cls, model, settings, rounded=rounded)
-        for trial in choice.offers:
-            log.info("rounded: %s: backend=%r, weights=%r", choice.compared(trial), *trial.way[::2])
-        return encoder
+        return fastest(cls, model, settings, rounded=rounded)[0]
 
     def encode_query(
         self,

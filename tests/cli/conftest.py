@@ -54,3 +54,11 @@ def here(built: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The built folder, as the current one."""
     monkeypatch.chdir(built)
     return built
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A cache of this test alone, and commands that take exported models from there."""
+    monkeypatch.setenv("YOUTU_ST_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("YOUTU_ST_ENGINE", "onnx")
+    return tmp_path / "cache"

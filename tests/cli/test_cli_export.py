@@ -32,14 +32,6 @@ sys.exit(code)
 """
 
 
-@pytest.fixture
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A cache of this test alone, and commands that look there."""
-    monkeypatch.setenv("YOUTU_ST_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setenv("YOUTU_ST_ENGINE", "onnx")
-    return tmp_path / "cache"
-
-
 def test_it_says_what_it_has_written(run: Run, tiny: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     result = run("export", tiny, "--out", out)

@@ -32,14 +32,6 @@ sys.exit(code)
 
 
 @pytest.fixture
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A cache of this test alone, and commands that look there."""
-    monkeypatch.setenv("YOUTU_ST_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setenv("YOUTU_ST_ENGINE", "onnx")
-    return tmp_path / "cache"
-
-
-@pytest.fixture
 def file(tmp_path: Path) -> Path:
     (tmp_path / "t.txt").write_text("".join(f"{' '.join(text.split())}\n" for text in TEXTS))
     return tmp_path / "t.txt"

@@ -329,13 +329,20 @@ def test_who_wants_the_model_itself_is_told_that_it_was_exported(exported: Path)
         youtu_st.load(exported)
 
 
+def test_prompts_that_are_no_dict(tiny: Path, exported: Path) -> None:
+    for model in (tiny, exported):
+        for prompts in ([1], "abc", 5):
+            with pytest.raises(InputError, match="prompts must be a dict of str by role, not"):
+                Encoder(model, prompts=prompts)  # type: ignore[arg-type]  # wrong on purpose
+
+
 def test_what_a_graph_cannot_follow_is_told_before_one_is_made(
     tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("YOUTU_ST_CACHE", str(tmp_path / "cache"))
     with pytest.raises(InputError, match="dtype: an exported model runs as it was exported"):
         Encoder(tiny, backend="onnx", dtype="bfloat16")
-    for device in ("mps", "cuda:", "cuda:x", "CUDA", "cuda:1234"):
+    for device in ("", "mps", "cuda:", "cuda:x", "CUDA", "cuda:1234"):
         with pytest.raises(InputError, match="a graph runs on device cpu, cuda, cuda:1 or the like, not on"):
             Encoder(tiny, backend="onnx", device=device)
     if "CUDAExecutionProvider" not in onnx_runtime().get_available_providers():
@@ -354,6 +361,14 @@ def test_nothing_is_overwritten_and_nothing_is_left(
     (full / "file").write_text("mine")
     with pytest.raises(ModelLoadError, match="is not an empty directory"):
         youtu_st.export(tiny, out=full)
+    for wrong in (5, None, b"out", "a\0b", ""):
+        with pytest.raises(InputError, match="out must be the path of a directory, not"):
+            youtu_st.export(tiny, out=wrong)  # type: ignore[arg-type]  # wrong on purpose
+    for model in (5, None, ["minilm"]):
+        with pytest.raises(InputError, match="model must be a name, a directory, a hub id, a YAML file or a"):
+            youtu_st.export(model, out=tmp_path / "out")  # type: ignore[arg-type]  # likewise
+    with pytest.raises(InputError, match="engine must be one of onnx, openvino, not ''"):
+        youtu_st.export(tiny, out=tmp_path / "out", engine="")  # type: ignore[arg-type]  # likewise
     with pytest.raises(InputError, match="engine must be one of onnx, openvino"):
         youtu_st.export(tiny, out=tmp_path / "out", engine="tensorrt")  # type: ignore[arg-type]
     with pytest.raises(InputError, match="dimensions"):

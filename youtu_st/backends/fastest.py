@@ -139,6 +139,8 @@ def fastest(
     file = _file(model, settings, device, rounded=rounded)
 
     def load(choice: FastChoice) -> Made:
+        for trial in choice.offers:
+            log.info("rounded: %s: backend=%r, weights=%r", choice.compared(trial), *trial.way[::2])
         tell(f"loading {MODELS.canonical_name(model)}: {choice.backend} {choice.dtype} ...")
         return make(model, **settings, **choice.settings)
 

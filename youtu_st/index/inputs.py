@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from youtu_st.errors import InputError, brief
-from youtu_st.index.filters import MAX_INTEGER
+from youtu_st.index.filters import MAX_INTEGER, Compiled, Filter, compile_filter
 from youtu_st.inputs import check_no_nul, check_texts, check_unicode
 
 _MAX_DEPTH = 100
@@ -163,3 +163,8 @@ def _check_json(value: Any, where: str, depth: int) -> None:
             f"{where} must be a str, a number, a bool, None, or a list or dictionary of these, not "
             f"{brief(value)} of type {type(value).__name__}"
         )
+
+
+def confinement(filter: Filter | None, ids: Iterable[str] | None) -> tuple[Compiled | None, list[str] | None]:
+    """What a search is confined to, checked; None where it is not."""
+    return compile_filter(filter) if filter else None, None if ids is None else check_ids(ids)

@@ -15,7 +15,7 @@ from youtu_st.index.blocks import Block, read_blocks
 from youtu_st.index.creation import check_vacant, create_directory
 from youtu_st.index.directory import IndexDirectory
 from youtu_st.index.documents import DocumentStore
-from youtu_st.index.filters import Compiled, Filter, compile_filter
+from youtu_st.index.filters import Filter, compile_filter
 from youtu_st.index.manifest import Manifest, check_encoder, check_probes, read_manifest
 from youtu_st.index.mmr import mmr
 from youtu_st.index.model import encoder_of
@@ -232,7 +232,7 @@ class VectorIndex:
         instruction: str | Sequence[str] | None = None,
     ) -> list[list[Hit]]:
         """Search for several queries at once: questions, or a matrix of shape ``(n, dimension)``."""
-        k, confined = check_count("k", k), _confinement(filter, ids)
+        k, confined = check_count("k", k), inputs.confinement(filter, ids)
         vectors = self._query_vectors(queries, instruction)
 
         def find(documents: DocumentStore, table: VectorTable) -> tuple[Found, Rows]:
@@ -271,7 +271,7 @@ class VectorIndex:
             VectorIndexError: If this kind of FAISS index cannot give its vectors back.
         """
         k, fetch_k = check_count("k", k), check_count("fetch_k", fetch_k)
-        share, confined = check_share("lambda_mult", lambda_mult), _confinement(filter, ids)
+        share, confined = check_share("lambda_mult", lambda_mult), inputs.confinement(filter, ids)
         vectors = self._query_vectors(inputs.alone(query), instruction)
 
         def find(documents: DocumentStore, table: VectorTable) -> tuple[list[tuple[float, int]], Rows]:
@@ -347,10 +347,3 @@ class VectorIndex:
 
     def __len__(self) -> int:
         return self._directory.read(lambda _, table: table.alive_count)
-
-
-def _confinement(
-    filter: Filter | None, ids: Iterable[str] | None
-) -> tuple[Compiled | None, list[str] | None]:
-    """What a search is confined to, checked; None where it is not."""
-    return compile_filter(filter) if filter else None, None if ids is None else inputs.check_ids(ids)

@@ -11,9 +11,8 @@ from youtu_st.backends import Dtype
 from youtu_st.backends.graphs import check_rounding
 from youtu_st.backends.graphs.opening import check_device, open_graph
 from youtu_st.backends.graphs.openvino import PRECISIONS, dtype_for
-from youtu_st.backends.threads import batch_tokens, threads
 from youtu_st.errors import InputError, ModelLoadError
-from youtu_st.inference.graph_network import GraphNetwork
+from youtu_st.inference.exported_model import ExportedModel, check_settings
 from youtu_st.inference.preprocess import InstructionPreprocessor
 from youtu_st.inputs import check_max_length
 from youtu_st.loading.exported import ExportManifest, read_export, texts_of
@@ -24,33 +23,6 @@ from youtu_st.protocol import SPLIT, canonical
 from youtu_st.spec import prompts
 from youtu_st.spec.model import ModelSpec, lengths
 from youtu_st.spec.registry import expanded
-
-CARD_TOKENS = 16384
-"""Padded tokens that go through a card at once; halved where it has too little memory."""
-
-
-def check_settings(settings: Mapping[str, Any], **allowed: tuple[Any, ...]) -> None:
-    """Raise for a setting of :class:`~youtu_st.Encoder` that a graph cannot follow, or not any more.
-
-    Args:
-        settings: As :class:`~youtu_st.Encoder` has them.
-        **allowed: Values of those that may be given, beside what a graph follows in any case.
-
-    Raises:
-        InputError: Naming it.
-    """
-    followed: dict[str, tuple[Any, ...]] = {"dtype": ("auto", "float32"), **allowed}
-    given = [
-        name
-        for name, value in settings.items()
-        if name not in ("device", "prompts", "max_length", "split_special_tokens")
-        and value not in followed.get(name, (None, False))
-    ]
-    if given:
-        raise InputError(
-            f"{', '.join(given)}: an exported model runs as it was exported, in float32: "
-            "export it otherwise, or give the model that it is made from, with backend='torch'"
-        )
 
 
 def precision(model: str | Path | ModelSpec, settings: Mapping[str, Any]) -> str:
@@ -68,7 +40,7 @@ def precision(model: str | Path | ModelSpec, settings: Mapping[str, Any]) -> str
     check_rounding(settings["backend"], settings["weights"])
     any_dtype = {"dtype": get_args(Dtype)} if settings["backend"] == "openvino" else {}
     check_settings({name: value for name, value in settings.items() if name not in MAKING}, **any_dtype)
-    check_device(settings["backend"], settings["device"] or "cpu")
+    check_device(settings["backend"], settings["device"])
     asked = settings["dtype"]
     if settings["backend"] != "openvino":
         return "float32"
@@ -78,7 +50,7 @@ def precision(model: str | Path | ModelSpec, settings: Mapping[str, Any]) -> str
     return dtype_for(asked, stored_dtype(directory))
 
 
-class ExportedEncoder:
+class ExportedEncoder(ExportedModel):
     """What :func:`youtu_st.export` wrote, opened.
 
     Args:
@@ -97,6 +69,8 @@ class ExportedEncoder:
         MissingDependencyError: If the engine is not installed.
         InputError: If a setting is not what it may be.
     """
+
+    manifest: ExportManifest
 
     def __init__(
         self,
@@ -124,7 +98,7 @@ class ExportedEncoder:
             self._check_room(f"the {role} prompt", self._prompts[role], ModelLoadError)
         self._dtype = dtype
         self._source = source or {"model": self.manifest.model, "checkpoint": self.manifest.checkpoint}
-        self._graph = open_graph(self.manifest.engine, self._path, device=device or "cpu", dtype=dtype)
+        self._graph = open_graph(self.manifest.engine, self._path, device=device, dtype=dtype)
 
     @classmethod
     def opened(cls, path: str | Path, settings: Mapping[str, Any]) -> ExportedEncoder:
@@ -167,15 +141,6 @@ class ExportedEncoder:
         loads = {name: settings[name] for name in MAKING if name not in ("backend", "weights")}
         return cls(path, **_given(settings), manifest=manifest, dtype=dtype, source={"model": model, **loads})
 
-    @property
-    def model(self) -> Any:
-        """The model that was exported, as sentence-transformers has it: loaded now, from where it was then.
-
-        Raises:
-            ModelLoadError: If it is not there any more, or another is.
-        """
-        return self._loaded
-
     @cached_property
     def _loaded(self) -> Any:
         from youtu_st.loading.loader import load
@@ -195,22 +160,10 @@ class ExportedEncoder:
             )
         return loaded
 
-    @property
-    def batch_tokens(self) -> int:
-        """See :func:`youtu_st.backends.threads.batch_tokens`; a card takes more."""
-        return batch_tokens(threads()) if self._graph.device == "cpu" else CARD_TOKENS
-
     @cached_property
     def preprocessor(self) -> InstructionPreprocessor:
         """Mixes prompts in a batch: each row carries its own mask."""
         return InstructionPreprocessor(self._texts)
-
-    def networks(self, others: Sequence[str]) -> Sequence[GraphNetwork]:
-        """The one network: it uses all of the processor, or one card."""
-        manifest = self.manifest
-        runtime = {"backend": manifest.engine, "dtype": self._dtype, "device": self._graph.device}
-        weights = {"weights": manifest.weights} if manifest.weights else {}
-        return [GraphNetwork(self._graph, {**runtime, **weights})]
 
     @property
     def dimension(self) -> int:

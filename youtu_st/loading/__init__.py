@@ -9,13 +9,12 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from youtu_st.loading.exporting import export as export
     from youtu_st.loading.loader import convert as convert
     from youtu_st.loading.loader import load as load
 
-_HOME = {"convert": "loader", "export": "exporting", "load": "loader"}
+_HOME = {"convert": "loader", "load": "loader"}
 
-__all__ = ["convert", "export", "load"]
+__all__ = ["convert", "load"]
 
 
 def __getattr__(name: str) -> object:

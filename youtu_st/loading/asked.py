@@ -21,7 +21,7 @@ def engine_for(engine: Engine | None, weights: Rounding | None) -> Engine:
         InputError: If it is none, or ``weights`` are not what they may be.
         MissingDependencyError: If it is not installed.
     """
-    chosen = engine or installed_engine()
+    chosen = installed_engine() if engine is None else engine
     one_of("engine", chosen, get_args(Engine))
     if chosen == "onnx":
         onnx_runtime()

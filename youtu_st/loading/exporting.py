@@ -28,7 +28,7 @@ from youtu_st.spec.prompts import ROLES
 log = logging.getLogger("youtu_st")
 
 
-def export(
+def export_encoder(
     model: str | Path | ModelSpec,
     *,
     out: str | Path,
@@ -37,45 +37,25 @@ def export(
     weights: Rounding | None = None,
     dimensions: int | None = None,
     plain: bool = False,
-    prompts: Mapping[str, str] | None = None,
-    max_length: int | None = None,
-    split_special_tokens: bool = False,
-    trust_remote_code: bool = False,
-    model_kwargs: Mapping[str, Any] | None = None,
-    hub: Mapping[str, Any] | None = None,
+    **loads: Any,
 ) -> Path:
     """Write what ``Encoder(out)`` opens without torch, transformers and sentence-transformers.
 
-    The directory holds one graph, from token ids to unit vectors, ``tokenizer.json``, and a manifest with
-    prompts, mask rules, identity, fingerprint and a digest of every file. It counts only once its tokens and
-    its vectors were those of the model.
-
     Args:
-        model: A name, a directory, a hub id, a YAML file or a spec, see :func:`youtu_st.load`.
-        out: The directory to write; must be absent or empty.
-        checkpoint: Weights for a name or a YAML file.
-        engine: ``onnx`` (ONNX Runtime) or ``openvino``; None: the first of these that is installed.
-        weights: ``int8``: weights rounded to eight bits, computed in float32. ``int8-dynamic``, with
-            ``onnx``: activations too. None: float32.
-        dimensions: Length that vectors are cut to; one that the model was trained for. None: whole.
-        plain: Write stock sentence-transformers modules in place of a graph, where these give the same
-            vectors: ``SentenceTransformer(out)`` then needs neither this package nor
-            ``trust_remote_code``. See :func:`youtu_st.loading.plain.write_plain`.
-        prompts: Prompts that replace the model's own.
-        max_length: Tokens to read, if fewer than the model's maximum.
-        split_special_tokens: Read special tokens that stand in a text as characters.
-        trust_remote_code: Run code that the checkpoint brings.
-        model_kwargs: For the network's ``from_pretrained``, see :func:`youtu_st.load`.
-        hub: For downloads, see :func:`youtu_st.load`.
+        model: As for :func:`youtu_st.export`, and so are the others that are named.
+        out: Likewise.
+        checkpoint: Likewise.
+        engine: Likewise.
+        weights: Likewise.
+        dimensions: Likewise.
+        plain: Likewise.
+        **loads: Further arguments of :func:`youtu_st.load`.
 
     Returns:
         ``out``.
 
     Raises:
-        InputError: If an argument is not what it may be.
-        ModelLoadError: If ``out`` is not empty, the model cannot be loaded or exported, or the graph does not
-            give its vectors on this machine.
-        MissingDependencyError: If the engine is not installed.
+        YoutuError: As for :func:`youtu_st.export`.
     """
     vacant(out)
     chosen: Engine | None = None
@@ -83,18 +63,7 @@ def export(
         _refuse(engine=engine, weights=weights, dimensions=dimensions)
     else:
         chosen = engine_for(engine, weights)
-    loaded = load(
-        model,
-        checkpoint,
-        device="cpu",
-        dtype="float32",
-        prompts=prompts,
-        max_length=max_length,
-        split_special_tokens=split_special_tokens,
-        trust_remote_code=trust_remote_code,
-        model_kwargs=model_kwargs,
-        hub=hub,
-    )
+    loaded = load(model, checkpoint, device="cpu", dtype="float32", **loads)
     if chosen is None:
         return write_plain(loaded, Path(out))
     name = MODELS.canonical_name(model)

@@ -31,6 +31,7 @@ _SETTINGS = ("trust_remote_code", "model_kwargs")
 """Those that decide what is exported; prompts, lengths and the like are an encoder's own matter."""
 MAKING = ("backend", "weights", "checkpoint", "hub", *_SETTINGS)
 """Settings of an encoder that an export is made by."""
+_LOADING = ("checkpoint", "trust_remote_code", "hub")
 _MAKERS = ("torch", "transformers", "onnxruntime", "openvino")
 """Packages another release of which may make another graph; those of them that made one are written down."""
 log = logging.getLogger("youtu_st")
@@ -43,35 +44,26 @@ class Kind(Generic[M]):
     Attributes:
         registry: The names that its models go by.
         manifest: What says what an export is.
-        make: Exports a model into a directory: the model, the directory, its engine, how its weights are
-            rounded, and its settings.
+        exporter: Imports, with torch, what exports one: called with the model, ``out``, ``engine``,
+            ``weights`` and the settings that are named here.
+        settings: Those of its models that an export is made by.
         key: Tells its exports from another kind's.
     """
 
     registry: Registry[Any]
     manifest: type[M]
-    make: Callable[[Any, Path, Engine, Rounding | None, Mapping[str, Any]], object]
+    exporter: Callable[[], Callable[..., object]]
+    settings: tuple[str, ...] = _LOADING
     key: tuple[str, ...] = ()
 
 
-def _make_encoder(
-    model: Any, out: Path, engine: Engine, weights: Rounding | None, settings: Mapping[str, Any]
-) -> None:
-    from youtu_st.loading.exporting import export
+def _export_encoder() -> Callable[..., object]:
+    from youtu_st.loading.exporting import export_encoder
 
-    export(
-        model,
-        out=out,
-        checkpoint=settings.get("checkpoint"),
-        engine=engine,
-        weights=weights,
-        trust_remote_code=bool(settings.get("trust_remote_code")),
-        model_kwargs=settings.get("model_kwargs"),
-        hub=settings.get("hub"),
-    )
+    return export_encoder
 
 
-ENCODERS = Kind(MODELS, ExportManifest, _make_encoder)
+ENCODERS = Kind(MODELS, ExportManifest, _export_encoder, (*_LOADING, "model_kwargs"))
 
 
 def kept_export(
@@ -121,7 +113,8 @@ def kept(
                     shutil.rmtree(target)
                 else:
                     target.unlink(missing_ok=True)
-                kind.make(model, target, engine, weights, settings)
+                told = {name: settings[name] for name in kind.settings if settings.get(name)}
+                kind.exporter()(model, out=target, engine=engine, weights=weights, **told)
                 gc.collect()  # torch's weights: what was followed holds references to itself
                 manifest = read_manifest(target, kind.manifest)
     except OSError as error:

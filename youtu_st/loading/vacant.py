@@ -9,15 +9,18 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from youtu_st.disk import beside, flush, replace
-from youtu_st.errors import ModelLoadError, YoutuError, in_one_line
+from youtu_st.errors import InputError, ModelLoadError, YoutuError, in_one_line
 
 
 def vacant(out: str | Path) -> Path:
     """Where a directory goes that is to be written: what a link leads to, if it is one.
 
     Raises:
+        InputError: If it is no path.
         ModelLoadError: If it is there and not an empty directory.
     """
+    if not isinstance(out, str | Path) or not str(out) or "\0" in str(out):
+        raise InputError(f"out must be the path of a directory, not {out!r:.60}")
     target = Path(os.path.realpath(out))
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise ModelLoadError(f"{out} is not an empty directory: nothing is overwritten")

@@ -27,13 +27,13 @@ class DescribedReranker(LoadedModel):
             return ExportedReranker.opened(name, settings)
         if settings["backend"] != "torch":
             from youtu_st.backends.graphs.opening import check_device
-            from youtu_st.inference.exported import check_settings
+            from youtu_st.inference.exported_model import check_settings
             from youtu_st.loading.kept import MAKING, kept
             from youtu_st.rerank.exported import ExportedReranker
             from youtu_st.rerank.kept import RERANKERS
 
             check_settings({part: value for part, value in settings.items() if part not in MAKING})
-            check_device(settings["backend"], settings["device"] or "cpu")
+            check_device(settings["backend"], settings["device"])
             how = {"engine": settings["backend"], "weights": settings["weights"]}
             path, manifest = kept(RERANKERS, name, settings, **how)
             return ExportedReranker.opened(path, settings, kept=manifest)

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from youtu_st.backends.graphs.opening import open_graph
-from youtu_st.backends.threads import batch_tokens, threads
 from youtu_st.errors import InputError, ModelLoadError
-from youtu_st.inference.exported import CARD_TOKENS, check_settings
-from youtu_st.inference.graph_network import GraphNetwork
+from youtu_st.inference.exported_model import ExportedModel, check_settings
 from youtu_st.inputs import check_max_length
 from youtu_st.loading.manifest import read_manifest, reader_of
 from youtu_st.modules.reader import PROBES, FastReader
@@ -28,7 +26,7 @@ from youtu_st.spec.registry import expanded
 from youtu_st.spec.reranker import Template
 
 
-class ExportedReranker:
+class ExportedReranker(ExportedModel):
     """What :func:`youtu_st.export` wrote of a reranker, opened.
 
     Args:
@@ -44,6 +42,8 @@ class ExportedReranker:
         MissingDependencyError: If the engine is not installed.
         InputError: If a setting is not what it may be.
     """
+
+    manifest: RerankerManifest
 
     def __init__(
         self,
@@ -61,7 +61,7 @@ class ExportedReranker:
             self.max_length = check_max_length(max_length, manifest.context)
         self._splits = split_special_tokens or SPLIT in manifest.identity
         self.preprocessor = self._preprocessor()
-        self._graph = open_graph(manifest.engine, self._path, device=device or "cpu")
+        self._graph = open_graph(manifest.engine, self._path, device=device)
 
     @classmethod
     def opened(
@@ -91,15 +91,6 @@ class ExportedReranker:
             check_settings(settings, backend=("torch", manifest.engine), weights=(None, manifest.weights))
         return found
 
-    @property
-    def model(self) -> Any:
-        """The model that was exported, as sentence-transformers has it: loaded now, from where it was then.
-
-        Raises:
-            ModelLoadError: If it is not there any more, or another is.
-        """
-        return self._loaded
-
     @cached_property
     def _loaded(self) -> Any:
         from youtu_st.rerank.hosted import HostedReranker
@@ -116,22 +107,10 @@ class ExportedReranker:
         return loaded
 
     @property
-    def batch_tokens(self) -> int:
-        """See :func:`youtu_st.backends.threads.batch_tokens`; a card takes more."""
-        return batch_tokens(threads()) if self._graph.device == "cpu" else CARD_TOKENS
-
-    @property
     def takes_instructions(self) -> bool:
         """Whether the model's template has a place for a task description."""
         template = self.manifest.template
         return template is not None and template.instruction is not None
-
-    def networks(self, others: Sequence[str]) -> Sequence[GraphNetwork]:
-        """The one network: it uses all of the processor, or one card."""
-        manifest = self.manifest
-        runtime = {"backend": manifest.engine, "dtype": "float32", "device": self._graph.device}
-        weights = {"weights": manifest.weights} if manifest.weights else {}
-        return [GraphNetwork(self._graph, {**runtime, **weights})]
 
     @property
     def identity(self) -> dict[str, str]:

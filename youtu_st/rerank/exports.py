@@ -72,6 +72,11 @@ def export(
         UnknownModelError: If nothing goes by that name.
         MissingDependencyError: If the engine is not installed.
     """
+    if not isinstance(model, str | Path | ModelSpec):
+        raise InputError(
+            "model must be a name, a directory, a hub id, a YAML file or a ModelSpec, not "
+            f"{type(model).__name__}"
+        )
     how = {
         "out": out,
         "checkpoint": checkpoint,
@@ -89,7 +94,7 @@ def export(
         "model_kwargs": model_kwargs,
     }
     if isinstance(model, ModelSpec) or not is_reranker(model, hub):
-        from youtu_st.loading.exporting import export as export_encoder
+        from youtu_st.loading.exporting import export_encoder
 
         return export_encoder(model, **how, **for_encoders)  # type: ignore[arg-type]  # as they were given
     given = [name for name, value in for_encoders.items() if value not in (None, False)]

@@ -2,31 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable
 
-from youtu_st.backends.graphs import Engine, Rounding
 from youtu_st.loading.kept import Kind
 from youtu_st.rerank.manifest import RerankerManifest
 from youtu_st.spec.reranker import RERANKERS as NAMES
 
 
-def _make(
-    model: Any, out: Path, engine: Engine, weights: Rounding | None, settings: Mapping[str, Any]
-) -> None:
+def _export_reranker() -> Callable[..., object]:
     from youtu_st.rerank.exporting import export_reranker
 
-    export_reranker(
-        model,
-        out=out,
-        checkpoint=settings.get("checkpoint"),
-        engine=engine,
-        weights=weights,
-        trust_remote_code=bool(settings.get("trust_remote_code")),
-        hub=settings.get("hub"),
-    )
+    return export_reranker
 
 
-RERANKERS = Kind(NAMES, RerankerManifest, _make, ("reranker",))
+RERANKERS = Kind(NAMES, RerankerManifest, _export_reranker, key=("reranker",))
 """As :func:`youtu_st.loading.kept.kept` takes it."""

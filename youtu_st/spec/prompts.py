@@ -23,6 +23,8 @@ def check_own(prompts: Mapping[str, object]) -> None:
     Raises:
         InputError: Naming the one that is not.
     """
+    if not isinstance(prompts, Mapping):
+        raise InputError(f"prompts must be a dict of str by role, not {type(prompts).__name__}")
     for role, prompt in prompts.items():
         one_of("a role in prompts", role, ROLES)
         if not isinstance(prompt, str):

@@ -19,7 +19,7 @@ def open_graph(
     folder: str | Path,
     *,
     threads: int | None = None,
-    device: str = "cpu",
+    device: str | None = None,
     dtype: str = "float32",
 ) -> Graph:
     """Open what :func:`~youtu_st.backends.graphs.making.make_graph` wrote.
@@ -28,7 +28,7 @@ def open_graph(
         engine: Which one it was made for.
         folder: Where.
         threads: To compute in; None: all cores that this process may use.
-        device: ``cpu``; with ``onnx``, ``cuda``, ``cuda:1``, ... too.
+        device: ``cpu``, which None stands for; with ``onnx``, ``cuda``, ``cuda:1``, ... too.
         dtype: What to compute in: ``float32``; with ``openvino``, any of
             :func:`~youtu_st.backends.graphs.openvino.native_dtypes`.
 
@@ -42,10 +42,10 @@ def open_graph(
     path = Path(folder) / FILES[engine]
     if engine == "openvino":
         return OpenVINOGraph(path, threads=threads, dtype=dtype)
-    return OnnxGraph(path, threads=threads, device=device)
+    return OnnxGraph(path, threads=threads, device=device or "cpu")
 
 
-def check_device(engine: Engine, device: str) -> None:
+def check_device(engine: Engine, device: str | None) -> None:
     """Raise for a device that an engine cannot run on, as far as it can be told without a graph.
 
     Raises:
@@ -53,6 +53,8 @@ def check_device(engine: Engine, device: str) -> None:
         ModelLoadError: If the engine, as it is installed, does not run there.
         MissingDependencyError: If the engine is not installed.
     """
+    if device is None:  # the processor
+        return
     if not isinstance(device, str) or re.fullmatch(r"cpu|cuda(:\d{1,3})?", device) is None:
         raise InputError(f"a graph runs on device cpu, cuda, cuda:1 or the like, not on {device!r:.60}")
     if device == "cpu":
