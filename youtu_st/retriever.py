@@ -12,6 +12,7 @@ from youtu_st.inputs import check_count
 if TYPE_CHECKING:
     from youtu_st.index import Hit, VectorIndex
     from youtu_st.index.filters import Filter
+    from youtu_st.index.searching import Mode
     from youtu_st.rerank import Ranked, Reranker
 
 CANDIDATES = 50
@@ -57,6 +58,8 @@ class Retriever:
         filter: Filter | None = None,
         instruction: str | None = None,
         *,
+        mode: Mode = "dense",
+        weight: float = 0.5,
         ids: Iterable[str] | None = None,
         show_progress: bool = False,
     ) -> list[Hit]:
@@ -67,6 +70,9 @@ class Retriever:
             k: Number of hits.
             filter: A condition on metadata, as for :meth:`youtu_st.index.VectorIndex.search`.
             instruction: A task description for both models. None: their own.
+            mode: What the index finds by: ``dense``, ``lexical`` or ``hybrid``, see
+                :meth:`youtu_st.index.VectorIndex.search`.
+            weight: The share of meaning in a hybrid search.
             ids: The only documents that may be found.
             show_progress: Show a progress bar after two seconds of reranking.
 
@@ -78,11 +84,15 @@ class Retriever:
             FilterError: If the filter is malformed.
         """
         if self.reranker is None:
-            return self.index.search(query, k, filter, ids=ids, instruction=instruction)
+            return self.index.search(
+                query, k, filter, mode=mode, weight=weight, ids=ids, instruction=instruction
+            )
         if not isinstance(query, str):
             raise InputError(f"query must be a str, which a reranker reads, not {type(query).__name__}")
         most = max(check_count("k", k), self.candidates)
-        hits = self.index.search(query, most, filter, ids=ids, instruction=instruction)
+        hits = self.index.search(
+            query, most, filter, mode=mode, weight=weight, ids=ids, instruction=instruction
+        )
         texts = [hit.text for hit in hits]
         ranked = self.reranker.rank(query, texts, k=k, instruction=instruction, show_progress=show_progress)
         return _in_order(hits, ranked)
@@ -94,14 +104,20 @@ class Retriever:
         filter: Filter | None = None,
         instruction: str | Sequence[str] | None = None,
         *,
+        mode: Mode = "dense",
+        weight: float = 0.5,
         ids: Iterable[str] | None = None,
         show_progress: bool = False,
     ) -> list[list[Hit]]:
         """:meth:`search` for several questions in shared batches; ``instruction`` may be one for each."""
         if self.reranker is None:
-            return self.index.search_many(queries, k, filter, ids=ids, instruction=instruction)
+            return self.index.search_many(
+                queries, k, filter, mode=mode, weight=weight, ids=ids, instruction=instruction
+            )
         most = max(check_count("k", k), self.candidates)
-        found = self.index.search_many(queries, most, filter, ids=ids, instruction=instruction)
+        found = self.index.search_many(
+            queries, most, filter, mode=mode, weight=weight, ids=ids, instruction=instruction
+        )
         texts = [[hit.text for hit in hits] for hits in found]
         ranked = self.reranker.rank_many(
             queries, texts, k=k, instruction=instruction, show_progress=show_progress
@@ -113,4 +129,7 @@ class Retriever:
 
 
 def _in_order(hits: Sequence[Hit], ranked: Iterable[Ranked]) -> list[Hit]:
-    return [replace(hits[one.index], score=one.score) for one in ranked]
+    return [
+        replace(hits[one.index], score=one.score, scores={"rerank": one.score, **hits[one.index].scores})
+        for one in ranked
+    ]

@@ -102,6 +102,7 @@ def first(tmp_path: Path, encoder: TinyEncoder) -> Path:
     connection.executescript("""
         CREATE TABLE removed (number INTEGER PRIMARY KEY, key INTEGER NOT NULL);
         INSERT INTO removed (key) VALUES (6), (8);
+        DROP TABLE words;
         DROP TABLE changes;
         DELETE FROM state WHERE name NOT IN ('commit', 'generation', 'journal_bytes', 'next_key');
         CREATE TABLE kept AS SELECT * FROM documents;
@@ -114,7 +115,7 @@ def first(tmp_path: Path, encoder: TinyEncoder) -> Path:
     """)
     connection.close()
     manifest = json.loads((copy / "manifest.json").read_text())
-    del manifest["checksum"]
+    del manifest["checksum"], manifest["lexical"]
     (copy / "manifest.json").write_text(json.dumps(manifest | {"version": 1}))
     (copy / "committed").unlink()
     return Path(copy)
@@ -148,7 +149,8 @@ def test_the_first_change_brings_it_up_to_date(first: Path, encoder: TinyEncoder
         index.delete(["3"])
         del expected["3"]
         assert look(reader) == expected
-    assert read_manifest(first).version == 2
+        assert [hit.id for hit in index.search("changed", mode="lexical")] == ["5"]
+    assert read_manifest(first).version == 3
     assert check_index(first).damage == ()
     with VectorIndex.open(first, encoder) as index:
         assert look(index) == expected

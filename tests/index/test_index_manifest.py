@@ -27,7 +27,7 @@ def test_the_manifest_says_what_it_was_built_with(path: Path, encoder: TinyEncod
     manifest = read_manifest(path)
     assert (manifest.model, manifest.fingerprint, manifest.factory) == ("tiny", encoder.fingerprint, "Flat")
     assert (manifest.identity, manifest.runtime) == (encoder.identity, encoder.runtime)
-    assert (manifest.metric, manifest.dimension, manifest.count, manifest.version) == ("cosine", 16, 2, 2)
+    assert (manifest.metric, manifest.dimension, manifest.count, manifest.version) == ("cosine", 16, 2, 3)
     assert len(manifest.probe_texts) == 4
     np.testing.assert_array_equal(manifest.query_probes, encoder.encode_query(manifest.probe_texts))
     np.testing.assert_array_equal(manifest.document_probes, encoder.encode_document(manifest.probe_texts))
@@ -141,9 +141,9 @@ def test_an_unreadable_manifest_is_damage(path: Path, content: bytes) -> None:
 
 def test_a_newer_format_asks_for_an_upgrade(path: Path) -> None:
     file = path / "manifest.json"
-    file.write_text(json.dumps(json.loads(file.read_text()) | {"version": 3, "probes": "unheard of"}))
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"version": 4, "probes": "unheard of"}))
     with pytest.raises(
-        VectorIndexError, match=r"format version 3; this release reads up to 2: upgrade youtu-st"
+        VectorIndexError, match=r"format version 4; this release reads up to 3: upgrade youtu-st"
     ):
         read_manifest(path)
 

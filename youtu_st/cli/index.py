@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from youtu_st.cli import check, copy, stats
+from youtu_st.cli import check, copy, stats, upgrade
 from youtu_st.cli.console import (
     Checkpoint,
     Fast,
@@ -29,12 +29,13 @@ from youtu_st.cli.console import (
 from youtu_st.cli.loaded import SplitSpecialTokens, export_for_searches, load_reranker
 from youtu_st.cli.opening import encoder_for, manifest_of, opened_index, splits_special_tokens
 from youtu_st.cli.reading import Encoding, TextField, gathering, some, tell
-from youtu_st.errors import brief
+from youtu_st.errors import InputError, brief
 
 if TYPE_CHECKING:
     from youtu_st.corpus import Lengths
     from youtu_st.encoder import Encoder
     from youtu_st.index import Manifest
+    from youtu_st.index.searching import Mode
 
 EXAMPLE = "Example: youtu-st index build notes/ handbook.pdf --out notes.index"
 SEARCH_EXAMPLE = 'Example: youtu-st index search notes.index "How do I renew a passport?" -k 3'
@@ -184,6 +185,18 @@ def search(
     as_json: Annotated[bool, typer.Option("--json", help="Show passages as JSON.")] = False,
     model: ModelOption = None,
     checkpoint: Checkpoint = None,
+    mode: Annotated[
+        str | None,
+        typer.Option(
+            metavar="MODE",
+            help="dense: by meaning; lexical: by words; hybrid: by both. Default: hybrid, or dense where the "
+            "index has no words.",
+            autocompletion=lambda: ["dense", "lexical", "hybrid"],
+        ),
+    ] = None,
+    weight: Annotated[
+        float, typer.Option(metavar="W", help="Share of meaning in a hybrid search, from 0 to 1.")
+    ] = 0.5,
     rerank: Annotated[
         str | None,
         typer.Option(
@@ -200,6 +213,7 @@ def search(
     from youtu_st.retriever import Retriever
 
     check_question("QUESTION", question, k=k, reranker=rerank)
+    mode = _mode(mode, weight, directory)
     condition = None if where is None else _condition(where)
     manifest = manifest_of(directory)
     encoder = encoder_for(
@@ -221,7 +235,9 @@ def search(
                 for_a_question=True,
             )
         retriever = Retriever(index, reranker, candidates=max(4 * k, 20))
-        hits = retriever.search(question, k, condition, instruction=instruction, show_progress=True)
+        hits = retriever.search(
+            question, k, condition, instruction, mode=mode, weight=weight, show_progress=True
+        )
     if not hits and not as_json:
         say("note", "no passage matches")
     print_hits(
@@ -272,6 +288,7 @@ def info(
 app.command("copy", epilog=copy.EXAMPLE)(copy.copy)
 app.command("check", epilog=check.EXAMPLE)(check.check)
 app.command("stats", epilog=stats.EXAMPLE)(stats.stats)
+app.command("upgrade", epilog=upgrade.EXAMPLE)(upgrade.upgrade)
 
 
 def _manifest_to_update(out: Path, factory: str | None, split: bool) -> Manifest | None:
@@ -320,6 +337,22 @@ def _lengths(
             "of then; if it was another, say it with --chunk-tokens",
         )
     return chosen
+
+
+def _mode(mode: str | None, weight: float, directory: Path) -> Mode:
+    """How to search, checked before a model is loaded for it.
+
+    Raises:
+        UsageError: For another mode, or a weight that is none.
+    """
+    from youtu_st.index.searching import Asked
+
+    if mode is None:
+        mode = "hybrid" if manifest_of(directory).lexical else "dense"
+    try:
+        return Asked(mode, weight).mode  # type: ignore[arg-type]
+    except InputError as error:
+        raise UsageError(f"--{error}") from error
 
 
 def _condition(where: str) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from youtu_st.index.repair import Condition, Repair, check_index, repair_index
 from youtu_st.index.results import Document, Hit, is_record, without_records
 from youtu_st.index.sample import Sample, sample_documents
 from youtu_st.index.store import VectorIndex
+from youtu_st.index.upgrading import upgrade_index
 
 __all__ = [
     "Block",
@@ -25,5 +26,6 @@ __all__ = [
     "read_manifest",
     "repair_index",
     "sample_documents",
+    "upgrade_index",
     "without_records",
 ]

@@ -49,7 +49,7 @@ def create_directory(path: Path, manifest: Manifest, table: VectorTable) -> None
                 if entry.name != files.LOCK:
                     entry.unlink()
         snapshot = write_generation(path, 0, table)
-        create_documents(path / files.DOCUMENTS, State(snapshot=snapshot))
+        create_documents(path / files.DOCUMENTS, State(snapshot=snapshot), lexical=manifest.lexical)
         with files.writing(path / files.COMMITTED):
             write_committed(path, State().commit)
         manifest.write(path)  # last: a directory without it is not an index

@@ -18,8 +18,10 @@ from youtu_st.index.inputs import Batch
 from youtu_st.index.journal import Keys
 from youtu_st.index.manifest import VERSION, Manifest
 from youtu_st.index.reader import DirectoryReader
-from youtu_st.index.schema import explained
+from youtu_st.index.rows import Row
+from youtu_st.index.schema import WITHOUT_WORDS, explained
 from youtu_st.index.state import Change, State, write_committed
+from youtu_st.index.words import check_available
 from youtu_st.protocol import Vectors
 
 
@@ -50,8 +52,14 @@ class IndexDirectory(DirectoryReader):
         self._write_lock = creation.write_lock(self.path)
         self._is_writer = False
 
-    def become_writer(self) -> None:
+    def become_writer(self, report: Callable[[int], object] = lambda _: None) -> bool:
         """Take the write lock, which is held until ``close``.
+
+        Args:
+            report: Told how many documents of an earlier release's index have got their words.
+
+        Returns:
+            Whether it was one, and no longer is.
 
         Raises:
             IndexLockedError: If another object or process has it.
@@ -59,16 +67,17 @@ class IndexDirectory(DirectoryReader):
         with self._lock:
             self._check_open()
             if self._is_writer:
-                return
+                return False
             if not self._write_lock.is_locked:
                 creation.acquire(self._write_lock, self.path)
             try:
-                self._upgrade()
+                upgraded = self._upgrade(report)
                 files.remove_leftovers(self.path, self._current().generation)
                 self._is_writer = True
             except BaseException:
                 self._write_lock.release(force=True)
                 raise
+            return upgraded
 
     def remember(self, settings: Mapping[str, int]) -> None:
         """Write settings into the manifest, in the place of those that are there."""
@@ -78,14 +87,22 @@ class IndexDirectory(DirectoryReader):
                 self.manifest = replace(self.manifest, settings=dict(settings))
                 self.manifest.write(self.path)
 
-    def _upgrade(self) -> None:
-        """Bring an earlier release's format up to this one's, all of it or nothing."""
+    def _upgrade(self, report: Callable[[int], object]) -> bool:
+        """Bring an earlier release's format up to this one's, each step of it whole or not at all."""
+        lacks_words = not self._documents.has_words and self.manifest.upgraded().lexical
+        if lacks_words:
+            check_available()
         if self.manifest.version < VERSION:
             # First: an earlier release then says that a later one has written here.
-            self.manifest = replace(self.manifest, version=VERSION)
+            self.manifest = self.manifest.upgraded()
             self.manifest.write(self.path)
-        if self._documents.version < VERSION:
+        if self._documents.version < WITHOUT_WORDS:
             self._transact(self._upgrade_documents)
+            self._documents.look_at_schema()
+        if lacks_words:
+            self._transact(lambda state: self._documents.add_words(state, report))
+            self._documents.look_at_schema()
+        return lacks_words
 
     def _upgrade_documents(self, state: State) -> State:
         with files.writing(self.path):
@@ -125,12 +142,14 @@ class IndexDirectory(DirectoryReader):
 
             def work(state: State) -> State:
                 nonlocal gone, keys
+                replaced: list[Row] = []
                 documents, journal = self._documents, self._journal(state)
                 keys = np.arange(state.next_key, state.next_key + len(rows), dtype=np.int64)
                 if batch.may_replace and state.documents:
-                    gone = _sorted(documents.keys_of(batch.ids).values())
+                    replaced = documents.rows_of(batch.ids)
+                    gone = _keys(replaced)
                 stop, written = journal.append(state.journal_bytes, keys, rows)
-                documents.remove(gone.tolist())
+                documents.remove(replaced)
                 documents.insert(keys, batch.ids, batch.texts, batch.metadata)
                 journal.flush()
                 change = Change(state.changes + 1, stop, written, gone)
@@ -156,10 +175,11 @@ class IndexDirectory(DirectoryReader):
 
             def work(state: State) -> State:
                 nonlocal gone
-                gone = _sorted(self._documents.keys_of(ids).values())
+                removed = self._documents.rows_of(ids)
+                gone = _keys(removed)
                 if not len(gone):
                     return state
-                self._documents.remove(gone.tolist())
+                self._documents.remove(removed)
                 change = Change(state.changes + 1, state.journal_bytes, checksum(b""), gone)
                 return self._documents.commit(replace(state, documents=state.documents - len(gone)), change)
 
@@ -223,6 +243,7 @@ class IndexDirectory(DirectoryReader):
         held = self._current()
         generation = held.generation + 1
         self._held = None
+        mostly_dead = len(self.table) > 2 * self.table.alive_count
         if train:
             self.table.train()
         self.table.compact()
@@ -233,6 +254,8 @@ class IndexDirectory(DirectoryReader):
             new = replace(state, generation=generation, journal_bytes=0, changes=0, snapshot=snapshot)
             dead = self.table.dead_keys
             self._documents.forget_changes()
+            if mostly_dead:
+                self._documents.forget_dead_words()
             return self._documents.commit(new, Change(1, 0, checksum(b""), dead) if len(dead) else None)
 
         new = self._transact(work, table_is_ahead=True)
@@ -268,5 +291,5 @@ class IndexDirectory(DirectoryReader):
             self.manifest.write(self.path)
 
 
-def _sorted(keys: Iterable[int]) -> Keys:
-    return np.array(sorted(keys), dtype=np.int64)
+def _keys(rows: Iterable[Row]) -> Keys:
+    return np.array(sorted(row.key for row in rows), dtype=np.int64)

@@ -5,17 +5,19 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from youtu_st.index import schema
+from youtu_st.errors import VectorIndexError
+from youtu_st.index import schema, words
 from youtu_st.index.files import DOCUMENTS
 from youtu_st.index.filters import Compiled
 from youtu_st.index.journal import Keys
+from youtu_st.index.lexical import Mask, WordSearch
 from youtu_st.index.rows import Row, Rows, read_rows, row_checksums
 from youtu_st.index.schema import damaged, explained
 from youtu_st.index.state import Change, State
@@ -59,6 +61,7 @@ class DocumentStore:
         fixed = not os.access(path.parent, os.W_OK) and not path.with_name(path.name + "-wal").exists()
         self._mode = "ro&immutable=1" if fixed else "rw"
         self._open: sqlite3.Connection | None = None
+        self._words = WordSearch()
         try:
             self.look_at_schema()
         except BaseException:
@@ -104,7 +107,7 @@ class DocumentStore:
         """
         self.end()
         self._connection.execute("BEGIN IMMEDIATE" if writing else "BEGIN")
-        if self.version == 1:  # another process may have brought it up to date
+        if self.version < schema.WITH_WORDS:  # another process may have brought it up to date
             self.look_at_schema()
         try:
             state = schema.read_state(self._connection, self.version)
@@ -138,6 +141,11 @@ class DocumentStore:
         self._connection.execute("COMMIT")
         return new
 
+    def add_words(self, state: State, report: Callable[[int], object]) -> State:
+        """Bring a database of version 2 to version 3, see :func:`youtu_st.index.schema.add_words`."""
+        schema.add_words(self._connection, report)
+        return self.commit(state, None)
+
     def changes(self, after: int, state: State) -> list[Change]:
         """What the commits after the ``after``-th since the snapshot did.
 
@@ -153,6 +161,11 @@ class DocumentStore:
         """Delete them: a snapshot holds what they did."""
         self._connection.execute("DELETE FROM changes")
 
+    def forget_dead_words(self) -> None:
+        """Have FTS5 drop what it keeps of deleted documents' words until it merges them away."""
+        if self.has_words:
+            words.optimize(self._connection)
+
     # -- documents -------------------------------------------------------------------------------------
 
     def insert(self, keys: Keys, ids: Sequence[str], texts: Sequence[str], metadata: Sequence[str]) -> None:
@@ -161,10 +174,35 @@ class DocumentStore:
         stored = row_checksums(numbers, ids, texts, metadata)
         rows = zip(numbers, ids, texts, metadata, stored, strict=True)
         self._connection.executemany("INSERT INTO documents VALUES (?, ?, ?, ?, ?)", rows)
+        if self.has_words:
+            words.insert_words(self._connection, numbers, texts)
 
-    def remove(self, keys: Iterable[int]) -> None:
+    def remove(self, rows: Sequence[Row]) -> None:
         """Delete documents."""
+        keys = [row.key for row in rows]
         self._connection.executemany("DELETE FROM documents WHERE key = ?", [(key,) for key in keys])
+        if self.has_words:
+            words.delete_words(self._connection, keys, [row.text for row in rows])
+
+    @property
+    def has_words(self) -> bool:
+        """Whether documents are found by their words."""
+        return self.version >= schema.WITH_WORDS
+
+    def search_words(
+        self, question: str, k: int, keys: Keys, alive: Mask, wanted: Mask
+    ) -> list[tuple[float, int]]:
+        """What a question's words find, see :meth:`youtu_st.index.lexical.WordSearch.search`.
+
+        Raises:
+            VectorIndexError: If this index has no words.
+        """
+        if not self.has_words:
+            raise VectorIndexError(
+                f"the index in {self.path.parent} finds documents by meaning only: it has no words, which "
+                f"youtu-st index upgrade {self.path.parent} makes"
+            )
+        return self._words.search(self._connection, self.state, question, k, keys, alive, wanted)
 
     def keys_of(self, ids: Iterable[str]) -> dict[str, int]:
         """The key of each of the ids that exist."""
@@ -244,7 +282,7 @@ class DocumentStore:
         """Find out whether every document can be found by its id: SQLite keeps a tree of ids for that."""
         if self._ids_intact:
             return
-        (answer,) = self._connection.execute("PRAGMA integrity_check(1)").fetchone()
+        (answer,) = self._connection.execute("PRAGMA integrity_check(documents)").fetchone()
         if answer != "ok":
             raise damaged(self.path, answer)
         (count,) = self._connection.execute("SELECT COUNT(*) FROM documents").fetchone()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -17,8 +17,9 @@ from youtu_st.probes import EncoderRecord
 from youtu_st.protocol import TextEncoder
 
 FORMAT = "youtu-st-index"
-VERSION = 2
+VERSION = 3
 
+_WITHOUT_WORDS = 2
 _MOST_BYTES = 16 << 20
 
 _KINDS: dict[str, type] = {"metric": str, "factory": str, "count": int, "created": str}
@@ -29,26 +30,34 @@ class Manifest(EncoderRecord):
     """What ``manifest.json`` says: the encoder, and what the index is.
 
     ``count`` is the number of documents when a writer last closed the index; ``settings`` is what
-    :meth:`~youtu_st.index.VectorIndex.remember` was told.
+    :meth:`~youtu_st.index.VectorIndex.remember` was told; ``lexical`` is whether documents are found by their
+    words too, which they are not before version 3.
     """
 
     factory: str
     count: int
     created: str
     settings: Mapping[str, int] = field(default_factory=dict)
+    lexical: bool = True
     metric: str = "cosine"
     format: str = FORMAT
     version: int = VERSION
 
     @classmethod
-    def new(cls, encoder: TextEncoder, factory: str) -> Manifest:
+    def new(cls, encoder: TextEncoder, factory: str, *, lexical: bool = True) -> Manifest:
         """The manifest of a new, empty index; encodes the probe texts."""
         created = datetime.now(timezone.utc).isoformat(timespec="seconds")
-        return cls.of(encoder, factory=factory, count=0, created=created)
+        return cls.of(encoder, factory=factory, count=0, created=created, lexical=lexical)
+
+    def upgraded(self) -> Manifest:
+        """In the format of this release; an index of an earlier one gets words."""
+        return self if self.version == VERSION else replace(self, version=VERSION, lexical=True)
 
     def write(self, directory: Path) -> None:
         """Write ``manifest.json``, whole or not at all."""
         content = {name: getattr(self, name) for name in ("format", "version", *_KINDS)} | self.values()
+        if self.version > _WITHOUT_WORDS:
+            content["lexical"] = self.lexical
         if self.settings:
             content["settings"] = dict(self.settings)
         path = directory / files.MANIFEST
@@ -112,7 +121,10 @@ def _parse(content: dict[str, Any]) -> Manifest:
     if not isinstance(settings, dict) or any(type(value) is not int for value in settings.values()):
         raise ValueError(f'"settings" is {brief(settings)}, not ints by their names')
     own = {name: content[name] for name in ("version", *_KINDS)}
-    manifest = Manifest.parse(content, **own, settings=settings)
+    lexical = content["lexical"] if version > _WITHOUT_WORDS else False
+    if not isinstance(lexical, bool):
+        raise ValueError(f'"lexical" is {brief(lexical)}, not a bool')
+    manifest = Manifest.parse(content, **own, settings=settings, lexical=lexical)
     if version > 1 and not disk.is_sealed(content):  # last: another reason says more
         raise ValueError("it is not what was written")
     return manifest

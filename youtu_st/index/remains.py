@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from youtu_st.errors import IndexNotFoundError, VectorIndexError, in_one_line
-from youtu_st.index import files, schema
+from youtu_st.index import files, schema, words
 from youtu_st.index.journal import Journal
 from youtu_st.index.manifest import Manifest, read_manifest
 from youtu_st.index.rows import Row, read_rows
@@ -39,6 +39,7 @@ class Remains:
         self.damage: list[str] = []
         """What is wrong, one line each."""
         self._version = 0
+        self.has_words = False
         self._connection: sqlite3.Connection | None = None
         self._try(lambda: files.check_directory(path))
         self.manifest: Manifest | None = self._try(lambda: read_manifest(path))
@@ -83,6 +84,8 @@ class Remains:
             connection.execute("BEGIN")
             columns = [name for _, name, *_ in connection.execute("PRAGMA table_info(documents)")]
             self._version = 2 if "checksum" in columns else 1
+            names = {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
+            self.has_words = "words" in names
         except BaseException:
             connection.close()
             raise
@@ -112,6 +115,18 @@ class Remains:
             self._note(f"{files.DOCUMENTS}: {missing:,} of {known:,} documents cannot be read")
         elif count > known:
             self._note(f"{files.DOCUMENTS}: {count:,} documents, and {known:,} were stored")
+
+    def look_at_words(self) -> None:
+        """Note where the words that are stored are not those of the documents."""
+        connection = self._connection
+        if connection is None or not self.has_words:
+            return
+        rows = (row for _, row in self._select("> ? ORDER BY key", 0))
+        found = self._try(
+            lambda: words.damage_of(connection, ((row.key, row.text) for row in rows if row is not None))
+        )
+        if found is not None:
+            self._note(f"{files.DOCUMENTS}: {found}")
 
     def _each(self) -> Iterator[Row | None]:
         """Every document once, None for one that is not what was stored.

@@ -19,7 +19,7 @@ from youtu_st.index.directory import IndexDirectory
 from youtu_st.index.documents import DocumentStore
 from youtu_st.index.inputs import Batch
 from youtu_st.index.journal import Keys
-from youtu_st.index.manifest import VERSION, Manifest, check_encoder
+from youtu_st.index.manifest import Manifest, check_encoder
 from youtu_st.index.remains import Remains
 from youtu_st.index.rows import Row
 from youtu_st.index.schema import explained
@@ -73,6 +73,7 @@ def check_index(path: str | Path) -> Condition:
     with closing(Remains(Path(path))) as remains:
         table = remains.vectors()
         keys = _keys(remains.rows())
+        remains.look_at_words()
         return _condition(remains, table, keys)
 
 
@@ -149,7 +150,7 @@ def _rebuild(
     table.compact()
     with_vectors = frozenset(np.intersect1d(table.keys[table.alive], keys).tolist())
     without = frozenset(keys.tolist()) - with_vectors
-    creation.create_directory(made, replace(manifest, count=0, version=VERSION), table)
+    creation.create_directory(made, replace(manifest.upgraded(), count=0), table)
     _store(made, (row for row in remains.rows() if row.key in with_vectors), table)
     rest = (row for row in remains.rows() if row.key in without)
     if without:

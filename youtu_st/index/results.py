@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from youtu_st.errors import IndexDamagedError
@@ -27,17 +27,31 @@ class Document:
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A document found; ``score`` is the cosine of its vector and the query's, higher is better."""
+    """A document found.
+
+    Attributes:
+        id: Its id.
+        score: Higher is better. The cosine of its vector and the query's in a search by meaning, else what
+            the first of ``scores`` says.
+        text: Its text.
+        metadata: Its metadata.
+        scores: What the score was made of, by name: ``cosine``, ``bm25``, and where both were asked for the
+            fusion (``rrf`` or ``weighted_sum``) and the ranks ``dense_rank`` and ``lexical_rank``, from 1.
+            What did not find it has no entry.
+    """
 
     id: str
     score: float
     text: str
     metadata: dict[str, Any]
+    scores: Mapping[str, float] = field(default_factory=dict, compare=False)
 
     @classmethod
-    def of(cls, row: Row, score: float) -> Hit:
-        """From a row of the database."""
-        return cls(row.id, score, row.text, _metadata(row))
+    def of(cls, row: Row, score: float, scores: Mapping[str, float] | None = None) -> Hit:
+        """From a row of the database; ``scores`` is by default the cosine."""
+        return cls(
+            row.id, score, row.text, _metadata(row), {"cosine": score} if scores is None else dict(scores)
+        )
 
 
 def _metadata(row: Row) -> dict[str, Any]:

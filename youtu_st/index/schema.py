@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from youtu_st.errors import IndexDamagedError, VectorIndexError, brief, in_one_line
+from youtu_st.index import words
 from youtu_st.index.filters import prepare
 from youtu_st.index.rows import row_checksum
 from youtu_st.index.state import Change, State
@@ -31,9 +32,13 @@ _VERSIONS = {
     1: {"documents": f"{_DOCUMENTS})", "removed": _REMOVED, "state": _STATE},
     2: {"documents": f"{_DOCUMENTS}, {_CHECKSUM})", "changes": _CHANGES, "state": _STATE},
 }
+WITHOUT_WORDS, WITH_WORDS = 2, 3
+_VERSIONS[WITH_WORDS] = _VERSIONS[WITHOUT_WORDS] | words.PARTS
+_AT_ONCE = 1_000
 INSERT_CHANGE = "INSERT INTO changes VALUES (?, ?, ?, ?, ?)"
 _PASSING = re.compile(
     "locked|busy|full|readonly|read-only|read only|disk I/O|unable to open|interrupted|too big|permission"
+    "|no such module"
 )
 
 
@@ -81,13 +86,15 @@ def connect(path: Path, mode: str) -> sqlite3.Connection:
     return connection
 
 
-def create_documents(path: Path, state: State) -> None:
-    """Make a database without documents."""
+def create_documents(path: Path, state: State, *, lexical: bool) -> None:
+    """Make a database without documents, with or without a table of their words."""
     with explained(path), closing(connect(path, "rwc")) as connection:
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("BEGIN")
-        for table in _VERSIONS[2].values():
+        for table in _VERSIONS[WITHOUT_WORDS].values():
             connection.execute(table)
+        if lexical:
+            connection.execute(words.TABLE)
         write_state(connection, state)
         connection.execute("COMMIT")
 
@@ -106,7 +113,7 @@ def schema_version(connection: sqlite3.Connection) -> int:
     for version, tables in _VERSIONS.items():
         if found == {name: _letters(sql) for name, sql in tables.items()}:
             return version
-    odd = sorted(set(found) - {"documents", "changes", "state"})
+    odd = sorted(set(found) - set(_VERSIONS[WITH_WORDS]))
     lacking = "no such table: documents" if "documents" not in found else "its tables are others than ours"
     raise ValueError(lacking + (f", {brief(odd[0])} among them" if odd else ""))
 
@@ -214,3 +221,19 @@ def upgrade(connection: sqlite3.Connection, state: State, snapshot: int, vectors
     )
     write_state(connection, new)
     return new
+
+
+def add_words(connection: sqlite3.Connection, report: Callable[[int], object]) -> None:
+    """Bring a database of version 2 to version 3, inside a transaction: make the words of all documents.
+
+    Args:
+        connection: In a write transaction.
+        report: Told now and then how many documents are done.
+    """
+    connection.execute(words.TABLE)
+    cursor = connection.execute("SELECT key, text FROM documents ORDER BY key")
+    done = 0
+    while rows := cursor.fetchmany(_AT_ONCE):
+        words.insert_words(connection, *zip(*rows, strict=True))
+        done += len(rows)
+        report(done)

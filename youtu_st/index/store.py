@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,16 +17,16 @@ from youtu_st.index.directory import IndexDirectory
 from youtu_st.index.documents import DocumentStore
 from youtu_st.index.filters import Filter, compile_filter
 from youtu_st.index.manifest import Manifest, check_encoder, check_probes, read_manifest
-from youtu_st.index.mmr import mmr
 from youtu_st.index.model import encoder_of
-from youtu_st.index.results import Document, Hit
-from youtu_st.index.rows import Rows
-from youtu_st.index.vectors import Found, VectorTable
-from youtu_st.inputs import check_count, check_share, check_texts, unit_rows
+from youtu_st.index.results import Document
+from youtu_st.index.searches import Searches
+from youtu_st.index.vectors import VectorTable
+from youtu_st.index.words import check_available
+from youtu_st.inputs import check_count, unit_rows
 from youtu_st.protocol import TextEncoder, Vectors
 
 
-class VectorIndex:
+class VectorIndex(Searches):
     """Documents in a directory, searched by the vectors of one encoder.
 
     One object or process writes at a time; any number read, and see each change as soon as it is committed.
@@ -44,7 +44,9 @@ class VectorIndex:
         self._directory = directory
 
     @classmethod
-    def create(cls, path: str | Path, encoder: TextEncoder, factory: str = "Flat") -> VectorIndex:
+    def create(
+        cls, path: str | Path, encoder: TextEncoder, factory: str = "Flat", *, lexical: bool = True
+    ) -> VectorIndex:
         """Make an empty index in a new or empty directory.
 
         Args:
@@ -52,14 +54,18 @@ class VectorIndex:
             encoder: What turns texts into vectors.
             factory: A FAISS factory string. ``Flat`` is exact. One that needs training searches exactly
                 until enough vectors are there, and is then trained on them.
+            lexical: Whether documents can be found by their words too, see :meth:`search`.
 
         Raises:
             IndexExistsError: If the directory holds an index or anything else.
             InputError: If the factory string cannot be used.
+            VectorIndexError: If this Python's SQLite cannot keep words: pass ``lexical=False``.
         """
         table = VectorTable(factory, encoder.dimension)
         check_vacant(Path(path))
-        manifest = Manifest.new(encoder, factory)
+        if lexical:
+            check_available()
+        manifest = Manifest.new(encoder, factory, lexical=lexical)
         create_directory(Path(path), manifest, table)
         return cls(IndexDirectory(Path(path), manifest, None, created=True), encoder)
 
@@ -197,108 +203,6 @@ class VectorIndex:
         self._directory.remember(settings)
 
     # -- reading -----------------------------------------------------------------------------------------
-
-    def search(
-        self,
-        query: str | npt.ArrayLike,
-        k: int = 5,
-        filter: Filter | None = None,
-        *,
-        ids: Iterable[str] | None = None,
-        instruction: str | None = None,
-    ) -> list[Hit]:
-        """The ``k`` documents nearest to a query, best first; fewer only where fewer match.
-
-        Args:
-            query: A question, or a vector of shape ``(dimension,)``, of any length but zero.
-            k: Number of hits.
-            filter: A condition on metadata, such as ``{"lang": "zh", "year": {"$gte": 2020}}``.
-            ids: The only documents that may be found, as far as they match; unknown ids are not an error.
-            instruction: Another instruction than the encoder's own, for a question.
-
-        Raises:
-            InputError: If the query, ``k`` or ``ids`` is wrong.
-            FilterError: If the filter is malformed.
-        """
-        return self.search_many(inputs.alone(query), k, filter, ids=ids, instruction=instruction)[0]
-
-    def search_many(
-        self,
-        queries: Sequence[str] | npt.ArrayLike,
-        k: int = 5,
-        filter: Filter | None = None,
-        *,
-        ids: Iterable[str] | None = None,
-        instruction: str | Sequence[str] | None = None,
-    ) -> list[list[Hit]]:
-        """Search for several queries at once: questions, or a matrix of shape ``(n, dimension)``."""
-        k, confined = check_count("k", k), inputs.confinement(filter, ids)
-        vectors = self._query_vectors(queries, instruction)
-
-        def find(documents: DocumentStore, table: VectorTable) -> tuple[Found, Rows]:
-            found = table.search(vectors, k, documents.allowed(*confined))
-            return found, documents.rows(key for hits in found for _, key in hits)
-
-        found, rows = self._directory.read(find)
-        return [[Hit.of(rows[key], score) for score, key in hits] for hits in found]
-
-    def search_diverse(
-        self,
-        query: str | npt.ArrayLike,
-        k: int = 5,
-        *,
-        fetch_k: int = 20,
-        lambda_mult: float = 0.5,
-        filter: Filter | None = None,
-        ids: Iterable[str] | None = None,
-        instruction: str | None = None,
-    ) -> list[Hit]:
-        """Documents near the query and not near each other: maximal marginal relevance, in the order chosen.
-
-        See :func:`youtu_st.index.mmr.mmr`. Scores are cosines to the query, as in ``search``.
-
-        Args:
-            query: As for ``search``.
-            k: Number of hits.
-            fetch_k: How many of the nearest documents to choose from; at least ``k`` are.
-            lambda_mult: From 0 (only diversity) to 1 (only relevance).
-            filter: As for ``search``.
-            ids: As for ``search``.
-            instruction: As for ``search``.
-
-        Raises:
-            InputError: If an argument is wrong.
-            VectorIndexError: If this kind of FAISS index cannot give its vectors back.
-        """
-        k, fetch_k = check_count("k", k), check_count("fetch_k", fetch_k)
-        share, confined = check_share("lambda_mult", lambda_mult), inputs.confinement(filter, ids)
-        vectors = self._query_vectors(inputs.alone(query), instruction)
-
-        def find(documents: DocumentStore, table: VectorTable) -> tuple[list[tuple[float, int]], Rows]:
-            (found,) = table.search(vectors, max(k, fetch_k), documents.allowed(*confined))
-            candidates = table.reconstruct(np.array([key for _, key in found], dtype=np.int64))
-            chosen = [found[i] for i in mmr(vectors[0], candidates, k=k, lambda_mult=share)]
-            return chosen, documents.rows(key for _, key in chosen)
-
-        chosen, rows = self._directory.read(find)
-        return [Hit.of(rows[key], score) for score, key in chosen]
-
-    def _query_vectors(self, queries: Any, instruction: str | Sequence[str] | None) -> Vectors:
-        if not hasattr(queries, "__len__"):
-            raise InputError(f"queries must be a list of questions or a matrix, not {brief(queries)}")
-        if isinstance(queries, str) or (len(queries) and isinstance(queries[0], str)):
-            texts = check_texts(inputs.listed(queries), noun="query")
-            return self._checked(self.encoder.encode_query(texts, instruction=instruction), len(texts))
-        if instruction is not None:
-            raise InputError(
-                "instruction must be None for a vector, which has been encoded already, not "
-                f"{brief(instruction)}"
-            )
-        shape = (len(queries), self.manifest.dimension)
-        return unit_rows(queries if len(queries) else np.empty(shape), shape, "queries")
-
-    def _checked(self, vectors: Vectors, count: int) -> Vectors:
-        return unit_rows(vectors, (count, self.manifest.dimension), "the encoder's vectors")
 
     def get(self, ids: Iterable[str]) -> list[Document | None]:
         """The documents of some ids, in their order; None where there is none."""

@@ -1,0 +1,1 @@
+"""What benchmarks/search.py measures: quality of the three modes, kinds of words, and speed."""

@@ -1,0 +1,30 @@
+"""``youtu-st index upgrade``: an index of an earlier release in the format of this one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from youtu_st.cli.console import count, echo, status
+from youtu_st.cli.opening import manifest_of
+
+EXAMPLE = "Example: youtu-st index upgrade notes.index"
+
+
+def upgrade(directory: Annotated[Path, typer.Argument(metavar="DIR", help="The index.")]) -> None:
+    """Bring an index of an earlier release up to date: it is then searched by words too."""
+    from youtu_st.index import count_documents, upgrade_index
+    from youtu_st.index.manifest import VERSION
+
+    before = manifest_of(directory)
+    total = count_documents(directory)
+    with status("upgrading ...") as spinner:
+        changed = upgrade_index(
+            directory, lambda done: spinner.update(f"words: {done:,} of {count(total, 'passage')}")
+        )
+    if changed:
+        echo(f"{directory}: format {before.version} -> {VERSION}, the words of {count(total, 'passage')}")
+    else:
+        echo(f"{directory}: up to date (format {before.version}), nothing to do")

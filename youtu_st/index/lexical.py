@@ -1,0 +1,124 @@
+"""Search by words: what FTS5 says of a word, kept in memory from one question to the next."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import OrderedDict
+
+import numpy as np
+import numpy.typing as npt
+
+from youtu_st.errors import IndexDamagedError
+from youtu_st.index.bm25 import Positions, Postings, best, bm25
+from youtu_st.index.journal import Keys
+from youtu_st.index.state import State
+from youtu_st.index.words import Word, is_in_more_than, lengths_after, places_of, words_of
+
+_MOST_BYTES = 64 << 20
+_FEW = 1_000
+"""Documents among which even a word that most of them hold is looked for."""
+
+Mask = npt.NDArray[np.bool_]
+
+
+class WordSearch:
+    """The words of an index's documents, for one process.
+
+    A document never changes under its key: what was read of a word holds until documents are added, and the
+    dead are left out by who asks.
+    """
+
+    def __init__(self) -> None:
+        self._forget(0)
+        self._keys: Keys = np.empty(0, dtype=np.int64)
+        self._lengths: npt.NDArray[np.float64] = np.empty(0)
+
+    def _forget(self, next_key: int) -> None:
+        self._next_key = next_key
+        self._kept: OrderedDict[Word, tuple[Keys, npt.NDArray[np.float64]]] = OrderedDict()
+        self._bytes = 0
+
+    def search(
+        self,
+        connection: sqlite3.Connection,
+        state: State,
+        question: str,
+        k: int,
+        keys: Keys,
+        alive: Mask,
+        wanted: Mask,
+    ) -> list[tuple[float, int]]:
+        """The ``k`` documents whose words fit a question's best, as (BM25 score, key), best first.
+
+        Args:
+            connection: In a transaction at ``state``.
+            state: The state of the index.
+            question: Any text.
+            k: Number of documents; fewer where fewer hold any of the words.
+            keys: Keys in rising order, shape ``(n,)``.
+            alive: Which of them are documents.
+            wanted: Which of them may be found.
+
+        Raises:
+            IndexDamagedError: If a document's words are not there.
+        """
+        if self._next_key != state.next_key:
+            self._forget(state.next_key)
+        words = self._telling(connection, words_of(question), int(np.count_nonzero(alive)))
+        postings = [self._postings(connection, word, keys) for word in words]
+        scores = bm25(postings, self._lengths_of(connection, keys, alive), alive)
+        scores[~wanted] = 0.0
+        found = best(scores, k)
+        return list(zip(scores[found].tolist(), keys[found].tolist(), strict=True))
+
+    def _telling(self, connection: sqlite3.Connection, words: list[Word], documents: int) -> list[Word]:
+        """Without those that most documents hold, which count next to nothing and take most of the time."""
+        if documents < _FEW:
+            return words
+        rare = [
+            word
+            for word in words
+            if word in self._kept or not is_in_more_than(connection, word, documents // 2)
+        ]
+        return rare or words
+
+    def _postings(self, connection: sqlite3.Connection, word: Word, keys: Keys) -> Postings:
+        kept = self._kept.pop(word, None)
+        if kept is None:
+            holding, counts = np.unique(places_of(connection, word), return_counts=True)
+            kept = holding, counts.astype(np.float64)
+            self._bytes += kept[0].nbytes + kept[1].nbytes
+        self._kept[word] = kept  # the last one used is the last to go
+        while self._bytes > _MOST_BYTES and len(self._kept) > 1:
+            _, (first, second) = self._kept.popitem(last=False)
+            self._bytes -= first.nbytes + second.nbytes
+        positions, known = _positions(keys, kept[0])
+        return Postings(positions, kept[1] if known is None else kept[1][known])
+
+    def _lengths_of(self, connection: sqlite3.Connection, keys: Keys, alive: Mask) -> npt.NDArray[np.float64]:
+        """The number of words of each document."""
+        last = int(self._keys[-1]) if len(self._keys) else 0
+        if len(keys) and keys[-1] > last:
+            rows = lengths_after(connection, last)
+            self._keys = np.concatenate([self._keys, np.array([key for key, _ in rows], dtype=np.int64)])
+            self._lengths = np.concatenate([self._lengths, np.array([n for _, n in rows], dtype=np.float64)])
+        lengths = np.zeros(len(keys))
+        positions, known = _positions(keys, self._keys)
+        lengths[positions] = self._lengths if known is None else self._lengths[known]
+        has = np.zeros(len(keys), dtype=np.bool_)
+        has[positions] = True
+        if lacking := int(np.count_nonzero(alive & ~has)):
+            raise IndexDamagedError(
+                f"the words of {lacking} documents are lost: youtu-st index check DIR --repair makes them"
+            )
+        return lengths
+
+
+def _positions(keys: Keys, some: Keys) -> tuple[Positions, Mask | None]:
+    """Where some keys stand among all, both rising; and which of them do, None if all."""
+    if len(keys) == len(some) and np.array_equal(keys, some):
+        return np.arange(len(keys), dtype=np.int64), None
+    places = np.searchsorted(keys, some)
+    known = places < len(keys)
+    known[known] = keys[places[known]] == some[known]
+    return (places, None) if known.all() else (places[known], known)
