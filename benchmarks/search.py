@@ -12,7 +12,7 @@ import argparse
 import tempfile
 from pathlib import Path
 
-from finding import quality
+from finding import quality, speed
 from finding.data import SETS
 
 
@@ -26,6 +26,8 @@ def main() -> None:
     parser.add_argument("--e5", type=Path, help="a checkpoint of multilingual-e5-small")
     parser.add_argument("--cache", type=Path, help="keeps vectors from one run to the next")
     parser.add_argument("--weights", nargs="*", type=float, default=[], help="more shares of meaning to try")
+    parser.add_argument("--documents", type=int, default=100_000)
+    parser.add_argument("--times", type=int, default=100, help="searches of which the median is told")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         cache = asked.cache or Path(folder)
@@ -33,6 +35,8 @@ def main() -> None:
         if asked.part in (None, "quality"):
             models = [model for model in asked.models if model != "e5-small" or asked.e5]
             print(quality.table(models, asked.sets, cache, asked.e5, asked.weights))
+        if asked.part in (None, "speed"):
+            print(speed.report(asked.documents, asked.times))
 
 
 if __name__ == "__main__":

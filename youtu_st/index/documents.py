@@ -14,9 +14,10 @@ import numpy as np
 
 from youtu_st.errors import VectorIndexError
 from youtu_st.index import schema, words
+from youtu_st.index.fields import FieldIndex
 from youtu_st.index.files import DOCUMENTS
 from youtu_st.index.filters import Compiled
-from youtu_st.index.journal import Keys
+from youtu_st.index.journal import Keys, keys_in
 from youtu_st.index.lexical import Mask, WordSearch
 from youtu_st.index.rows import Row, Rows, read_rows, row_checksums
 from youtu_st.index.schema import damaged, explained
@@ -62,6 +63,8 @@ class DocumentStore:
         self._mode = "ro&immutable=1" if fixed else "rw"
         self._open: sqlite3.Connection | None = None
         self._words = WordSearch()
+        self._fields = FieldIndex()
+        self._writing = False
         try:
             self.look_at_schema()
         except BaseException:
@@ -93,6 +96,7 @@ class DocumentStore:
         if self._open is not None:
             self._open.close()
             self._open = None
+            self._fields = FieldIndex()
 
     # -- transactions ----------------------------------------------------------------------------------
 
@@ -106,6 +110,7 @@ class DocumentStore:
             IndexDamagedError: If the state is not what was stored.
         """
         self.end()
+        self._writing = writing
         self._connection.execute("BEGIN IMMEDIATE" if writing else "BEGIN")
         if self.version < schema.WITH_WORDS:  # another process may have brought it up to date
             self.look_at_schema()
@@ -119,7 +124,8 @@ class DocumentStore:
     def end(self) -> None:
         """End a transaction; what was written and not committed is undone."""
         if self._open is not None and self._open.in_transaction:
-            self._open.execute("ROLLBACK")
+            # A reader's temporary tables stay: nothing else was written by it.
+            self._open.execute("ROLLBACK" if self._writing else "COMMIT")
 
     def commit(self, state: State, change: Change | None) -> State:
         """Store a new state, and what led to it, and make all of the transaction count.
@@ -258,21 +264,29 @@ class DocumentStore:
 
     def ids(self, compiled: Compiled) -> list[str]:
         """The ids of the documents that match a compiled filter, in the order they were added."""
-        return [id for _, id in self._matching(compiled)]
+        condition, values = self._prepared(compiled)
+        query = f"SELECT id FROM documents NOT INDEXED WHERE {condition} ORDER BY key"
+        return [id for (id,) in self._connection.execute(query, values)]
 
-    def _matching(self, compiled: Compiled) -> Iterator[tuple[int, str]]:
+    def _prepared(self, compiled: Compiled) -> Compiled:
+        """A filter that may be believed, over what is quickest to look at."""
         if not self._rows_intact:
             for _ in self.all_rows():  # a filter reads what it does not give back
                 pass
-        condition, values = compiled
-        query = f"SELECT key, id FROM documents NOT INDEXED WHERE {condition} ORDER BY key"
-        return iter(self._connection.execute(query, values))
+        return self._fields.quickened(self._connection, compiled, self.state.next_key)
+
+    def _matching(self, compiled: Compiled) -> Keys:
+        """The keys of the documents that match, in rising order."""
+        condition, values = self._prepared(compiled)
+        query = f"SELECT group_concat(key) FROM documents NOT INDEXED WHERE {condition}"
+        (found,) = self._connection.execute(query, values).fetchone()
+        return np.sort(keys_in(found))
 
     def allowed(self, compiled: Compiled | None, ids: Iterable[str] | None) -> Keys | None:
         """The keys of the documents that match a filter and have one of the ids; None means all."""
         matching = None
         if compiled is not None:
-            matching = np.fromiter((key for key, _ in self._matching(compiled)), dtype=np.int64)
+            matching = self._matching(compiled)
         if ids is None:
             return matching
         named = np.array(list(self.keys_of(ids).values()), dtype=np.int64)

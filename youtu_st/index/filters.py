@@ -25,7 +25,7 @@ _MAX_JOINED = 16  # to SQLite, so many parts of one "and" are so many levels, an
 MAX_INTEGER = 1 << 63  # beyond, SQLite counts in floats, to which 2**64 and 2**64 + 1 are one number
 
 # json_each gives one row for a scalar, one for each element of a list, none where the path leads nowhere.
-_ELEMENTS = (
+ELEMENTS = (
     "SELECT 1 FROM json_each(documents.metadata, ?) AS e WHERE json_type(documents.metadata, ?) <> 'object'"
 )
 _KIND = "CASE {0}.type WHEN 'integer' THEN 'real' ELSE {0}.type END"
@@ -170,7 +170,7 @@ def _among(path: str, values: Sequence[Any]) -> Compiled:
     """Some element equals one of the values; kinds are compared too, so that True is not 1."""
     kind, other = _KIND.format("e"), _KIND.format("o")
     found = (
-        f"EXISTS ({_ELEMENTS} AND ({kind}, ifnull(e.value, '')) IN "
+        f"EXISTS ({ELEMENTS} AND ({kind}, ifnull(e.value, '')) IN "
         f"(SELECT {other}, ifnull(o.value, '') FROM json_each(?) AS o))"
     )
     compiled: Compiled = (found, [path, path, _dump(values)])
@@ -186,7 +186,7 @@ def _compare(path: str, operator: str, value: Any) -> Compiled:
     kinds = "('text')" if isinstance(bound, str) else "('integer', 'real')"
     # The bound goes through SQLite's own JSON reader, so that both sides are read alike.
     condition = f"e.type IN {kinds} AND e.value {_COMPARISONS[operator]} json_extract(?, '$')"
-    return f"EXISTS ({_ELEMENTS} AND {condition})", [path, path, _dump(bound)]
+    return f"EXISTS ({ELEMENTS} AND {condition})", [path, path, _dump(bound)]
 
 
 def _holds(path: str, operator: str, value: Any) -> Compiled:
@@ -194,7 +194,7 @@ def _holds(path: str, operator: str, value: Any) -> Compiled:
     if not isinstance(bound, str):
         raise FilterError(f"{operator} must be a str, not {brief(value)}")
     text, part = map(_SUBSTRINGS[operator].format, ("e.value", "json_extract(?, '$')"))
-    return f"EXISTS ({_ELEMENTS} AND e.type = 'text' AND instr({text}, {part}))", [path, path, _dump(bound)]
+    return f"EXISTS ({ELEMENTS} AND e.type = 'text' AND instr({text}, {part}))", [path, path, _dump(bound)]
 
 
 def _size(path: str, value: Any) -> Compiled:

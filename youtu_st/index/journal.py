@@ -15,6 +15,13 @@ from youtu_st.index import files
 from youtu_st.protocol import Vectors
 
 Keys = npt.NDArray[np.int64]
+
+
+def keys_in(listed: str | None) -> Keys:
+    """Keys as SQLite's ``group_concat`` joins them, which is read ten times as fast as rows; None is none."""
+    return np.fromstring(listed, dtype=np.int64, sep=",") if listed else np.empty(0, dtype=np.int64)
+
+
 Ranges = Sequence[tuple[int, int | None]]
 """For each range where it ends, in bytes from the start of the file, and the checksum of its bytes."""
 

@@ -16,10 +16,8 @@ from contextlib import closing
 from itertools import zip_longest
 from typing import NamedTuple
 
-import numpy as np
-
 from youtu_st.errors import VectorIndexError, brief
-from youtu_st.index.journal import Keys
+from youtu_st.index.journal import Keys, keys_in
 
 _TOKENIZER = "porter unicode61 categories 'L* N* Co Mn Mc'"
 TABLE = f"CREATE VIRTUAL TABLE words USING fts5(text, content='', tokenize=\"{_TOKENIZER}\")"
@@ -153,7 +151,7 @@ def places_of(connection: sqlite3.Connection, word: Word) -> Keys:
     (found,) = connection.execute(
         f"SELECT group_concat(doc) FROM temp.word_instances WHERE {condition}", values
     ).fetchone()
-    return np.fromstring(found, dtype=np.int64, sep=",") if found else np.empty(0, dtype=np.int64)
+    return keys_in(found)
 
 
 def lengths_after(connection: sqlite3.Connection, key: int) -> list[tuple[int, int]]:

@@ -1,0 +1,78 @@
+"""``youtu-st index search --mode`` and ``youtu-st index upgrade``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from command import Result
+
+from youtu_st.index import VectorIndex, read_manifest
+
+Run = Callable[..., Result]
+QUESTION = "莱茵河 sea"
+
+
+def found(result: Result) -> list[dict[str, object]]:
+    assert result.code == 0, result.err
+    return list(json.loads(result.out))
+
+
+def test_the_modes_are_those_of_python(run: Run, here: Path) -> None:
+    with VectorIndex.open("idx") as index:
+        for mode in ("dense", "lexical", "hybrid"):
+            expected = index.search(QUESTION, 3, mode=mode, weight=0.25)
+            hits = found(
+                run("index", "search", "idx", QUESTION, "-k", 3, "--mode", mode, "--weight", 0.25, "--json")
+            )
+            assert [(hit["id"], hit["text"]) for hit in hits] == [(hit.id, hit.text) for hit in expected]
+            for hit, other in zip(hits, expected, strict=True):
+                assert hit["scores"] == pytest.approx(dict(other.scores), abs=1e-5)
+
+
+def test_without_a_mode_it_is_both(run: Run, here: Path) -> None:
+    asked = ("index", "search", "idx", QUESTION, "--json")
+    assert found(run(*asked)) == found(run(*asked, "--mode", "hybrid"))
+
+
+def test_words_that_nothing_holds_find_nothing(run: Run, here: Path) -> None:
+    result = run("index", "search", "idx", "xylophone", "--mode", "lexical")
+    assert (result.code, result.out) == (0, "")
+    assert result.err.endswith("youtu-st: note: no passage matches\n")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--mode", "hybird"], "--mode must be one of dense, lexical, hybrid, not 'hybird'; did you mean 'hybrid'?"),
+        (["--weight", "2"], "--weight must be a number from 0 to 1, not 2.0"),
+    ],
+)  # fmt: skip
+def test_slips_are_told_before_a_model_is_loaded(
+    run: Run, here: Path, options: list[str], message: str
+) -> None:
+    result = run("index", "search", "idx", QUESTION, *options)
+    assert (result.code, result.err) == (2, f"youtu-st: error: {message}\n")
+
+
+def test_an_index_of_the_release_before(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    import youtu_st
+
+    with VectorIndex.create("old", youtu_st.Encoder.shared("minilm"), lexical=False) as index:
+        index.add(["The Rhine flows north.", "Bern lies on the Aare."], ["a", "b"])
+    replace(index.manifest, version=2).write(Path("old"))
+    (hit, _) = found(run("index", "search", "old", "Rhine", "--json"))
+    assert list(hit["scores"]) == ["cosine"]  # type: ignore[call-overload]
+    result = run("index", "search", "old", "Rhine", "--mode", "hybrid")
+    assert result.code == 2
+    assert "youtu-st index upgrade old makes" in result.err
+    result = run("index", "upgrade", "old")
+    assert (result.code, result.out) == (0, "old: format 2 -> 3, the words of 2 passages\n")
+    assert read_manifest("old").lexical
+    assert run("index", "upgrade", "old").out == "old: up to date (format 3), nothing to do\n"
+    (hit,) = found(run("index", "search", "old", "Aare", "--mode", "lexical", "--json"))
+    assert hit["id"] == "b"
