@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from tiny import TinyEncoder
 
-from youtu_st.index import VectorIndex
+from youtu_st.index import VectorIndex, check_index
 
 WORKER = Path(__file__).with_name("crash_worker.py")
 
@@ -60,6 +60,7 @@ def look(path: Path, encoder: TinyEncoder) -> dict[str, str]:
             assert hits[0].id == id
             assert hits[0].score == pytest.approx(1, abs=1e-5)
         assert len(index.search(np.ones(16), k=10**6)) == len(index) == len(ids)
+    assert check_index(path).damage == ()  # every word stands where the documents have it
     return {document.id: document.text for document in documents}
 
 

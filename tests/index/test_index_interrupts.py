@@ -141,6 +141,7 @@ OPERATIONS: dict[str, tuple[Work, Documents]] = {
     ),
     "delete": (lambda index: index.delete(["id 5", "id 75", "nobody"]), without("id 5", "id 75")),
     "search": (lambda index: index.search("text 9", k=3), BEFORE),
+    "hybrid": (lambda index: index.search("text 9", k=3, filter={"none": None}, mode="hybrid"), BEFORE),
 }
 
 
@@ -157,6 +158,7 @@ def check(index: VectorIndex, path: Path, allowed: list[Documents]) -> None:
         assert look(again) == found
         store(again, {"last": "the last"})
         assert look(again) == {**found, "last": "the last"}
+    assert check_index(path).damage == ()  # every word stands where the documents have it
 
 
 def hunt(
@@ -295,6 +297,7 @@ def test_real_interrupts(templates: dict[str, Path], path: Path, factory: str) -
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
     index.close()
+    assert check_index(path).damage == ()
     assert 100 < stopped < 400
 
 
