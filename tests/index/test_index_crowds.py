@@ -154,7 +154,7 @@ def test_a_crowded_graph_of_an_earlier_release_is_built_anew(tmp_path: Path) -> 
     assert len(table.search(rows[:1], 500)[0]) == 500
     table.add(np.array([501]), rows[60:61])  # one more of the crowd is one more of a node
     assert table._graph.node_count == 500
-    assert [key for _, key in table.search(rows[60:61], 3)[0]][0] == 51
+    assert table.search(rows[60:61], 3)[0][0][1] == 51
     table.compact()
     assert (table._graph.node_count, table._graph.crowded, len(table)) == (101, False, 501)
     assert [hits[0][1] for hits in table.search(rows, 1)] == [*range(1, 51), *[51] * 400, *range(451, 501)]

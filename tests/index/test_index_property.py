@@ -136,7 +136,10 @@ class CrowdMachine(Machine):
     @rule(first=st.integers(0, 3), count=st.integers(2, 120))
     def add_crowd(self, first: int, count: int) -> None:
         texts = [f"text {first + (i * i) % 3 // 2}" for i in range(count)]
-        self.truth.update(zip(self.index.add(texts), ((text, {"n": 1}) for text in texts), strict=True))
+        records = [{"n": 1} for _ in texts]
+        self.truth.update(
+            zip(self.index.add(texts, metadata=records), ((text, {"n": 1}) for text in texts), strict=True)
+        )
 
     @rule(query=WORDS, k=st.integers(1, 200), n=st.none() | st.just(1))
     def search_in_order(self, query: str, k: int, n: int | None) -> None:

@@ -29,10 +29,10 @@ _KINDS: dict[str, type] = {"metric": str, "factory": str, "count": int, "created
 class Manifest(EncoderRecord):
     """What ``manifest.json`` says: the encoder, and what the index is.
 
-    ``count`` is the number of documents when a writer last closed the index; ``settings`` is what
+    ``count`` is the number of documents when a writer last closed the index; ``settings`` what
     :meth:`~youtu_st.index.VectorIndex.remember` was told; ``lexical`` is whether documents are found by their
-    words too, which they are not before version 3; ``trained`` is how many different vectors the factory was
-    last trained on, 0 where it was not or nobody knows.
+    words too, which they are not before version 3; ``trained`` how many different vectors the factory was last
+    trained on, 0 where it was not or nobody knows.
     """
 
     factory: str
