@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import FrameType
+from typing import Any
 
 import faiss
 import numpy as np
 import pytest
 from tiny import TinyEncoder
 
+import youtu_st.index
 from youtu_st.index import VectorIndex, check_index
 from youtu_st.index.factory import build
 from youtu_st.index.graph import Graph
@@ -17,6 +21,7 @@ from youtu_st.index.vectors import VectorTable
 
 pytestmark = pytest.mark.usefixtures("one_faiss_thread")
 
+OURS = str(Path(youtu_st.index.__file__).parent)
 GRAPHS = [
     "HNSW32",
     "HNSW16_SQ8",
@@ -187,3 +192,89 @@ def test_plain_faiss_reads_what_is_shared(make: Callable[..., VectorIndex]) -> N
     assert faiss.vector_to_array(labelled.id_map).tolist() == [1, 2, 3, 4]
     encoded = TinyEncoder().encode_document(["same", "same", "other", "same"])
     np.testing.assert_array_equal(faiss.downcast_index(graph.storage).reconstruct_n(0, 4), encoded)
+
+
+def interrupts(work: Callable[[], Callable[[], object]], step: int) -> int:
+    """Run ``work`` again and again, each time stopped at a later line of the index."""
+    count = 0
+    for line in range(1, 100_000, step):
+        left = line
+
+        def trace(frame: FrameType, event: str, argument: Any) -> Any:
+            nonlocal left
+            if not frame.f_code.co_filename.startswith(OURS):
+                return None
+            left -= event == "line"
+            if event == "line" and not left:
+                raise KeyboardInterrupt
+            return trace
+
+        before = sys.gettrace()
+        try:
+            action = work()
+            sys.settrace(trace)
+            action()
+        except KeyboardInterrupt:
+            count += 1
+        finally:
+            sys.settrace(before)
+        if left > 0:
+            break
+    return count
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("factory", ["HNSW8", "HNSW8,RFlat"])
+def test_an_interrupt_while_a_crowd_is_added(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, factory: str
+) -> None:
+    """All of it is there or nothing, and those that are equal are known as equal."""
+    texts = ["same", "one", "same", "two", "same", "same", "one", "three"]
+    encoder, made = TinyEncoder(), list[VectorIndex]()
+    vectors = encoder.encode_document(texts)
+
+    def start() -> Callable[[], object]:
+        number = len(made)
+        monkeypatch.setattr("youtu_st.index.graph._MANY_RUNS", (2, 2_000)[number % 2])
+        made.append(VectorIndex.create(tmp_path / str(number), encoder, factory))
+        made[-1].add(texts[:3], vectors=vectors[:3])
+        return lambda: made[-1].add(texts, vectors=vectors)
+
+    assert interrupts(start, 13) > 10
+    sizes = set()
+    for index in made:
+        for again in (index, VectorIndex.open(index.path, encoder)):
+            sizes.add(len(again))
+            table = again._directory.table
+            assert table._graph is not None
+            assert table._graph.node_count == (2 if len(again) == 3 else 4)
+            found = again.search(vectors[0], k=20)
+            expected = ["same"] * (2 if len(again) == 3 else 6)
+            assert [hit.text for hit in found][: len(expected)] == expected
+            assert sorted(hit.id for hit in found) == sorted(again.ids())
+            again.close()
+    assert sizes == {3, 11}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("factory", ["PQ4x2", "IVF4,PQ4x2"])
+def test_an_interrupt_while_closing_trains(tmp_path: Path, factory: str) -> None:
+    encoder, made = TinyEncoder(), list[VectorIndex]()
+    rows = unit(160)
+
+    def start() -> Callable[[], object]:
+        made.append(VectorIndex.create(tmp_path / str(len(made)), encoder, factory))
+        made[-1].add(["text"] * len(rows), vectors=rows)
+        assert made[-1]._directory.table.needs_training
+        return made[-1].close
+
+    assert interrupts(start, 23) > 5
+    for index in made:
+        index.close()
+        with VectorIndex.open(index.path, encoder) as again:
+            assert len(again) == len(rows) == len(again.search(rows[0], k=len(rows)))
+            again.delete(again.ids()[:1])  # the next writer trains it, if it is not
+        with VectorIndex.open(index.path, encoder) as again:
+            assert not again._directory.table.needs_training
+            assert len(again) == len(rows) - 1
+        assert not check_index(index.path).damage

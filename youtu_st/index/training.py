@@ -1,13 +1,14 @@
 """When a factory that learns is trained, and on what: a sample of all that is there, equal vectors once.
 
 One that keeps whole vectors is trained as soon as enough different ones are there, and again each time there
-are four times as many: its vectors are moved into new lists. One that keeps less cannot be trained a second
+are twice as many, or half as many more when the writer closes the index: its vectors are moved into new lists. One that keeps less cannot be trained a second
 time, for what it would learn from is gone. So it waits for all it can get: until the writer closes the index,
 or whole vectors take a gibibyte.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +20,7 @@ from youtu_st.index import factory as recipes
 _MOST = 256
 """Points for each centroid beyond which FAISS takes a sample itself, where it does."""
 _SAMPLE = 65_536  # what learns no centroids, but ranges or directions, has no need of more
-_GROWTH = 4
+_GROWTH, _GROWTH_AT_END = 2.0, 1.5
 WAITING_BYTES = 1 << 30
 """Whole vectors that one that keeps less waits for."""
 
@@ -55,7 +56,8 @@ class Plan:
         if not self.enough or (trained and not self.whole):
             return None
         if trained:
-            return _GROWTH * (last or self.enough)
+            growth = _GROWTH_AT_END if ending else _GROWTH
+            return math.ceil(growth * (last or self.enough))
         if self.whole or ending:
             return self.enough
         return max(self.enough, WAITING_BYTES // (4 * self.dimension))
