@@ -264,15 +264,16 @@ class IndexDirectory(DirectoryReader):
         self._held = new  # what the new files hold
         files.remove_leftovers(self.path, generation)
         with suppress(VectorIndexError):
-            self._documents.give_back_space()
             self._note(trained=trained)
+        with suppress(VectorIndexError):
+            self._documents.give_back_space()
 
     def _note(self, **changed: int) -> None:
         """Write into the manifest what others may go by."""
         new = replace(self.manifest, **changed)  # type: ignore[arg-type]
         if new != self.manifest:
-            self.manifest = new
             new.write(self.path)
+            self.manifest = new
 
     # -- the end -------------------------------------------------------------------------------------------
 

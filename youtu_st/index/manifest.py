@@ -31,8 +31,8 @@ class Manifest(EncoderRecord):
 
     ``count`` is the number of documents when a writer last closed the index; ``settings`` what
     :meth:`~youtu_st.index.VectorIndex.remember` was told; ``lexical`` is whether documents are found by their
-    words too, which they are not before version 3; ``trained`` how many different vectors the factory was last
-    trained on, 0 where it was not or nobody knows.
+    words too, which they are not before version 3; ``trained`` how many different vectors the factory was
+    last trained on, 0 where it was not or nobody knows.
     """
 
     factory: str

@@ -1,9 +1,9 @@
 """When a factory that learns is trained, and on what: a sample of all that is there, equal vectors once.
 
 One that keeps whole vectors is trained as soon as enough different ones are there, and again each time there
-are twice as many, or half as many more when the writer closes the index: its vectors are moved into new lists. One that keeps less cannot be trained a second
-time, for what it would learn from is gone. So it waits for all it can get: until the writer closes the index,
-or whole vectors take a gibibyte.
+are twice as many, or half as many more when the writer closes the index: its vectors move to new lists. One
+that keeps less cannot be trained a second time, for what it would learn from is gone. So it waits for all it
+can get: until the writer closes the index, or whole vectors take a gibibyte.
 """
 
 from __future__ import annotations
