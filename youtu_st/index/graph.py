@@ -36,6 +36,7 @@ class Graph:
     """
 
     def __init__(self, index: Any) -> None:
+        self._whole = index  # the others are parts of it, and live as long as it does
         self._wrappers: list[Any] = []
         self._stores: list[tuple[Any, list[Any]]] = []  # the refinements and, last, what the graph is over
         inner, transforms = faiss.downcast_index(index), list[Any]()
