@@ -240,7 +240,7 @@ def test_an_interrupt_while_a_crowd_is_added(
         made[-1].add(texts[:3], vectors=vectors[:3])
         return lambda: made[-1].add(texts, vectors=vectors)
 
-    assert interrupts(start, 13) > 10
+    assert interrupts(start, 41) > 3
     sizes = set()
     for index in made:
         for again in (index, VectorIndex.open(index.path, encoder)):
@@ -268,7 +268,7 @@ def test_an_interrupt_while_closing_trains(tmp_path: Path, factory: str) -> None
         assert made[-1]._directory.table.needs_training
         return made[-1].close
 
-    assert interrupts(start, 23) > 5
+    assert interrupts(start, 97) > 2
     for index in made:
         index.close()
         with VectorIndex.open(index.path, encoder) as again:
