@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -126,3 +127,50 @@ def test_no_model_and_no_benchmark_is_loaded(tmp_path: Path) -> None:
     arguments = [sys.executable, "-c", code, "index", "stats", str(tmp_path / "idx")]
     done = subprocess.run(arguments, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+def test_what_an_approximate_index_finds(run: Run, tmp_path: Path) -> None:
+    make(tmp_path / "idx", np.eye(12, 16), factory="HNSW8")
+    done = run("index", "stats", tmp_path / "idx")
+    assert (done.code, done.err) == (0, "")
+    found, took = done.out.splitlines()[7:9]
+    assert found == "recall@10    1.000 of what an exact search finds, of 12 passages"
+    assert re.fullmatch(r"search       \d+\.\d\d ms a query, \d+\.\d\d ms exactly", took)
+    told = json.loads(run("index", "stats", tmp_path / "idx", "--json").out)["recall"]
+    assert (told["k"], told["recall"], told["queries"], told["compared"]) == (10, 1, 12, "vectors")
+    assert told["milliseconds"] > 0
+    assert told["exact_milliseconds"] > 0
+
+
+def test_an_exact_index_has_no_recall(run: Run, tmp_path: Path) -> None:
+    make(tmp_path / "idx", np.eye(12, 16))
+    assert json.loads(run("index", "stats", tmp_path / "idx", "--json").out)["recall"] is None
+
+
+def test_what_is_lost_in_storing_is_asked_for(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = np.random.default_rng(0).normal(size=(400, 16)).astype(np.float32)
+
+    class Encoder(Sixteen):
+        def encode_document(self, texts, *, instruction=None, show_progress=False):
+            if not texts[0].startswith("text "):
+                return self.encode_query(texts)
+            return rows[[int(text.removeprefix("text ")) for text in texts]]
+
+    with VectorIndex.create(tmp_path / "idx", Encoder(), factory="PQ4x4") as index:
+        index.add([f"text {i}" for i in range(400)], vectors=rows)
+        index.train()
+    line = run("index", "stats", tmp_path / "idx").out.splitlines()[7]
+    assert line == (
+        "recall@10    1.000 of what an exact search of the vectors as stored finds, of 200 passages; what storing "
+        "them lost is not in it: see --encode"
+    )
+    monkeypatch.setattr("youtu_st.cli.opening.encoder_for", lambda *_, **__: Encoder())
+    line = run("index", "stats", tmp_path / "idx", "--encode").out.splitlines()[7]
+    match = re.fullmatch(
+        r"recall@10    (0\.\d\d\d) of what an exact search of the texts, encoded again, finds, of 200 passages",
+        line,
+    )
+    assert match
+    assert 0.1 < float(match[1]) < 0.9

@@ -140,6 +140,7 @@ def test_wide_filters_search_the_structure_itself(
     monkeypatch.setattr("youtu_st.index.vectors._EXACT_BELOW", 10)
     index = make("PCA16,IVF8,Flat")
     index.add(TEXTS, IDS, [{"n": i % 2} for i in range(COUNT)], vectors=vectors)
+    index.train()
     assert kind_in(tmp_path / "index") is faiss.IndexPreTransform
     cosines = vectors @ vectors[:50].T
     for column, hits in enumerate(index.search_many(vectors[:50], 5, {"n": 1})):

@@ -124,6 +124,36 @@ class GraphMachine(Machine):
     factories = ["HNSW16", "HNSW8", "L2norm,Flat"]
 
 
+class CrowdMachine(Machine):
+    """Many documents with few texts: none is lost, and in a graph those of one text stand as they were added."""
+
+    factories = ["Flat", "HNSW8", "HNSW8,RFlat", "IVF2,Flat"]
+
+    def open(self) -> None:
+        self.search_parameters = "nprobe=2" if self.factory.startswith("IVF") else None
+        super().open()
+
+    @rule(first=st.integers(0, 3), count=st.integers(2, 120))
+    def add_crowd(self, first: int, count: int) -> None:
+        texts = [f"text {first + (i * i) % 3 // 2}" for i in range(count)]
+        records = [{"n": 1} for _ in texts]
+        self.truth.update(
+            zip(self.index.add(texts, metadata=records), ((text, {"n": 1}) for text in texts), strict=True)
+        )
+
+    @rule(query=WORDS, k=st.integers(1, 200), n=st.none() | st.just(1))
+    def search_in_order(self, query: str, k: int, n: int | None) -> None:
+        texts = [(id, text) for id, (text, record) in self.truth.items() if n is None or record.get("n") == n]
+        different = list({text for _, text in texts})
+        cosines = ENCODER.encode_document(different) @ ENCODER.encode_query([query])[0]
+        scores = dict(zip(different, cosines.tolist(), strict=True))
+        ordered = sorted(texts, key=lambda one: -scores[one[1]])  # stable: the order of adding
+        hits = self.index.search(query, k, None if n is None else {"n": n})
+        assert [hit.text for hit in hits] == [text for _, text in ordered[:k]]
+        if self.factory.startswith("HNSW"):  # others may leave out the first of equal ones for a later one
+            assert [hit.id for hit in hits] == [id for id, _ in ordered[:k]]
+
+
 COMMON = settings(deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
 TestFlat = Machine.TestCase
 TestFlat.settings = settings(COMMON, max_examples=40, stateful_step_count=25)
@@ -131,3 +161,5 @@ TestTrained = TrainedMachine.TestCase
 TestTrained.settings = settings(COMMON, max_examples=20, stateful_step_count=25)
 TestGraph = GraphMachine.TestCase
 TestGraph.settings = settings(COMMON, max_examples=15, stateful_step_count=25)
+TestCrowd = CrowdMachine.TestCase
+TestCrowd.settings = settings(COMMON, max_examples=16, stateful_step_count=20)

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from youtu_st.cli.console import UsageError, echo, print_json, status
+from youtu_st.cli.console import Checkpoint, TrustRemoteCode, UsageError, echo, print_json, status
 from youtu_st.cli.reading import check_out
 from youtu_st.errors import IndexNotFoundError, brief
 
 if TYPE_CHECKING:
     from youtu_st.evaluation.geometry.measures import Geometry
-    from youtu_st.index import Sample
+    from youtu_st.index import Recall, Sample
 
 EXAMPLE = "Example: youtu-st index stats notes.index --plot notes.png"
 SAMPLE = 5_000
+QUERIES = 200
+"""Passages that are searched for, to see what an index that is not exact does not find."""
 
 
 def stats(
@@ -25,9 +28,21 @@ def stats(
     plot: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Draw a figure: .png, .svg or .pdf.")
     ] = None,
+    encode: Annotated[
+        bool,
+        typer.Option(
+            "--encode",
+            help="Encode all passages again, to see what an index that keeps less than the vectors loses.",
+        ),
+    ] = False,
+    checkpoint: Checkpoint = None,
+    trust_remote_code: TrustRemoteCode = False,
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
 ) -> None:
-    """Show how the vectors lie: copies, hubs, the directions that they use, and what to do about it."""
+    """Show how the vectors lie: copies, hubs, the directions that they use, and what to do about it.
+
+    Of an index that is not exact, how much of what an exact search finds it finds of its own passages.
+    """
     from youtu_st.evaluation.geometry.advice import advice
     from youtu_st.evaluation.geometry.measures import geometry
     from youtu_st.inputs import check_count
@@ -42,15 +57,16 @@ def stats(
             raise UsageError(f"{directory}: neighbours are counted among at least 3 passages, and {there}")
         texts = [document.text for document in drawn.documents]
         found = geometry(drawn.vectors, list(map(len, texts)))
+    recall = _recall(directory, min(sample, QUERIES), encode, checkpoint, trust_remote_code)
     told = advice(found, [document.id for document in drawn.documents], texts)
     if plot is not None:
         from youtu_st.evaluation.geometry.figure import write_figure
 
         write_figure(found, plot)
     if as_json:
-        print_json(_values(found, drawn, told))
+        print_json(_values(found, drawn, recall, told))
         return
-    _print(found, drawn, told)
+    _print(found, drawn, recall, told)
     if plot is not None:
         echo(f"drawn to {plot}")
 
@@ -76,7 +92,27 @@ def _drawn(directory: Path, most: int) -> Sample:
         ) from error
 
 
-def _values(found: Geometry, drawn: Sample, told: list[str]) -> dict[str, Any]:
+def _recall(
+    directory: Path, most: int, encode: bool, checkpoint: str | None, trust_remote_code: bool
+) -> Recall | None:
+    from youtu_st.index import measure_recall, read_manifest
+
+    encoder = None
+    if encode:
+        from youtu_st.cli.opening import encoder_for
+
+        encoder = encoder_for(
+            directory,
+            read_manifest(directory),
+            model=None,
+            checkpoint=checkpoint,
+            trust_remote_code=trust_remote_code,
+        )
+    with status("encoding all passages ..." if encode else "searching ..."):
+        return measure_recall(directory, most, encoder=encoder)
+
+
+def _values(found: Geometry, drawn: Sample, recall: Recall | None, told: list[str]) -> dict[str, Any]:
     return {
         "passages": drawn.total,
         "sample": found.points,
@@ -89,11 +125,27 @@ def _values(found: Geometry, drawn: Sample, told: list[str]) -> dict[str, Any]:
         "mean_cosine": found.mean_cosine,
         "dimensions_of_90_percent": found.carrying,
         "length_correlation": found.length_correlation,
+        "recall": None if recall is None else asdict(recall),
         "advice": told,
     }
 
 
-def _print(found: Geometry, drawn: Sample, told: list[str]) -> None:
+def _lost(recall: Recall | None) -> list[tuple[str, str]]:
+    if recall is None:
+        return []
+    others = {
+        "vectors": "an exact search",
+        "stored vectors": "an exact search of the vectors as stored",
+        "texts encoded again": "an exact search of the texts, encoded again,",
+    }
+    found = f"{recall.recall:.3f} of what {others[recall.compared]} finds, of {recall.queries:,} passages"
+    if recall.compared == "stored vectors":
+        found += "; what storing them lost is not in it: see --encode"
+    took = f"{recall.milliseconds:.2f} ms a query, {recall.exact_milliseconds:.2f} ms exactly"
+    return [(f"recall@{recall.k}", found), ("search", took)]
+
+
+def _print(found: Geometry, drawn: Sample, recall: Recall | None, told: list[str]) -> None:
     by = found.length_correlation
     share = f"{found.most / found.points:.1%}"
     for name, value in (
@@ -104,6 +156,7 @@ def _print(found: Geometry, drawn: Sample, told: list[str]) -> None:
         ("mean cosine", f"{found.mean_cosine:.3f}"),
         ("spectrum", f"{found.carrying} of {found.dimension} dimensions carry 90 %"),
         ("length", "no relation to tell" if by is None else f"Spearman {by:+.2f} with being found"),
+        *_lost(recall),
     ):
         echo(f"{name:<12} {value}")
     for line in told or ["nothing is out of the ordinary"]:

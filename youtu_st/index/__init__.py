@@ -5,6 +5,7 @@ from __future__ import annotations
 from youtu_st.index.blocks import Block
 from youtu_st.index.documents import count_documents
 from youtu_st.index.manifest import Manifest, read_manifest
+from youtu_st.index.recall import Recall, measure_recall
 from youtu_st.index.repair import Condition, Repair, check_index, repair_index
 from youtu_st.index.results import Document, Hit, is_record, without_records
 from youtu_st.index.sample import Sample, sample_documents
@@ -17,12 +18,14 @@ __all__ = [
     "Document",
     "Hit",
     "Manifest",
+    "Recall",
     "Repair",
     "Sample",
     "VectorIndex",
     "check_index",
     "count_documents",
     "is_record",
+    "measure_recall",
     "read_manifest",
     "repair_index",
     "sample_documents",

@@ -201,18 +201,19 @@ class IndexDirectory(DirectoryReader):
             self._current()
             if not self.table.needs_training:
                 return
-            least, count = self.table.training_minimum(comfortable=False), self.table.alive_count
-            if count < least:
+            least = self.table.training_minimum()
+            if not self.table.has_distinct(least):
+                count = self.table.alive_count
+                equal = f" with fewer than {least} different vectors" if count >= least else ""
                 raise VectorIndexError(
                     f"factory {self.manifest.factory!r} needs at least {least} documents to be trained, and "
-                    f"the index has {count}: add more; until then it searches exactly"
+                    f"the index has {count}{equal}: add more; until then it searches exactly"
                 )
             self._fold(train=True)
 
     def _tidy(self, state: State) -> None:
         """After a commit: train or fold if it is time. The commit stands, whatever comes of it."""
-        table = self.table
-        if table.needs_training and table.alive_count >= table.training_minimum(comfortable=True):
+        if self.table.training_due(self.manifest.trained, ending=False):
             self._try(lambda: self._fold(train=True))
         elif self._sizes(state.journal_bytes).due:
             self._try(self._fold)
@@ -242,10 +243,10 @@ class IndexDirectory(DirectoryReader):
         """Write all vectors as the next generation's snapshot, with an empty journal."""
         held = self._current()
         generation = held.generation + 1
-        self._held = None
+        self._held, trained = None, self.manifest.trained
         mostly_dead = len(self.table) > 2 * self.table.alive_count
         if train:
-            self.table.train()
+            trained = self.table.train()
         self.table.compact()
         self._held = held  # the same documents, in other places
         snapshot = creation.write_generation(self.path, generation, self.table)
@@ -263,7 +264,16 @@ class IndexDirectory(DirectoryReader):
         self._held = new  # what the new files hold
         files.remove_leftovers(self.path, generation)
         with suppress(VectorIndexError):
+            self._note(trained=trained)
+        with suppress(VectorIndexError):
             self._documents.give_back_space()
+
+    def _note(self, **changed: int) -> None:
+        """Write into the manifest what others may go by."""
+        new = replace(self.manifest, **changed)  # type: ignore[arg-type]
+        if new != self.manifest:
+            new.write(self.path)
+            self.manifest = new
 
     # -- the end -------------------------------------------------------------------------------------------
 
@@ -283,12 +293,11 @@ class IndexDirectory(DirectoryReader):
 
     def _settle(self) -> None:
         state = self._current()
-        if state.changes and self._sizes(state.journal_bytes).worthwhile:
+        if self.table.training_due(self.manifest.trained, ending=True):
+            self._fold(train=True)
+        elif state.changes and self._sizes(state.journal_bytes).worthwhile:
             self._fold()
-        count = state.documents
-        if count != self.manifest.count:
-            self.manifest = replace(self.manifest, count=count)
-            self.manifest.write(self.path)
+        self._note(count=state.documents)
 
 
 def _keys(rows: Iterable[Row]) -> Keys:

@@ -50,9 +50,9 @@ def build(factory: str, dimension: int) -> Any:
         )
     if isinstance(core(index), faiss.IndexIVFAdditiveQuantizerFastScan):
         raise _bad(factory, "FAISS cannot be told how far to search this kind of index; leave out fs")
-    if any(_distorts(transform) for transform in _transforms(index)):
+    if any(_distorts(transform) for transform in transforms(index)):
         raise _bad(factory, "whitening (PCAW, ITQ) changes angles, so its scores would not be cosines")
-    if any(transform.d_out > _WIDER * max(dimension, 128) for transform in _transforms(index)):
+    if any(transform.d_out > _WIDER * max(dimension, 128) for transform in transforms(index)):
         raise _bad(factory, f"it makes vectors of {dimension} numbers more than {_WIDER} times as long")
     if unknown:
         raise _bad(factory, f"a file with its {unknown!r} cannot be checked when it is opened")
@@ -99,7 +99,8 @@ def said(error: Exception) -> str:
     return " ".join(re.split(r"[.]cpp:[0-9]+: (?:Error: )?", str(error))[-1].split())[:200]
 
 
-def _transforms(index: Any) -> list[Any]:
+def transforms(index: Any) -> list[Any]:
+    """What an index does to vectors before it takes them."""
     if not isinstance(index, faiss.IndexPreTransform):
         return []
     return [faiss.downcast_VectorTransform(index.chain.at(i)) for i in range(index.chain.size())]
@@ -154,7 +155,7 @@ def training_minimum(index: Any, per_centroid: int = 1) -> int:
     """
     index = faiss.downcast_index(index)
     if isinstance(index, faiss.IndexPreTransform):
-        needs = [_transform_minimum(transform, per_centroid) for transform in _transforms(index)]
+        needs = [_transform_minimum(transform, per_centroid) for transform in transforms(index)]
         return max([*needs, training_minimum(index.index, per_centroid)])
     if isinstance(index, faiss.IndexRefine):
         parts = (index.base_index, index.refine_index)

@@ -29,9 +29,10 @@ _KINDS: dict[str, type] = {"metric": str, "factory": str, "count": int, "created
 class Manifest(EncoderRecord):
     """What ``manifest.json`` says: the encoder, and what the index is.
 
-    ``count`` is the number of documents when a writer last closed the index; ``settings`` is what
+    ``count`` is the number of documents when a writer last closed the index; ``settings`` what
     :meth:`~youtu_st.index.VectorIndex.remember` was told; ``lexical`` is whether documents are found by their
-    words too, which they are not before version 3.
+    words too, which they are not before version 3; ``trained`` how many different vectors the factory was
+    last trained on, 0 where it was not or nobody knows.
     """
 
     factory: str
@@ -39,6 +40,7 @@ class Manifest(EncoderRecord):
     created: str
     settings: Mapping[str, int] = field(default_factory=dict)
     lexical: bool = True
+    trained: int = 0
     metric: str = "cosine"
     format: str = FORMAT
     version: int = VERSION
@@ -60,6 +62,8 @@ class Manifest(EncoderRecord):
             content["lexical"] = self.lexical
         if self.settings:
             content["settings"] = dict(self.settings)
+        if self.trained:
+            content["trained"] = self.trained
         path = directory / files.MANIFEST
         with files.writing(path):
             temporary = files.temporary(path)
@@ -120,11 +124,14 @@ def _parse(content: dict[str, Any]) -> Manifest:
     settings = content.get("settings", {})  # which most indexes do not have
     if not isinstance(settings, dict) or any(type(value) is not int for value in settings.values()):
         raise ValueError(f'"settings" is {brief(settings)}, not ints by their names')
+    trained = content.get("trained", 0)
+    if type(trained) is not int or trained < 0:
+        raise ValueError(f'"trained" is {brief(trained)}, not a number of vectors')
     own = {name: content[name] for name in ("version", *_KINDS)}
     lexical = content["lexical"] if version > _WITHOUT_WORDS else False
     if not isinstance(lexical, bool):
         raise ValueError(f'"lexical" is {brief(lexical)}, not a bool')
-    manifest = Manifest.parse(content, **own, settings=settings, lexical=lexical)
+    manifest = Manifest.parse(content, **own, settings=settings, lexical=lexical, trained=trained)
     if version > 1 and not disk.is_sealed(content):  # last: another reason says more
         raise ValueError("it is not what was written")
     return manifest

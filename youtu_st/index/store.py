@@ -53,7 +53,8 @@ class VectorIndex(Searches):
             path: The directory; its parents are made too.
             encoder: What turns texts into vectors.
             factory: A FAISS factory string. ``Flat`` is exact. One that needs training searches exactly
-                until enough vectors are there, and is then trained on them.
+                until enough different vectors are there, and is then trained on a sample of them: in ``add``
+                and again as the index grows or, if it keeps less than the vectors, once, at ``close``.
             lexical: Whether documents can be found by their words too, see :meth:`search`.
 
         Raises:
@@ -180,12 +181,12 @@ class VectorIndex(Searches):
         return self._directory.remove(inputs.check_ids(ids))
 
     def train(self) -> None:
-        """Train the factory on what has been added, now and not when enough for good clusters is there.
+        """Train the factory on what has been added, now and not when it would be by itself.
 
         Does nothing for a factory that needs no training, or is trained.
 
         Raises:
-            VectorIndexError: If there are fewer documents than centroids: the message has the number.
+            VectorIndexError: If there are fewer different vectors than centroids: the message has the number.
         """
         self._directory.train()
 

@@ -11,7 +11,10 @@ import numpy.typing as npt
 
 from youtu_st.errors import VectorIndexError, in_one_line
 from youtu_st.index import factory as recipes
+from youtu_st.index import training
 from youtu_st.index._faiss import faiss
+from youtu_st.index.equal import first_of_each, row_sums
+from youtu_st.index.graph import Graph
 from youtu_st.index.journal import Keys
 from youtu_st.index.snapshot import read_snapshot, write_snapshot
 from youtu_st.protocol import Vectors
@@ -31,20 +34,28 @@ _QUERIES = 1_024
 class VectorTable:
     """Vectors by position 0..n-1, in the order of their keys; a dead one stays until ``compact``.
 
-    A factory that needs training stands in as ``Flat`` (exact) until ``train``.
+    A factory that needs training stands in as ``Flat`` (exact) until ``train``. Equal vectors share a
+    node of a graph, see :mod:`youtu_st.index.graph`.
     """
 
     def __init__(self, factory: str, dimension: int, search_parameters: str | None = None) -> None:
-        self._target = recipes.build(factory, dimension)
-        recipes.tune(self._target, search_parameters)
         self._factory, self._search_parameters = factory, search_parameters
         self.dimension = dimension
+        self._target = self._build()
+        self._plan = training.Plan.of(self._target)
         index = self._target if self._target.is_trained else faiss.IndexFlatIP(dimension)
         self._hold(index, np.empty(0, dtype=np.int64))
 
-    def _hold(self, index: Any, keys: Keys) -> None:
+    def _build(self) -> Any:
+        target = recipes.build(self._factory, self.dimension)
+        recipes.tune(target, self._search_parameters)
+        return target
+
+    def _hold(self, index: Any, keys: Keys, graph: Graph | None = None) -> None:
         """Have these vectors and no others, all of them alive."""
         self.index = index
+        self._graph = Graph.of(index) if graph is None else graph
+        self._distinct = 0, 0  # in so many of the vectors
         self.keys = keys
         self.alive: Mask = np.ones(len(keys), dtype=np.bool_)
 
@@ -83,7 +94,7 @@ class VectorTable:
             keys, vectors = keys[new], vectors[new]
         if not len(keys):
             return
-        self.index.add(vectors)
+        (self.index if self._graph is None else self._graph).add(vectors)
         self.keys = np.concatenate([self.keys, keys])
         self.alive = np.concatenate([self.alive, np.ones(len(keys), dtype=np.bool_)])
 
@@ -121,16 +132,21 @@ class VectorTable:
         one_by_one = count <= _EXACT_BELOW or recipes.may_miss_lists(self.index)
         if filtered and one_by_one and not alone and self._can_reconstruct():
             return self._scan(queries, k, np.flatnonzero(mask))
-        found = self._rank(queries, k, mask, *self._nearest(queries, k, mask, count, everything=filtered))
+        nodes = self._graph.nodes(mask) if self._graph is not None else mask
+        nearest = self._nearest(queries, k, nodes, everything=filtered)
+        found = self._rank(queries, k, mask, nodes, *nearest)
         short = [row for row, hits in enumerate(found) if len(hits) < k]
-        for row, hits in zip(short, self._complete(queries[short], k, mask, count), strict=True):
+        for row, hits in zip(short, self._complete(queries[short], k, mask), strict=True):
             found[row] = hits
         return found
 
     def _nearest(
-        self, queries: Vectors, k: int, mask: Mask, count: int, *, everything: bool
+        self, queries: Vectors, k: int, mask: Mask, *, everything: bool
     ) -> tuple[Vectors, Positions]:
-        total, selects = len(self.keys), recipes.takes_selector(self.index)
+        total, count = len(self.keys), int(np.count_nonzero(mask))
+        if self._graph is not None:
+            total = self._graph.node_count
+        k, selects = min(k, count), recipes.takes_selector(self.index)
         # Flat is fastest without a selector, and the dead are spread: a few more hits make up for them.
         if total - count <= _SPARE or not selects or (self.is_flat and not everything):
             spare = min(total - count, max(_SPARE, 2 * k * (total - count) // total))
@@ -149,32 +165,35 @@ class VectorTable:
             scores, positions = self.index.search(queries, fetch, params=parameters)
             enough = (mask[positions] & (positions >= 0)).sum(axis=1).min() >= k
             # Where dead vectors are few, an approximate search that comes up short is completed elsewhere.
-            if enough or fetch == len(self.keys) or (recipes.takes_selector(self.index) and not self.is_flat):
+            if enough or fetch >= len(self.keys) or (recipes.takes_selector(self.index) and not self.is_flat):
                 return scores, positions
             fetch = min(4 * fetch, len(self.keys))
 
-    def _rank(self, queries: Vectors, k: int, mask: Mask, scores: Vectors, positions: Positions) -> Found:
-        wanted = mask[positions] & (positions >= 0)
+    def _rank(
+        self, queries: Vectors, k: int, mask: Mask, nodes: Mask, scores: Vectors, positions: Positions
+    ) -> Found:
+        wanted = nodes[positions] & (positions >= 0)
         if isinstance(self.index, faiss.IndexPreTransform) and self._can_reconstruct():
             # A transform may shift the origin (PCA does); the cosine is that of the vector it stands for.
             rows, columns = np.nonzero(wanted)
             stored = self.index.reconstruct_batch(positions[rows, columns])
             scores[rows, columns] = np.einsum("ij,ij->i", queries[rows], stored)
-        keys = self.keys[positions]
         found = []
-        for row_scores, row_keys, row_wanted in zip(scores, keys, wanted, strict=True):
-            pairs = zip(row_scores[row_wanted].tolist(), row_keys[row_wanted].tolist(), strict=True)
+        for row_scores, row_positions, row_wanted in zip(scores, positions, wanted, strict=True):
+            row = row_scores[row_wanted], row_positions[row_wanted]
+            best, places = self._graph.expand(*row, mask, k) if self._graph is not None else row
+            pairs = zip(best.tolist(), self.keys[places].tolist(), strict=True)
             found.append(sorted(pairs, key=_best_first)[:k])
         return found
 
-    def _complete(self, queries: Vectors, k: int, mask: Mask, count: int) -> Found:
+    def _complete(self, queries: Vectors, k: int, mask: Mask) -> Found:
         """For queries whose approximate search came up short of ``k``: look everywhere."""
         if not len(queries):
             return []
         lists = recipes.inverted(self.index) is not None and not recipes.may_miss_lists(self.index)
         if not lists and self._can_reconstruct():
             return self._scan(queries, k, np.flatnonzero(mask))
-        return self._rank(queries, k, mask, *self._nearest(queries, k, mask, count, everything=True))
+        return self._rank(queries, k, mask, mask, *self._nearest(queries, k, mask, everything=True))
 
     def _scan(self, queries: Vectors, k: int, positions: Positions) -> Found:
         """Score the vectors at some positions one by one."""
@@ -221,28 +240,64 @@ class VectorTable:
 
     # -- training, compaction, files ---------------------------------------------------------------------
 
-    def training_minimum(self, *, comfortable: bool) -> int:
-        """How many vectors training takes: the least, or enough for good clusters."""
-        return recipes.training_minimum(self._target, recipes.COMFORTABLE if comfortable else 1)
+    def training_minimum(self) -> int:
+        """How many different vectors training takes at least."""
+        return recipes.training_minimum(self._target)
 
-    def train(self) -> None:
-        """Train on the living vectors and move them over."""
-        keys = self.keys[self.alive]
-        vectors = self.reconstruct(keys)
-        recipes.quiet(self._target)
-        self._target.reset()  # an interrupted call may have left vectors
+    def training_due(self, last: int, *, ending: bool) -> bool:
+        """Whether it is time to train, see :mod:`youtu_st.index.training`.
+
+        Args:
+            last: How many different vectors the last training had; 0 where nobody knows.
+            ending: Nothing more is added for now.
+        """
+        needed = self._plan.needed(last, trained=not self.needs_training, ending=ending)
+        return needed is not None and self.has_distinct(needed)
+
+    def has_distinct(self, least: int) -> bool:
+        """Whether so many living vectors are different."""
+        count, among = self._distinct
+        if min(self.alive_count, count + len(self.keys) - among) < least:
+            return False
+        self._distinct = len(self._first_positions()), len(self.keys)
+        return self._distinct[0] >= least
+
+    def _first_positions(self) -> Positions:
+        """Of living vectors that are equal the first one's position."""
+        living = np.flatnonzero(self.alive)
+        self._can_reconstruct()  # see to it that it can
+        sums = [row_sums(rows) for _, rows in self._stored(living)]
+        return living[first_of_each(np.concatenate([np.empty(0, dtype=np.int64), *sums]))]
+
+    def train(self) -> int:
+        """Train on a sample of the different living vectors, and move all that live over.
+
+        Returns:
+            How many different ones there are.
+
+        Raises:
+            VectorIndexError: If FAISS cannot do it.
+        """
+        first, keys = self._first_positions(), self.keys[self.alive]
+        target, vectors = self._build(), self.reconstruct(keys)
+        graph = Graph.of(target)
+        recipes.quiet(target)
         try:
-            self._target.train(vectors)
-            self._target.add(vectors)
+            target.train(self.reconstruct(self.keys[training.sample(first, target)]))
+            (target if graph is None else graph).add(vectors)
         except RuntimeError as error:
-            self._target.reset()
             what = f"FAISS cannot train this index on {len(keys)} vectors"
             raise VectorIndexError(in_one_line(what, error)) from error
-        self._hold(self._target, keys)
+        self._target = target
+        self._hold(target, keys, graph)
+        return len(first)
 
     def compact(self) -> None:
-        """Drop dead vectors, where that is cheap or they are many."""
+        """Drop dead vectors, where that is cheap or they are many; untie a crowd of equal nodes."""
         dead = len(self.keys) - self.alive_count
+        if self._graph is not None and self._graph.crowded:
+            self._rebuild()
+            return
         if not dead or not (self.is_flat or dead > _DEAD_SHARE * len(self.keys)):
             return
         if not self._remove_dead():
@@ -271,10 +326,11 @@ class VectorTable:
     def _rebuild(self) -> None:
         if not self._can_reconstruct():
             return  # dead vectors stay, and stay hidden
-        vectors = self.reconstruct(self.keys[self.alive])
+        keys = self.keys[self.alive]
+        vectors = self.reconstruct(keys)
         self.index.reset()
-        self.index.add(vectors)
-        self._hold(self.index, self.keys[self.alive])
+        self._hold(self.index, keys[:0])
+        self.add(keys, vectors)
 
     def write(self, path: Path) -> int:
         """Write a snapshot; its checksum."""
