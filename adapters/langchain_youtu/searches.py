@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from youtu_st.index import Hit, VectorIndex, without_records
+from youtu_st.index import Hit, VectorIndex, as_given
 from youtu_st.index.filters import Filter, compile_filter
 from youtu_st.inputs import check_count, check_share
 
@@ -17,6 +17,7 @@ def relevance(cosine: float) -> float:
 
 
 _DEEPEST = 30
+_FURTHER = 5
 # What FAISS takes, and what is to be said to who passes it here.
 _INSTEAD = {
     "distance_strategy": "leave it out, for scores are cosines",
@@ -87,25 +88,29 @@ class Search:
 
     def near(self, index: VectorIndex, vector: list[float]) -> list[Hit]:
         """The nearest documents, best first."""
-        return self._relevant(index.search(vector, self.k, **self._confinement(index)))
+        return self._relevant(self._nearest(index, vector, self.k))
 
     def diverse(self, index: VectorIndex, vector: list[float]) -> list[Hit]:
         """Documents that are near and unlike each other, chosen among those that are relevant enough."""
-        confined = self._confinement(index)
-        if self.score_threshold is not None:
-            fetched = index.search(vector, max(self.k, self.fetch_k), **confined)
+        confined: dict[str, Any] = {} if callable(self.filter) else {"filter": self.filter}
+        if callable(self.filter) or self.score_threshold is not None:
+            fetched = self._nearest(index, vector, max(self.k, self.fetch_k))
             confined["ids"] = [hit.id for hit in self._relevant(fetched)]
         return index.search_diverse(
             vector, self.k, fetch_k=self.fetch_k, lambda_mult=self.lambda_mult, **confined
         )
 
-    def _confinement(self, index: VectorIndex) -> dict[str, Any]:
-        """The filter, or the ids of the documents whose metadata a function likes, which looks at all."""
+    def _nearest(self, index: VectorIndex, vector: list[float], count: int) -> list[Hit]:
+        """The nearest that match; where a function says so, as far down as it takes to find so many."""
         if not callable(self.filter):
-            return {"filter": self.filter}
-        documents = (document for document in index.get(index.ids()) if document is not None)
-        liked = [one.id for one in documents if self.filter(without_records(one.metadata))]
-        return {"ids": liked}
+            return index.search(vector, count, self.filter)
+        fetch = count
+        while True:
+            fetch *= _FURTHER
+            hits = index.search(vector, fetch)
+            liked = [hit for hit in hits if self.filter(as_given(hit.metadata))]
+            if len(liked) >= count or len(hits) < fetch:
+                return liked[:count]
 
     def _relevant(self, hits: list[Hit]) -> list[Hit]:
         least = self.score_threshold
