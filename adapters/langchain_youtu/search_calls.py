@@ -8,10 +8,11 @@ from typing import Any
 
 from langchain_core.documents import Document
 from langchain_core.embeddings import Embeddings
-from langchain_core.vectorstores import VectorStore
+from langchain_core.vectorstores import VectorStore, VectorStoreRetriever
 
 from langchain_youtu.documents import Scored, langchain_document, scored
 from langchain_youtu.searches import Search, relevance
+from langchain_youtu.store_retriever import BY_WORDS, StoreRetriever
 from youtu_st.index import VectorIndex
 
 
@@ -28,14 +29,44 @@ class SearchCalls(VectorStore):
     def embeddings(self) -> Embeddings:
         """What encodes the questions."""
 
+    def search(self, query: str, search_type: str, **options: Any) -> list[Document]:
+        """By LangChain's search types, or ``hybrid`` or ``lexical``, with the keywords of their methods.
+
+        Raises:
+            ValueError: If there is no such type.
+        """
+        if search_type in BY_WORDS:
+            return self.similarity_search(query, mode=search_type, **options)
+        return super().search(query, search_type, **options)
+
+    async def asearch(self, query: str, search_type: str, **options: Any) -> list[Document]:
+        """As :meth:`search`, without blocking the event loop."""
+        if search_type in BY_WORDS:
+            return await self.asimilarity_search(query, mode=search_type, **options)
+        return await super().asearch(query, search_type, **options)
+
+    def as_retriever(self, **options: Any) -> VectorStoreRetriever:
+        """As LangChain's, whose ``search_type`` may also be ``hybrid`` or ``lexical`` here.
+
+            >>> retriever = store.as_retriever(search_type="hybrid", search_kwargs={"k": 5, "weight": 0.3})
+
+        Raises:
+            ValueError: If there is no such type.
+        """
+        if options.get("search_type") not in BY_WORDS:
+            return super().as_retriever(**options)
+        tags = super().as_retriever(tags=options.pop("tags", None)).tags
+        return StoreRetriever(vectorstore=self, tags=tags, **options)
+
     def similarity_search(self, query: str, k: int = 4, filter: Any = None, **options: Any) -> list[Document]:
-        """The ``k`` documents nearest to a question, best first.
+        """The ``k`` documents nearest to a question, best first; or by its words, or both.
 
         Args:
             query: The question.
             k: Number of documents.
             filter: A condition on metadata and text, or a function of a document's metadata.
-            **options: ``score_threshold``.
+            **options: ``score_threshold``, and how to search: ``mode``, ``weight`` and ``fusion`` of
+                :meth:`youtu_st.index.VectorIndex.search`.
 
         Raises:
             InputError: If an argument is wrong.
@@ -53,22 +84,24 @@ class SearchCalls(VectorStore):
     def similarity_search_with_score(
         self, query: str, k: int = 4, filter: Any = None, **options: Any
     ) -> Scored:
-        """As :meth:`similarity_search`, with cosines."""
-        search = Search.of(k, {"filter": filter, **options})
-        return scored(search.near(self.index, self.embeddings.embed_query(query)))
+        """As :meth:`similarity_search`, with cosines, or what a search by words has in their place."""
+        search = Search.of(k, {"filter": filter, **options}, words=True)
+        vector = self.embeddings.embed_query(query) if search.needs_vector else None
+        return scored(search.found(self.index, query, vector))
 
     async def asimilarity_search_with_score(
         self, query: str, k: int = 4, filter: Any = None, **options: Any
     ) -> Scored:
         """As :meth:`similarity_search_with_score`, without blocking the event loop."""
-        search = Search.of(k, {"filter": filter, **options})
-        vector = await self.embeddings.aembed_query(query)
-        return scored(await asyncio.to_thread(search.near, self.index, vector))
+        search = Search.of(k, {"filter": filter, **options}, words=True)
+        vector = await self.embeddings.aembed_query(query) if search.needs_vector else None
+        return scored(await asyncio.to_thread(search.found, self.index, query, vector))
 
     def similarity_search_with_relevance_scores(
         self, query: str, k: int = 4, filter: Any = None, **options: Any
     ) -> Scored:
         """As :meth:`similarity_search`, with relevances from 0 to 1, which are (1 + cosine) / 2."""
+        Search.of(k, {"filter": filter, **options})  # a search by words has none
         found = self.similarity_search_with_score(query, k, filter, **options)
         return [(document, relevance(cosine)) for document, cosine in found]
 
@@ -76,6 +109,7 @@ class SearchCalls(VectorStore):
         self, query: str, k: int = 4, filter: Any = None, **options: Any
     ) -> Scored:
         """As :meth:`similarity_search_with_relevance_scores`, without blocking the event loop."""
+        Search.of(k, {"filter": filter, **options})
         found = await self.asimilarity_search_with_score(query, k, filter, **options)
         return [(document, relevance(cosine)) for document, cosine in found]
 
