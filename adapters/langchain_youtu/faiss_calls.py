@@ -76,7 +76,8 @@ class FaissCalls:
         path = _directory(folder_path, index_name)
         if path.exists() and path.samefile(self.index.path):
             return
-        with VectorIndex.create(path, self.index.encoder, self.index.manifest.factory) as copy:
+        manifest = self.index.manifest
+        with VectorIndex.create(path, self.index.encoder, manifest.factory, lexical=manifest.lexical) as copy:
             _copy(self.index, copy, vectors=True)
 
     @classmethod

@@ -82,6 +82,7 @@ class YoutuVectorStore(FaissCalls, SearchCalls, DocumentCalls):
         encoder: TextEncoder | None = None,
         embedding: Embeddings | None = None,
         factory: str = "Flat",
+        lexical: bool = True,
     ) -> Self:
         """Make an empty index in a new or empty directory.
 
@@ -90,6 +91,7 @@ class YoutuVectorStore(FaissCalls, SearchCalls, DocumentCalls):
             encoder: What encodes, or
             embedding: any LangChain ``Embeddings``.
             factory: A FAISS factory string, see :meth:`youtu_st.index.VectorIndex.create`.
+            lexical: Whether documents can be found by their words too.
 
         Raises:
             InputError: If neither or both of ``encoder`` and ``embedding`` are given.
@@ -98,7 +100,8 @@ class YoutuVectorStore(FaissCalls, SearchCalls, DocumentCalls):
         embedding = one_of(encoder, embedding)
         if embedding is None:
             raise InputError("a new index needs encoder=, or embedding=, such as YoutuEmbeddings()")
-        return cls(VectorIndex.create(path, encoder_for(embedding), factory), embedding=embedding)
+        index = VectorIndex.create(path, encoder_for(embedding), factory, lexical=lexical)
+        return cls(index, embedding=embedding)
 
     @classmethod
     def from_texts(

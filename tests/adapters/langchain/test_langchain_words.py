@@ -9,10 +9,12 @@ from typing import Any
 
 import pytest
 from langchain_core.embeddings import Embeddings
+from pydantic import ValidationError
 from tiny import TinyEncoder
 
-from langchain_youtu import YoutuEmbeddings, YoutuVectorStore
-from youtu_st.errors import FilterError, InputError
+from langchain_youtu import YoutuEmbeddings, YoutuRetriever, YoutuVectorStore
+from youtu_st.errors import FilterError, InputError, VectorIndexError
+from youtu_st.retriever import Retriever
 
 TEXTS = [
     "The Rhine flows north.",
@@ -164,3 +166,31 @@ def test_where_there_is_no_question_there_are_no_words(store: YoutuVectorStore) 
             call()
     with pytest.raises(FilterError):
         store.search(QUESTION, "lexical", filter={"$x": 1})
+
+
+@pytest.mark.parametrize("mode", ["lexical", "hybrid"])
+def test_the_retriever_of_two_stages(store: YoutuVectorStore, mode: Any) -> None:
+    encoder: Any = store.index.encoder
+    encoder.encoded.clear()
+    retriever = YoutuRetriever(retriever=Retriever(store.index), k=3, mode=mode, weight=0.2)
+    for found in (retriever.invoke(QUESTION), asyncio.run(retriever.ainvoke(QUESTION))):
+        hits = store.index.search(QUESTION, 3, mode=mode, weight=0.2)
+        assert ids(found) == [hit.id for hit in hits]
+        assert [one.metadata["relevance_score"] for one in found] == [hit.score for hit in hits]
+    assert bool(encoder.encoded) == (mode == "hybrid")
+    for wrong in ({"mode": "words"}, {"weight": 1.5}):
+        with pytest.raises(ValidationError):
+            YoutuRetriever(retriever=Retriever(store.index), **wrong)
+
+
+def test_an_index_without_words_says_so(tmp_path: Path) -> None:
+    made = YoutuVectorStore.create(tmp_path / "plain", encoder=TinyEncoder(), lexical=False)
+    with made as store:
+        store.add_texts(TEXTS)
+        for search_type in ("lexical", "hybrid"):
+            with pytest.raises(VectorIndexError, match="it has no words"):
+                store.search(QUESTION, search_type)
+        store.save_local(tmp_path / "copy")
+        with YoutuVectorStore.load_local(tmp_path / "copy", store.embeddings) as copy:
+            assert not copy.index.manifest.lexical
+            assert len(copy.similarity_search(QUESTION, 9)) == 5

@@ -21,8 +21,9 @@ from llama_index.core.vector_stores.types import (
 from tiny import TinyEncoder
 
 from llama_index.embeddings.youtu import YoutuEmbedding
-from llama_index.vector_stores.youtu import YoutuVectorStore
-from youtu_st.errors import FilterError, InputError
+from llama_index.vector_stores.youtu import YoutuRetriever, YoutuVectorStore
+from youtu_st.errors import FilterError, InputError, VectorIndexError
+from youtu_st.retriever import Retriever
 
 Op = FilterOperator
 TEXTS = {
@@ -116,6 +117,28 @@ def test_other_modes_are_refused(filled: YoutuVectorStore, mode: str) -> None:
         ask(filled, mode, query_str=QUESTION)
     with pytest.raises(InputError, match="weight must be"):
         ask(filled, "hybrid", query_str=QUESTION, alpha=1.5)
+
+
+@pytest.mark.parametrize("mode", ["lexical", "hybrid"])
+def test_the_retriever_of_two_stages(filled: YoutuVectorStore, encoder: TinyEncoder, mode: Any) -> None:
+    retriever = YoutuRetriever(Retriever(filled.index), similarity_top_k=3, mode=mode, alpha=0.2)
+    hits = filled.index.search(QUESTION, 3, mode=mode, weight=0.2)
+    encoder.encoded.clear()
+    for found in (retriever.retrieve(QUESTION), asyncio.run(retriever.aretrieve(QUESTION))):
+        assert [(one.node_id, one.score) for one in found] == [(hit.id, hit.score) for hit in hits]
+    assert bool(encoder.encoded) == (mode == "hybrid")
+    for wrong, message in (({"mode": "words"}, "mode must be one of"), ({"alpha": 1.5}, "alpha must be")):
+        with pytest.raises(InputError, match=message):
+            YoutuRetriever(Retriever(filled.index), **wrong)
+
+
+def test_an_index_without_words_says_so(tmp_path: Any, encoder: TinyEncoder) -> None:
+    store = YoutuVectorStore.create(tmp_path / "plain", encoder, lexical=False)
+    store.add([TextNode(text="one")])
+    for mode in ("sparse", "hybrid"):
+        with pytest.raises(VectorIndexError, match="it has no words"):
+            ask(store, mode, query_str="one")
+    store.close()
 
 
 def test_nodes_come_with_embeddings_where_asked(filled: YoutuVectorStore) -> None:

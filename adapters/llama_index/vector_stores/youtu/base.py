@@ -76,7 +76,13 @@ class YoutuVectorStore(BasePydanticVectorStore):
 
     @classmethod
     def create(
-        cls, path: str | Path, encoder: TextEncoder, *, factory: str = "Flat", embed_metadata: bool = False
+        cls,
+        path: str | Path,
+        encoder: TextEncoder,
+        *,
+        factory: str = "Flat",
+        lexical: bool = True,
+        embed_metadata: bool = False,
     ) -> YoutuVectorStore:
         """A store over a new index: see :meth:`youtu_st.index.VectorIndex.create`.
 
@@ -84,7 +90,8 @@ class YoutuVectorStore(BasePydanticVectorStore):
             IndexExistsError: If the directory holds an index or anything else.
             InputError: If the factory string cannot be used.
         """
-        return cls(VectorIndex.create(path, encoder, factory), embed_metadata=embed_metadata)
+        index = VectorIndex.create(path, encoder, factory, lexical=lexical)
+        return cls(index, embed_metadata=embed_metadata)
 
     @classmethod
     def from_persist_dir(
