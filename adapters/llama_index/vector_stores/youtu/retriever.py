@@ -33,7 +33,7 @@ class YoutuRetriever(BaseRetriever):
         callback_manager: LlamaIndex's.
 
     Raises:
-        InputError: If ``retriever`` is none, or a number or ``mode`` is out of range; when it is asked, as for
+        InputError: If ``retriever`` is none, or a number or ``mode`` is out of range; when asked, as for
             :meth:`youtu_st.Retriever.search`.
         FilterError: If a filter cannot be used.
     """
