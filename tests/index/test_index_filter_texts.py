@@ -161,3 +161,24 @@ def test_searches_take_them(make: Callable[..., VectorIndex], factory: str) -> N
     with VectorIndex.open(index.path, TinyEncoder()) as other:
         diverse = other.search_diverse(TEXTS[0], filter={"$not": {"$icontains": "mars"}})
         assert {hit.id for hit in diverse} == {"c", "d"}
+
+
+def test_they_find_the_same_when_they_are_asked_for_again(make: Callable[..., VectorIndex]) -> None:
+    """From the second time on, an index looks at a table of a field's values."""
+    index = make()
+    index.add(TEXTS, list("abcd"), RECORDS)
+    for _ in range(3):
+        for filter in (
+            {"seen": NOON},
+            {"seen": {"$gte": datetime(2024, 5, 1, 12)}},
+            {"seen": {"$nin": [NOON, None]}, "tags": {"$contains": "mars"}},
+            {"tags": {"$icontains": "marsh"}},
+            {"$or": [{"$contains": "hot"}, {"n": {"$contains": 1}}, {"title": {"$substring": "On"}}]},
+            {"$not": {"$icontains": "mars"}, "seen": {"$ne": date(2024, 5, 2)}},
+        ):
+            expected = [i for i, one in enumerate(RECORDS) if matches(one, filter, TEXTS[i])]
+            assert index.ids(filter) == ["abcd"[i] for i in expected]
+    index.add(["Mars too"], ["e"], [{"seen": NOON, "tags": ["mars"]}])
+    index.delete(["a"])
+    assert index.ids({"seen": NOON}) == ["e"]
+    assert index.ids({"tags": {"$contains": "mars"}, "$icontains": "MARS T"}) == ["e"]
