@@ -7,16 +7,16 @@ from typing import Any
 
 from langchain_core.documents import Document
 
-from youtu_st.errors import InputError
+from youtu_st.errors import InputError, brief
 from youtu_st.index import Document as StoredDocument
-from youtu_st.index import Hit, is_record, without_records
+from youtu_st.index import Hit, as_given, is_record
 
 Scored = list[tuple[Document, float]]
 
 
 def langchain_document(stored: Hit | StoredDocument) -> Document:
     """A stored document as LangChain's; what other frameworks keep in it for themselves is left out."""
-    return Document(id=stored.id, page_content=stored.text, metadata=without_records(stored.metadata))
+    return Document(id=stored.id, page_content=stored.text, metadata=as_given(stored.metadata))
 
 
 def scored(hits: list[Hit]) -> Scored:
@@ -51,4 +51,18 @@ def refuse_records(metadatas: Sequence[dict[str, Any] | None]) -> None:
             raise InputError(
                 f"metadata {position} has the key {names[0]!r}: a key between two and two underscores is a "
                 "framework's own, and is not given back; choose another name"
+            )
+
+
+def refuse_twice(ids: Sequence[str | None]) -> None:
+    """Refuse an id that comes twice in one call, as ``FAISS`` does: one of its texts would be lost.
+
+    Raises:
+        InputError: Naming the id and its positions.
+    """
+    first: dict[str, int] = {}
+    for position, id in enumerate(ids):
+        if isinstance(id, str) and first.setdefault(id, position) != position:
+            raise InputError(
+                f"Duplicate ids found in the ids list. {brief(id)} is at positions {first[id]} and {position}"
             )

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from langchain_core.documents import Document
 from langchain_core.embeddings import Embeddings
 from typing_extensions import Self
 
+from langchain_youtu.docstore import Docstore
 from langchain_youtu.documents import Scored, scored
 from langchain_youtu.searches import Search, refuse
 from youtu_st.errors import InputError, brief
 from youtu_st.index import VectorIndex
 
 _INSTEAD = {
-    "docstore": "store.get_by_ids(ids) gives documents, store.index.ids(filter) their ids",
-    "index_to_docstore_id": "store.index.ids() gives the ids in the order they were added",
     "embedding_function": "it is store.embeddings",
     "distance_strategy": "scores are cosines",
     "override_relevance_score_fn": "relevance is (1 + cosine) / 2",
@@ -49,6 +49,18 @@ class FaissCalls:
         instead = f": {_INSTEAD[name]}" if name in _INSTEAD else ""
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}{instead}")
 
+    # -- what there is -----------------------------------------------------------------------------------
+
+    @property
+    def docstore(self) -> Docstore:
+        """The documents, to be read: ``docstore.search(id)``."""
+        return Docstore(self.index)
+
+    @property
+    def index_to_docstore_id(self) -> Mapping[int, str]:
+        """The ids as they are now, by the order in which the documents were added; not to be written."""
+        return MappingProxyType(dict(enumerate(self.index.ids())))
+
     # -- directories -------------------------------------------------------------------------------------
 
     def save_local(self, folder_path: str | Path, index_name: str = "index") -> None:
@@ -64,7 +76,8 @@ class FaissCalls:
         path = _directory(folder_path, index_name)
         if path.exists() and path.samefile(self.index.path):
             return
-        with VectorIndex.create(path, self.index.encoder, self.index.manifest.factory) as copy:
+        manifest = self.index.manifest
+        with VectorIndex.create(path, self.index.encoder, manifest.factory, lexical=manifest.lexical) as copy:
             _copy(self.index, copy, vectors=True)
 
     @classmethod

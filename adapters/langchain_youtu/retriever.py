@@ -10,6 +10,7 @@ from langchain_core.retrievers import BaseRetriever
 from pydantic import ConfigDict, Field
 
 from langchain_youtu.documents import langchain_document
+from youtu_st.index.searching import Mode
 from youtu_st.retriever import Retriever
 
 
@@ -24,6 +25,8 @@ class YoutuRetriever(BaseRetriever):
         k: Number of documents.
         filter: A condition on metadata, as for :class:`~langchain_youtu.YoutuVectorStore`.
         instruction: A task description for both models. None: their own.
+        mode: What finds the candidates: ``dense``, by meaning, ``lexical``, by words, or ``hybrid``, by both.
+        weight: The share of meaning in a hybrid search, from 0 to 1.
         name: LangChain's, and so are ``tags`` and ``metadata``.
 
     Raises:
@@ -34,6 +37,8 @@ class YoutuRetriever(BaseRetriever):
     k: int = Field(default=4, ge=1)
     filter: dict[str, Any] | None = None
     instruction: str | None = None
+    mode: Mode = "dense"
+    weight: float = Field(default=0.5, ge=0, le=1)
 
     model_config = ConfigDict(arbitrary_types_allowed=True, extra="forbid")
 
@@ -41,7 +46,9 @@ class YoutuRetriever(BaseRetriever):
         self, query: str, *, run_manager: CallbackManagerForRetrieverRun
     ) -> list[Document]:
         """Best first, with the ``relevance_score`` in their metadata."""
-        hits = self.retriever.search(query, self.k, self.filter, instruction=self.instruction)
+        hits = self.retriever.search(
+            query, self.k, self.filter, self.instruction, mode=self.mode, weight=self.weight
+        )
         found = [langchain_document(hit) for hit in hits]
         for document, hit in zip(found, hits, strict=True):
             document.metadata["relevance_score"] = hit.score

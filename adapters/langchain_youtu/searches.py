@@ -6,8 +6,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from youtu_st.index import Hit, VectorIndex, without_records
+from youtu_st.errors import InputError
+from youtu_st.index import Hit, VectorIndex, as_given
 from youtu_st.index.filters import Filter, compile_filter
+from youtu_st.index.searching import Asked, FusionName, Mode
 from youtu_st.inputs import check_count, check_share
 
 
@@ -16,7 +18,9 @@ def relevance(cosine: float) -> float:
     return min(1.0, max(0.0, (1 + cosine) / 2))
 
 
+_MODES = ("mode", "weight", "fusion")
 _DEEPEST = 30
+_FURTHER = 5
 # What FAISS takes, and what is to be said to who passes it here.
 _INSTEAD = {
     "distance_strategy": "leave it out, for scores are cosines",
@@ -61,17 +65,35 @@ class Search:
     lambda_mult: float
     filter: Filter | Callable[[dict[str, Any]], bool] | None = None
     score_threshold: float | None = None
+    mode: Mode = "dense"
+    weight: float = 0.5
+    fusion: FusionName = "rrf"
 
     @classmethod
-    def of(cls, k: int, options: Mapping[str, Any], *, fetch_k: int = 20, lambda_mult: float = 0.5) -> Search:
+    def of(
+        cls,
+        k: int,
+        options: Mapping[str, Any],
+        *,
+        fetch_k: int = 20,
+        lambda_mult: float = 0.5,
+        words: bool = False,
+    ) -> Search:
         """From the arguments of a search, checked before the question is encoded.
+
+        Args:
+            k: Number of documents.
+            options: Keywords.
+            fetch_k: As for ``max_marginal_relevance_search``, and so is ``lambda_mult``.
+            lambda_mult: See there.
+            words: Whether there is a question, which can be searched for by its words.
 
         Raises:
             InputError: If a number is out of range.
             FilterError: If the filter is malformed.
             TypeError: For an unknown keyword.
         """
-        known = ("filter", "score_threshold")
+        known = ("filter", "score_threshold", *(_MODES if words else ()))
         options = dict(options)
         # Of FAISS, which filters the nearest fetch_k only. Here a filter sees all documents.
         check_count("fetch_k", options.pop("fetch_k", 1))
@@ -81,31 +103,68 @@ class Search:
         search = cls(check_count("k", k), check_count("fetch_k", fetch_k), share, filter, **options)
         if not callable(filter):
             compile_filter(filter)
+        Asked(search.mode, search.weight, search.fusion)
         if search.score_threshold is not None:
             check_share("score_threshold", search.score_threshold)
+            if search.mode != "dense":
+                raise InputError(
+                    "score_threshold is a relevance, (1 + cosine) / 2: leave it out with "
+                    f'mode="{search.mode}"'
+                )
         return search
+
+    @property
+    def needs_vector(self) -> bool:
+        """Whether the question is encoded."""
+        return Asked(self.mode).needs_vectors
+
+    def found(self, index: VectorIndex, question: str, vector: list[float] | None) -> list[Hit]:
+        """The documents that fit a question best, by meaning, by words or by both.
+
+        Args:
+            index: Where.
+            question: Its words.
+            vector: Its meaning; None where that is not needed.
+        """
+        if self.mode == "dense" and vector is not None:
+            return self.near(index, vector)
+        how: dict[str, Any] = {"mode": self.mode, "weight": self.weight, "fusion": self.fusion}
+        if vector is not None:
+            how["words"] = question
+        if not callable(self.filter):
+            return index.search(question if vector is None else vector, self.k, self.filter, **how)
+        liked = [
+            document.id
+            for document in index.get(index.ids())
+            if document is not None and self.filter(as_given(document.metadata))
+        ]
+        return index.search(question if vector is None else vector, self.k, ids=liked, **how)
 
     def near(self, index: VectorIndex, vector: list[float]) -> list[Hit]:
         """The nearest documents, best first."""
-        return self._relevant(index.search(vector, self.k, **self._confinement(index)))
+        return self._relevant(self._nearest(index, vector, self.k))
 
     def diverse(self, index: VectorIndex, vector: list[float]) -> list[Hit]:
         """Documents that are near and unlike each other, chosen among those that are relevant enough."""
-        confined = self._confinement(index)
-        if self.score_threshold is not None:
-            fetched = index.search(vector, max(self.k, self.fetch_k), **confined)
+        confined: dict[str, Any] = {} if callable(self.filter) else {"filter": self.filter}
+        if callable(self.filter) or self.score_threshold is not None:
+            fetched = self._nearest(index, vector, max(self.k, self.fetch_k))
             confined["ids"] = [hit.id for hit in self._relevant(fetched)]
         return index.search_diverse(
             vector, self.k, fetch_k=self.fetch_k, lambda_mult=self.lambda_mult, **confined
         )
 
-    def _confinement(self, index: VectorIndex) -> dict[str, Any]:
-        """The filter, or the ids of the documents whose metadata a function likes, which looks at all."""
+    def _nearest(self, index: VectorIndex, vector: list[float], count: int) -> list[Hit]:
+        """The nearest that match; where a function says so, as far down as it takes to find so many."""
         if not callable(self.filter):
-            return {"filter": self.filter}
-        documents = (document for document in index.get(index.ids()) if document is not None)
-        liked = [one.id for one in documents if self.filter(without_records(one.metadata))]
-        return {"ids": liked}
+            return index.search(vector, count, self.filter)
+        fetch = count
+        while True:
+            fetch *= _FURTHER
+            hits = index.search(vector, fetch)
+            liked = [hit for hit in hits if self.filter(as_given(hit.metadata))]
+            if len(liked) >= count or len(hits) < fetch:
+                return liked[:count]
 
     def _relevant(self, hits: list[Hit]) -> list[Hit]:
         least = self.score_threshold

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import shutil
 import tempfile
 import uuid
@@ -17,17 +16,18 @@ from langchain_core.embeddings import Embeddings
 from typing_extensions import Self
 
 from langchain_youtu.document_calls import DocumentCalls
-from langchain_youtu.documents import Scored, langchain_document, refuse_records, scored
+from langchain_youtu.documents import langchain_document, refuse_records, refuse_twice
 from langchain_youtu.encoders import EmbeddingsEncoder, embedding_for, encoder_for, one_of
 from langchain_youtu.faiss_calls import FaissCalls
-from langchain_youtu.searches import Search, refuse, relevance
+from langchain_youtu.search_calls import SearchCalls
+from langchain_youtu.searches import refuse
 from youtu_st.errors import InputError
 from youtu_st.frameworks.store import opened
 from youtu_st.index import VectorIndex
 from youtu_st.protocol import TextEncoder
 
 
-class YoutuVectorStore(FaissCalls, DocumentCalls):
+class YoutuVectorStore(FaissCalls, SearchCalls, DocumentCalls):
     """Documents in a :class:`~youtu_st.index.VectorIndex`: on disk, found by cosine, without pickle.
 
     Every search takes ``filter`` (a dictionary, see ``docs/index-format.md``, or a function of a document's
@@ -82,6 +82,7 @@ class YoutuVectorStore(FaissCalls, DocumentCalls):
         encoder: TextEncoder | None = None,
         embedding: Embeddings | None = None,
         factory: str = "Flat",
+        lexical: bool = True,
     ) -> Self:
         """Make an empty index in a new or empty directory.
 
@@ -90,6 +91,7 @@ class YoutuVectorStore(FaissCalls, DocumentCalls):
             encoder: What encodes, or
             embedding: any LangChain ``Embeddings``.
             factory: A FAISS factory string, see :meth:`youtu_st.index.VectorIndex.create`.
+            lexical: Whether documents can be found by their words too.
 
         Raises:
             InputError: If neither or both of ``encoder`` and ``embedding`` are given.
@@ -98,7 +100,8 @@ class YoutuVectorStore(FaissCalls, DocumentCalls):
         embedding = one_of(encoder, embedding)
         if embedding is None:
             raise InputError("a new index needs encoder=, or embedding=, such as YoutuEmbeddings()")
-        return cls(VectorIndex.create(path, encoder_for(embedding), factory), embedding=embedding)
+        index = VectorIndex.create(path, encoder_for(embedding), factory, lexical=lexical)
+        return cls(index, embedding=embedding)
 
     @classmethod
     def from_texts(
@@ -106,8 +109,8 @@ class YoutuVectorStore(FaissCalls, DocumentCalls):
         texts: Iterable[str],
         embedding: Embeddings,
         metadatas: Sequence[dict[str, Any] | None] | None = None,
-        *,
         ids: Sequence[str | None] | None = None,
+        *,
         path: str | Path | None = None,
         factory: str = "Flat",
         **unknown: Any,
@@ -180,19 +183,22 @@ class YoutuVectorStore(FaissCalls, DocumentCalls):
         self,
         texts: Iterable[str],
         metadatas: Sequence[dict[str, Any] | None] | None = None,
-        *,
         ids: Sequence[str | None] | None = None,
+        *,
         batch_size: int | None = None,
+        current_time: Any = None,
         **unknown: Any,
     ) -> list[str]:
         """Add texts, all or none of them, unaltered. A text with an id that is there replaces its document.
 
         Args:
             texts: None may be blank.
-            metadatas: A dictionary of JSON values for each.
+            metadatas: A dictionary of JSON values and times for each.
             ids: An id for each; one is made where it is None.
             batch_size: Taken, since LangChain's indexing passes it, and without effect: encoders plan their
                 own batches.
+            current_time: Taken, since LangChain's time-weighted retriever passes on what it is given, and
+                without effect.
             **unknown: None is known.
 
         Returns:
@@ -210,6 +216,7 @@ class YoutuVectorStore(FaissCalls, DocumentCalls):
         if isinstance(metadatas, list | tuple):
             refuse_records(metadatas)
         if isinstance(ids, list | tuple):  # what else may be wrong with them the index knows
+            refuse_twice(ids)
             ids = [uuid.uuid4().hex if id is None else id for id in ids]
         return self._index.add(texts, ids, metadatas, vectors=vectors)
 
@@ -230,95 +237,3 @@ class YoutuVectorStore(FaissCalls, DocumentCalls):
     def get_by_ids(self, ids: Sequence[str], /) -> list[Document]:
         """The documents that there are, in the order of their ids."""
         return [langchain_document(stored) for stored in self._index.get(ids) if stored is not None]
-
-    # -- searches ----------------------------------------------------------------------------------------
-
-    def similarity_search(self, query: str, k: int = 4, **options: Any) -> list[Document]:
-        """The ``k`` documents nearest to a question, best first.
-
-        Args:
-            query: The question.
-            k: Number of documents.
-            **options: ``filter`` and ``score_threshold``.
-
-        Raises:
-            InputError: If an argument is wrong.
-            FilterError: If the filter is malformed.
-            TypeError: For an unknown keyword.
-        """
-        return [found for found, _ in self.similarity_search_with_score(query, k, **options)]
-
-    async def asimilarity_search(self, query: str, k: int = 4, **options: Any) -> list[Document]:
-        """As :meth:`similarity_search`, without blocking the event loop."""
-        return [found for found, _ in await self.asimilarity_search_with_score(query, k, **options)]
-
-    def similarity_search_with_score(self, query: str, k: int = 4, **options: Any) -> Scored:
-        """As :meth:`similarity_search`, with cosines."""
-        search = Search.of(k, options)
-        return scored(search.near(self._index, self._embedding.embed_query(query)))
-
-    async def asimilarity_search_with_score(self, query: str, k: int = 4, **options: Any) -> Scored:
-        """As :meth:`similarity_search_with_score`, without blocking the event loop."""
-        search = Search.of(k, options)
-        vector = await self._embedding.aembed_query(query)
-        return scored(await asyncio.to_thread(search.near, self._index, vector))
-
-    def similarity_search_with_relevance_scores(self, query: str, k: int = 4, **options: Any) -> Scored:
-        """As :meth:`similarity_search`, with relevances from 0 to 1, which are (1 + cosine) / 2."""
-        found = self.similarity_search_with_score(query, k, **options)
-        return [(document, relevance(cosine)) for document, cosine in found]
-
-    async def asimilarity_search_with_relevance_scores(
-        self, query: str, k: int = 4, **options: Any
-    ) -> Scored:
-        """As :meth:`similarity_search_with_relevance_scores`, without blocking the event loop."""
-        found = await self.asimilarity_search_with_score(query, k, **options)
-        return [(document, relevance(cosine)) for document, cosine in found]
-
-    def similarity_search_by_vector(
-        self, embedding: list[float], k: int = 4, **options: Any
-    ) -> list[Document]:
-        """As :meth:`similarity_search`, for a question's vector, of any length but zero."""
-        return [langchain_document(hit) for hit in Search.of(k, options).near(self._index, embedding)]
-
-    def max_marginal_relevance_search(
-        self, query: str, k: int = 4, fetch_k: int = 20, lambda_mult: float = 0.5, **options: Any
-    ) -> list[Document]:
-        """Documents near a question and not near each other, in the order chosen.
-
-        Args:
-            query: The question.
-            k: Number of documents.
-            fetch_k: How many of the nearest to choose from; at least ``k`` are.
-            lambda_mult: From 0 (only diversity) to 1 (only relevance).
-            **options: ``filter`` and ``score_threshold``; only documents that relevant are chosen from.
-
-        Raises:
-            InputError: If an argument is wrong.
-            FilterError: If the filter is malformed.
-            TypeError: For an unknown keyword.
-        """
-        search = Search.of(k, options, fetch_k=fetch_k, lambda_mult=lambda_mult)
-        hits = search.diverse(self._index, self._embedding.embed_query(query))
-        return [langchain_document(hit) for hit in hits]
-
-    async def amax_marginal_relevance_search(
-        self, query: str, k: int = 4, fetch_k: int = 20, lambda_mult: float = 0.5, **options: Any
-    ) -> list[Document]:
-        """As :meth:`max_marginal_relevance_search`, without blocking the event loop."""
-        search = Search.of(k, options, fetch_k=fetch_k, lambda_mult=lambda_mult)
-        vector = await self._embedding.aembed_query(query)
-        hits = await asyncio.to_thread(search.diverse, self._index, vector)
-        return [langchain_document(hit) for hit in hits]
-
-    def max_marginal_relevance_search_by_vector(
-        self,
-        embedding: list[float],
-        k: int = 4,
-        fetch_k: int = 20,
-        lambda_mult: float = 0.5,
-        **options: Any,
-    ) -> list[Document]:
-        """As :meth:`max_marginal_relevance_search`, for a question's vector."""
-        search = Search.of(k, options, fetch_k=fetch_k, lambda_mult=lambda_mult)
-        return [langchain_document(hit) for hit in search.diverse(self._index, embedding)]

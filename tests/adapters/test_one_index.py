@@ -36,7 +36,8 @@ Found = list[tuple[str, float]]
 
 def with_the_command(path: Path, question: str, k: int, capsys: pytest.CaptureFixture[str]) -> Found:
     capsys.readouterr()
-    assert main(["index", "search", str(path), question, "-k", str(k), "--json"]) == 0
+    arguments = ["index", "search", str(path), question, "-k", str(k), "--mode", "dense", "--json"]
+    assert main(arguments) == 0
     hits = json.loads(capsys.readouterr().out)
     assert not any(name.startswith("__") for hit in hits for name in hit["metadata"])
     return [(hit["id"], hit["score"]) for hit in hits]

@@ -153,7 +153,7 @@ def test_every_kind_of_factory(make: Callable[..., VectorIndex], factory: str) -
         ({"lambda_mult": True}, "lambda_mult .* not True"),
         ({"fetch_k": 0}, "fetch_k must be an int of at least 1, not 0"),
         ({"k": 0}, "k must be an int of at least 1"),
-        ({"filter": {"a": {"$x": 1}}}, "unknown operator"),
+        ({"filter": {"a": {"$x": 1}}}, "unsupported operator"),
     ],
 )
 def test_wrong_arguments_are_refused_before_anything_is_encoded(

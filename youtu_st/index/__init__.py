@@ -7,7 +7,7 @@ from youtu_st.index.documents import count_documents
 from youtu_st.index.manifest import Manifest, read_manifest
 from youtu_st.index.recall import Recall, measure_recall
 from youtu_st.index.repair import Condition, Repair, check_index, repair_index
-from youtu_st.index.results import Document, Hit, is_record, without_records
+from youtu_st.index.results import Document, Hit, as_given, is_record, without_records
 from youtu_st.index.sample import Sample, sample_documents
 from youtu_st.index.store import VectorIndex
 from youtu_st.index.upgrading import upgrade_index
@@ -22,6 +22,7 @@ __all__ = [
     "Repair",
     "Sample",
     "VectorIndex",
+    "as_given",
     "check_index",
     "count_documents",
     "is_record",

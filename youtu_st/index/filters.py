@@ -3,41 +3,52 @@
 from __future__ import annotations
 
 import json
-import math
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
+from datetime import date
 from typing import Any
 
-import numpy as np
-
 from youtu_st.errors import FilterError, brief, did_you_mean, printable
+from youtu_st.index.operands import MAX_INTEGER, characters, operands, plain, scalar
+from youtu_st.index.times import instant
 
 Filter = Mapping[str, Any]
 Compiled = tuple[str, list[Any]]
 
 _COMPARISONS = {"$gt": ">", "$gte": ">=", "$lt": "<", "$lte": "<="}
 _SUBSTRINGS = {"$substring": "{0}", "$isubstring": "youtu_lower({0})"}
-FIELD_OPERATORS = ("$eq", "$ne", "$in", "$nin", *_COMPARISONS, *_SUBSTRINGS, "$size", "$not")
-LOGICAL_OPERATORS = ("$and", "$or", "$not")
+_CONTAINS = {"$contains": "{0}", "$icontains": "youtu_lower({0})"}
+FIELD_OPERATORS = ("$eq", "$ne", "$in", "$nin", *_COMPARISONS, *_SUBSTRINGS, *_CONTAINS, "$size", "$not")
+OTHER_OPERATORS = ("$and", "$or", "$not", *_CONTAINS)
 _MAX_DEPTH = 20  # SQLite's own parser stops not far beyond
 _MAX_CONDITIONS = 8_000  # of at most four values each: SQLite takes 32,766
 _MAX_JOINED = 16  # to SQLite, so many parts of one "and" are so many levels, and it takes 1,000 of all kinds
-MAX_INTEGER = 1 << 63  # beyond, SQLite counts in floats, to which 2**64 and 2**64 + 1 are one number
 
 # json_each gives one row for a scalar, one for each element of a list, none where the path leads nowhere.
 ELEMENTS = (
     "SELECT 1 FROM json_each(documents.metadata, ?) AS e WHERE json_type(documents.metadata, ?) <> 'object'"
 )
 _KIND = "CASE {0}.type WHEN 'integer' THEN 'real' ELSE {0}.type END"
+_SAME = (  # kinds are compared too, so that True is not 1
+    f"({_KIND.format('e')}, ifnull(e.value, '')) IN "
+    f"(SELECT {_KIND.format('o')}, ifnull(o.value, '') FROM json_each(?) AS o)"
+)
+_SAME_TIME = "youtu_instant(e.value) IN (SELECT value FROM json_each(?))"
 
 
 def prepare(connection: sqlite3.Connection) -> None:
-    """Give a connection what compiled filters call: SQLite's own ``lower`` knows ASCII only."""
-    connection.create_function("youtu_lower", 1, str.lower, deterministic=True)
+    """Give a connection what compiled filters call: SQLite's ``lower`` knows ASCII only, and no zones."""
+    connection.create_function("youtu_lower", 1, _lower, deterministic=True)
+    connection.create_function("youtu_instant", 1, instant, deterministic=True)
+
+
+def _lower(value: Any) -> str | None:
+    """SQLite may ask before it has looked whether it is a text."""
+    return value.lower() if isinstance(value, str) else None
 
 
 def compile_filter(filter: Filter | None) -> Compiled:
-    """Turn a filter into an SQL condition over ``documents.metadata``.
+    """Turn a filter into an SQL condition over ``documents.metadata`` and ``documents.text``.
 
     Args:
         filter: As ``docs/index-format.md`` describes; None or an empty dictionary matches everything.
@@ -64,6 +75,7 @@ def _check_size(filter: Any) -> None:
                 below += part.values()
             elif isinstance(part, list | tuple):
                 below += (item for item in part if isinstance(item, Mapping))
+                conditions += any(isinstance(item, date) for item in part)  # times have a value of their own
             if conditions > _MAX_CONDITIONS:
                 raise FilterError(
                     f"a filter must have at most {_MAX_CONDITIONS} conditions; to match one of many values, "
@@ -90,6 +102,8 @@ def _part(name: Any, value: Any, depth: int) -> Compiled:
         return _join(" OR ", [*fields, *(_all(part, depth + 1) for part in others)])
     if name == "$not":
         return _negate(_all(value, depth + 1))
+    if name in _CONTAINS:
+        return _in_text(name, value)
     return _field(_path(name), value, depth)
 
 
@@ -103,7 +117,7 @@ def _alternatives(parts: Sequence[Any]) -> tuple[dict[str, list[Any]], list[Any]
     for part in parts:
         ((name, value),) = part.items() if isinstance(part, Mapping) and len(part) == 1 else ((None, None),)
         if isinstance(name, str) and not name.startswith("$") and not isinstance(value, Mapping):
-            alike.setdefault(name, []).append(_scalar(value, "$eq"))
+            alike.setdefault(name, []).append(scalar(value, "$eq"))
         else:
             others.append(part)
     return alike, others
@@ -114,7 +128,7 @@ def _path(name: Any) -> str:
         raise FilterError(f"a filter's keys must be names of metadata fields, not {brief(name)}")
     if name.startswith("$"):
         raise FilterError(
-            _unknown(name, LOGICAL_OPERATORS, "where a field's name or a logical operator belongs")
+            _unknown(name, OTHER_OPERATORS, "where a field's name belongs, or an operator on documents")
         )
     parts = name.split(".")
     if not all(parts) or any(c in '"\\' or c < " " or "\ud800" <= c <= "\udfff" for c in name):
@@ -146,11 +160,13 @@ def _operator(path: str, name: Any, value: Any, depth: int) -> Compiled:
         return _compare(path, name, value)
     if name in _SUBSTRINGS:
         return _holds(path, name, value)
+    if name in _CONTAINS:
+        return _contains(path, name, value)
     simple: dict[Any, Callable[[], Compiled]] = {
         "$eq": lambda: _equal(path, value, "$eq"),
         "$ne": lambda: _negate(_equal(path, value, "$ne")),
-        "$in": lambda: _among(path, _operands(value, "$in")),
-        "$nin": lambda: _negate(_among(path, _operands(value, "$nin"))),
+        "$in": lambda: _among(path, operands(value, "$in")),
+        "$nin": lambda: _negate(_among(path, operands(value, "$nin"))),
         "$size": lambda: _size(path, value),
         "$not": lambda: _negate(_field(path, value, depth + 1)),
     }
@@ -163,26 +179,32 @@ def _operator(path: str, name: Any, value: Any, depth: int) -> Compiled:
 
 
 def _equal(path: str, value: Any, operator: str) -> Compiled:
-    return _among(path, [_scalar(value, operator)])
+    return _among(path, [scalar(value, operator)])
 
 
 def _among(path: str, values: Sequence[Any]) -> Compiled:
-    """Some element equals one of the values; kinds are compared too, so that True is not 1."""
-    kind, other = _KIND.format("e"), _KIND.format("o")
-    found = (
-        f"EXISTS ({ELEMENTS} AND ({kind}, ifnull(e.value, '')) IN "
-        f"(SELECT {other}, ifnull(o.value, '') FROM json_each(?) AS o))"
-    )
-    compiled: Compiled = (found, [path, path, _dump(values)])
+    """Some element equals one of the values; a time equals the texts that say it, in whatever zone."""
+    condition, bound = _equals_one(values)
+    compiled: Compiled = (f"EXISTS ({ELEMENTS} AND {condition})", [path, path, *bound])
     if any(value is None for value in values):  # None also stands for a field that is not there
         return _join(" OR ", [compiled, ("json_type(documents.metadata, ?) IS NULL", [path])])
     return compiled
 
 
+def _equals_one(values: Sequence[Any]) -> Compiled:
+    times = [instant(value) for value in values if isinstance(value, date)]
+    others = [value for value in values if not isinstance(value, date)]
+    parts: list[Compiled] = [(_SAME_TIME, [_dump(times)])] if times else []
+    return _join(" OR ", [*parts, (_SAME, [_dump(others)])] if others or not times else parts)
+
+
 def _compare(path: str, operator: str, value: Any) -> Compiled:
-    bound = _scalar(value, operator)
+    bound = scalar(value, operator)
+    if isinstance(bound, date):
+        condition = f"youtu_instant(e.value) {_COMPARISONS[operator]} ?"
+        return f"EXISTS ({ELEMENTS} AND {condition})", [path, path, instant(bound)]
     if isinstance(bound, bool) or not isinstance(bound, int | float | str):
-        raise FilterError(f"{operator} must be a number or a str, not {brief(value)}")
+        raise FilterError(f"{operator} must be a number, a str or a time, not {brief(value)}")
     kinds = "('text')" if isinstance(bound, str) else "('integer', 'real')"
     # The bound goes through SQLite's own JSON reader, so that both sides are read alike.
     condition = f"e.type IN {kinds} AND e.value {_COMPARISONS[operator]} json_extract(?, '$')"
@@ -190,50 +212,40 @@ def _compare(path: str, operator: str, value: Any) -> Compiled:
 
 
 def _holds(path: str, operator: str, value: Any) -> Compiled:
-    bound = _scalar(value, operator)
-    if not isinstance(bound, str):
-        raise FilterError(f"{operator} must be a str, not {brief(value)}")
     text, part = map(_SUBSTRINGS[operator].format, ("e.value", "json_extract(?, '$')"))
-    return f"EXISTS ({ELEMENTS} AND e.type = 'text' AND instr({text}, {part}))", [path, path, _dump(bound)]
+    bound = _dump(characters(value, operator))
+    return f"EXISTS ({ELEMENTS} AND e.type = 'text' AND instr({text}, {part}))", [path, path, bound]
+
+
+def _contains(path: str, operator: str, value: Any) -> Compiled:
+    """As Python's ``in``: a list has such an element, or a string has these characters in it."""
+    bound = scalar(value, operator) if operator == "$contains" else characters(value, operator)
+    element, values = _equals_one([bound])
+    within = "0"
+    if isinstance(bound, str):
+        text, part = map(_CONTAINS[operator].format, ("e.value", "json_extract(?, '$')"))
+        if operator == "$icontains":
+            element, values = f"(e.type = 'text' AND {text} = {part})", [_dump(bound)]
+        within, values = f"instr({text}, {part})", [*values, _dump(bound)]
+    kind = "CASE json_type(documents.metadata, ?)"
+    found = f"{kind} WHEN 'array' THEN {element} WHEN 'text' THEN {within} ELSE 0 END"
+    condition = f"EXISTS (SELECT 1 FROM json_each(documents.metadata, ?) AS e WHERE {found})"
+    return condition, [path, path, *values]
+
+
+def _in_text(operator: str, value: Any) -> Compiled:
+    """The document's text has these characters in it."""
+    text, part = map(_CONTAINS[operator].format, ("documents.text", "json_extract(?, '$')"))
+    return f"(instr({text}, {part}) > 0)", [_dump(characters(value, operator))]
 
 
 def _size(path: str, value: Any) -> Compiled:
-    count = _plain(value)
+    count = plain(value)
     if isinstance(count, bool) or not isinstance(count, int) or count < 0:
         raise FilterError(f"$size must be an int of at least 0, not {brief(value)}")
     # A missing field's NULL would outlive a NOT.
     condition = "json_type(documents.metadata, ?) = 'array' AND json_array_length(documents.metadata, ?)"
     return f"ifnull({condition} = json_extract(?, '$'), 0)", [path, path, _dump(min(count, MAX_INTEGER - 1))]
-
-
-def _operands(value: Any, operator: str) -> list[Any]:
-    if not isinstance(value, list | tuple | set | frozenset):
-        raise FilterError(f"{operator} must be a list of values, not {brief(value)}")
-    return [_scalar(item, operator) for item in value]
-
-
-def _scalar(value: Any, operator: str) -> Any:
-    plain = _plain(value)
-    if plain is not None and not isinstance(plain, str | bool | int | float):
-        hint = ": to match any of several values, use $in" if isinstance(value, list | tuple | set) else ""
-        raise FilterError(f"{operator} must be a str, a number, a bool or None, not {brief(value)}{hint}")
-    if isinstance(plain, float) and not math.isfinite(plain):
-        raise FilterError(f"{operator} must be a finite number, not {brief(value)}")
-    if isinstance(plain, int) and not -MAX_INTEGER <= plain < MAX_INTEGER:
-        raise FilterError(
-            f"{operator} must be an int of 64 bits, not {brief(value)}: store longer ones as str, or ask "
-            "with a float"
-        )
-    if isinstance(plain, str) and "\0" in plain:
-        raise FilterError(
-            f"{operator} must be a str without NUL, at which SQLite's texts end, not {brief(value)}"
-        )
-    return plain
-
-
-def _plain(value: Any) -> Any:
-    """A NumPy scalar, as a column of a table has them, as Python's."""
-    return value.item() if isinstance(value, np.generic) else value
 
 
 def _dump(value: Any) -> str:
@@ -260,7 +272,7 @@ def _join(joiner: str, parts: Sequence[Compiled]) -> Compiled:
 
 def _unknown(name: Any, known: Sequence[str], place: str) -> str:
     meant = did_you_mean(name, known)
-    return f"unknown operator {brief(name)} {place}: {meant}known operators: {', '.join(known)}"
+    return f"unsupported operator {brief(name)} {place}: {meant}known operators: {', '.join(known)}"
 
 
 def _check_depth(depth: int) -> None:

@@ -8,20 +8,23 @@ import os
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import date
 from itertools import chain
 from typing import Any
 
 import numpy as np
 
 from youtu_st.errors import InputError, brief
-from youtu_st.index.filters import MAX_INTEGER, Compiled, Filter, compile_filter
+from youtu_st.index.filters import Compiled, Filter, compile_filter
+from youtu_st.index.operands import MAX_INTEGER
+from youtu_st.index.times import TIMES, as_text, instant, places
 from youtu_st.inputs import check_no_nul, check_texts, check_unicode
 
 _MAX_DEPTH = 100
 _LONG_NUMBER = re.compile("[0-9]{19}", re.ASCII)
 _FLAT = {str, int, float, bool, type(None)}
 _BULK_JSON = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",\n", ": "))
-_TO_JSON = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
+_TO_JSON = json.JSONEncoder(ensure_ascii=False, allow_nan=False, default=as_text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +138,9 @@ def _metadata_json(value: Any, position: int) -> str:
             f"metadata {position} must be a dictionary, not {brief(value)} of type {type(value).__name__}"
         )
     _check_json(value, f"metadata {position}", 0)
+    if times := places(value):  # that it was a time, the text does not say
+        known = value.get(TIMES)
+        value = {**value, TIMES: [*(known if isinstance(known, list) else ()), *times]}
     text = _TO_JSON.encode(value)
     check_unicode(f"metadata {position}", text)
     check_no_nul(f"metadata {position}", text)
@@ -158,10 +164,13 @@ def _check_json(value: Any, where: str, depth: int) -> None:
         raise InputError(f"{where} must be a finite number, not {brief(value)}")
     elif isinstance(value, int) and not -MAX_INTEGER <= value < MAX_INTEGER:
         raise InputError(f"{where} must be an int of 64 bits, not {brief(value)}: store longer ones as str")
+    elif isinstance(value, date):
+        if instant(value) is None:  # pandas has a time that is none
+            raise InputError(f"{where} must be a time that there is, not {brief(value)}")
     elif value is not None and not isinstance(value, str | int | float):
         raise InputError(
-            f"{where} must be a str, a number, a bool, None, or a list or dictionary of these, not "
-            f"{brief(value)} of type {type(value).__name__}"
+            f"{where} must be a str, a number, a bool, a datetime, None, or a list or dictionary of "
+            f"these, not {brief(value)} of type {type(value).__name__}"
         )
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any
 
 from youtu_st.errors import IndexDamagedError
 from youtu_st.index.rows import Row
+from youtu_st.index.times import TIMES, revive
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,3 +81,12 @@ def is_record(key: str) -> bool:
 def without_records(metadata: Mapping[str, Any]) -> dict[str, Any]:
     """A document's metadata without what frameworks keep in it for themselves."""
     return {key: value for key, value in metadata.items() if not is_record(key)}
+
+
+def as_given(metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """A document's metadata as it was handed in: without records, and with times as times, not as texts."""
+    plain = without_records(metadata)
+    if paths := metadata.get(TIMES):
+        plain = deepcopy(plain)  # a time may stand in a list that is the document's
+        revive(plain, paths)
+    return plain

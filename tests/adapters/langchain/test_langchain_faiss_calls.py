@@ -194,8 +194,6 @@ def test_what_has_no_place_here_says_what_to_use(
     store: YoutuVectorStore, embeddings: YoutuEmbeddings
 ) -> None:
     for name, instead in {
-        "docstore": r"store\.get_by_ids\(ids\)",
-        "index_to_docstore_id": r"store\.index\.ids\(\)",
         "distance_strategy": "scores are cosines",
         "embedding_function": "store.embeddings",
     }.items():
@@ -213,3 +211,118 @@ def test_what_has_no_place_here_says_what_to_use(
         YoutuVectorStore(store.index, docstore={})
     with pytest.raises(InputError, match="fetch_k must be an int of at least 1, not 0"):
         store.similarity_search(QUERY, fetch_k=0)
+
+
+def test_the_docstore_is_a_view_of_the_index(store: YoutuVectorStore) -> None:
+    docstore, documents = store.docstore, store.docstore._dict
+    fifth = Document(id="t5", page_content="text 5", metadata=RECORDS[5])
+    assert docstore.search("t5") == documents["t5"] == fifth
+    assert docstore.search("t99") == "ID t99 not found."
+    assert (list(documents), len(documents)) == (IDS, 12)
+    assert list(documents.values()) == store.get_by_ids(IDS)
+    assert dict(documents.items()) == {one.id: one for one in store.get_by_ids(IDS)} == documents
+    assert "t5" in documents
+    assert fifth in documents.values()
+    assert 5 not in documents  # type: ignore[comparison-overlap]
+    with pytest.raises(KeyError, match="t99"):
+        documents["t99"]
+    store.delete(["t5"])
+    store.add_texts(["whole"], [{"n": 1}], ["w"])
+    assert docstore.search("t5") == "ID t5 not found."
+    assert list(documents)[-1] == "w"
+    assert repr(docstore) == "Docstore(12 documents)"
+    with pytest.raises(InputError, match=r"use store\.add_documents"):
+        docstore.add({"a": fifth})
+    with pytest.raises(InputError, match=r"use store\.delete"):
+        docstore.delete(["w"])
+    with pytest.raises(AttributeError):
+        store.docstore = {}  # type: ignore[misc, assignment]
+    assert repr(documents) == f"StoredDocuments({store.index!r})"
+
+
+def test_more_documents_than_are_read_at_once(embeddings: YoutuEmbeddings) -> None:
+    ids = [str(i) for i in range(2_500)]
+    with YoutuVectorStore.from_texts(ids, embeddings, ids=ids) as many:
+        assert [(id, one.page_content) for id, one in many.docstore._dict.items()] == [(id, id) for id in ids]
+
+
+def test_positions_and_ids(store: YoutuVectorStore) -> None:
+    assert store.index_to_docstore_id == dict(enumerate(IDS))
+    assert [store.docstore.search(id) for id in store.index_to_docstore_id.values()] == store.get_by_ids(IDS)
+    store.delete(["t0"])
+    assert store.index_to_docstore_id[0] == "t1"
+    with pytest.raises(TypeError):
+        store.index_to_docstore_id[0] = "x"  # type: ignore[index]
+
+
+def test_an_id_that_comes_twice_in_a_call_is_refused(
+    store: YoutuVectorStore, embeddings: YoutuEmbeddings
+) -> None:
+    encoder: Any = embeddings.encoder
+    encoder.encoded.clear()
+    twice = r"Duplicate ids found in the ids list\. 'x' is at positions 0 and 2"
+    for call in (
+        lambda: store.add_texts(["a", "b", "c"], None, ["x", "y", "x"]),
+        lambda: store.add_documents([Document(id=id, page_content=id) for id in "xyx"]),
+        lambda: store.add_embeddings([("a", [1.0] * 16)] * 3, ids=["x", None, "x"]),
+        lambda: YoutuVectorStore.from_texts(["a", "b", "c"], embeddings, ids=["x", "y", "x"]),
+    ):
+        with pytest.raises(InputError, match=twice):
+            call()
+    assert len(store.index) == 12
+    assert set(encoder.encoded).isdisjoint("abcxy")
+    store.add_texts(["new"], None, ["t5"])  # one that is there is replaced, as before
+    assert store.get_by_ids(["t5"])[0].page_content == "new"
+    assert len(store.add_texts(["a", "b"], None, [None, None])) == 2
+
+
+def test_a_filter_may_stand_where_faiss_has_it(store: YoutuVectorStore, embeddings: YoutuEmbeddings) -> None:
+    vector, english = embeddings.embed_query(QUERY), {"lang": "en"}
+    expected = store.similarity_search_with_score(QUERY, 3, filter=english)
+    documents = [one for one, _ in expected]
+    assert store.similarity_search(QUERY, 3, english) == documents
+    assert asyncio.run(store.asimilarity_search(QUERY, 3, english)) == documents
+    assert store.similarity_search_with_score(QUERY, 3, english) == expected
+    assert asyncio.run(store.asimilarity_search_with_score(QUERY, 3, english)) == expected
+    assert store.similarity_search_by_vector(vector, 3, english) == documents
+    assert asyncio.run(store.asimilarity_search_by_vector(vector, 3, english)) == documents
+    assert [one for one, _ in store.similarity_search_with_relevance_scores(QUERY, 3, english)] == documents
+    diverse = store.max_marginal_relevance_search(QUERY, 3, 12, 0.3, filter=english)
+    assert store.max_marginal_relevance_search_by_vector(vector, 3, 12, 0.3, english) == diverse
+    assert asyncio.run(store.amax_marginal_relevance_search_by_vector(vector, 3, 12, 0.3, english)) == diverse
+    assert store.max_marginal_relevance_search(QUERY, 3, 12, 0.3, english) == diverse
+    assert asyncio.run(store.amax_marginal_relevance_search(QUERY, 3, 12, 0.3, english)) == diverse
+
+
+@pytest.mark.parametrize("factory", ["Flat", "HNSW8", "IVF4,Flat"])
+def test_a_function_is_asked_as_far_down_as_it_takes(embeddings: YoutuEmbeddings, factory: str) -> None:
+    texts = [f"text {i}" for i in range(400)]
+    with YoutuVectorStore.from_texts(
+        texts, embeddings, [{"n": i} for i in range(400)], factory=factory
+    ) as all:
+        ranking = [one.metadata["n"] for one in all.similarity_search(QUERY, 400)]
+        for rank in (0, 3, 57, 399):
+            wanted = ranking[rank]
+            asked: list[int] = []
+
+            def liked(metadata: dict[str, Any], wanted: int = wanted, asked: list[int] = asked) -> bool:
+                asked.append(metadata["n"])
+                return bool(metadata["n"] == wanted)
+
+            assert [one.metadata["n"] for one in all.similarity_search(QUERY, 1, filter=liked)] == [wanted]
+            assert len(asked) <= 7 * (rank + 1)  # and no further
+        odd = [n for n in ranking if n % 2]
+        found = all.similarity_search(QUERY, 250, filter=lambda metadata: metadata["n"] % 2)
+        assert [one.metadata["n"] for one in found] == odd
+
+
+def test_what_a_function_raises_is_raised(store: YoutuVectorStore) -> None:
+    with pytest.raises(KeyError, match="absent"):
+        store.similarity_search(QUERY, filter=lambda metadata: metadata["absent"])
+
+
+def test_filters_on_texts(store: YoutuVectorStore) -> None:
+    found = store.similarity_search(QUERY, 12, filter={"$contains": "text 1"})
+    assert {one.id for one in found} == {"t1", "t10", "t11"}
+    found = store.similarity_search(QUERY, 12, filter={"$not": {"$icontains": "TEXT 1"}, "lang": ["en"]})
+    assert {one.id for one in found} == {"t3", "t5", "t7", "t9"}

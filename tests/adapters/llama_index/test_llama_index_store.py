@@ -444,12 +444,12 @@ def test_mmr_chooses_from_more_than_it_returns(store: YoutuVectorStore, encoder:
     ("query", "options", "named"),
     [
         (
-            VectorStoreQuery(query_str="q", mode=VectorStoreQueryMode.HYBRID),
+            VectorStoreQuery(query_str="q", mode=VectorStoreQueryMode.SVM),
             {},
-            r"must be default or mmr here, not .*HYBRID",
+            r"must be one of default, mmr, hybrid, text_search, sparse here, not .*SVM",
         ),
         (VectorStoreQuery(), {}, "must have query_embedding or query_str, and this has neither"),
-        (VectorStoreQuery(query_str="q"), {"mmr_treshold": 1}, "must be mmr_threshold, not 'mmr_treshold'"),
+        (VectorStoreQuery(query_str="q"), {"mmr_treshold": 1}, "not 'mmr_treshold'"),
         (VectorStoreQuery(query_str="q", mode=VectorStoreQueryMode.MMR, mmr_threshold=2.0), {}, "2.0"),
         (VectorStoreQuery(query_str="q", similarity_top_k=0), {}, "not 0"),
         (VectorStoreQuery(query_embedding=[1.0, 2.0]), {}, r"\(1, 16\)"),

@@ -14,21 +14,19 @@ from llama_index.core.vector_stores.types import (
     BasePydanticVectorStore,
     MetadataFilters,
     VectorStoreQuery,
-    VectorStoreQueryMode,
     VectorStoreQueryResult,
 )
 
 from llama_index.vector_stores.youtu.arguments import refuse
 from llama_index.vector_stores.youtu.embeddings import GivenEmbeddings
 from llama_index.vector_stores.youtu.filters import in_documents, to_filter
-from llama_index.vector_stores.youtu.nodes import document_hashes, to_document, to_node
+from llama_index.vector_stores.youtu.nodes import document_hashes, document_of, to_document, to_node
+from llama_index.vector_stores.youtu.queries import hits_of
 from youtu_st.errors import InputError
 from youtu_st.frameworks.store import in_a_thread, opened
 from youtu_st.index import VectorIndex
 from youtu_st.index.inputs import check_ids
 from youtu_st.protocol import TextEncoder
-
-_FETCH = 20
 
 
 class YoutuVectorStore(BasePydanticVectorStore):
@@ -78,7 +76,13 @@ class YoutuVectorStore(BasePydanticVectorStore):
 
     @classmethod
     def create(
-        cls, path: str | Path, encoder: TextEncoder, *, factory: str = "Flat", embed_metadata: bool = False
+        cls,
+        path: str | Path,
+        encoder: TextEncoder,
+        *,
+        factory: str = "Flat",
+        lexical: bool = True,
+        embed_metadata: bool = False,
     ) -> YoutuVectorStore:
         """A store over a new index: see :meth:`youtu_st.index.VectorIndex.create`.
 
@@ -86,7 +90,8 @@ class YoutuVectorStore(BasePydanticVectorStore):
             IndexExistsError: If the directory holds an index or anything else.
             InputError: If the factory string cannot be used.
         """
-        return cls(VectorIndex.create(path, encoder, factory), embed_metadata=embed_metadata)
+        index = VectorIndex.create(path, encoder, factory, lexical=lexical)
+        return cls(index, embed_metadata=embed_metadata)
 
     @classmethod
     def from_persist_dir(
@@ -191,9 +196,10 @@ class YoutuVectorStore(BasePydanticVectorStore):
         """
         if not isinstance(ref_doc_id, str):
             raise InputError(f"ref_doc_id must be the id of a document, a str, not {ref_doc_id!r}")
-        nodes = self.get_nodes(self._index.ids(in_documents([ref_doc_id])))
-        # A source that is a list matches the filter by one of its elements, and is no ref_doc_id.
-        self._index.delete([node.node_id for node in nodes if node.ref_doc_id == ref_doc_id])
+        # With that id itself: what an earlier release has stored of a whole document says less.
+        nodes = self.get_nodes([*{*self._index.ids(in_documents([ref_doc_id])), ref_doc_id}])
+        # A source that is a list matches the filter by one of its elements, and is no document's id.
+        self._index.delete([node.node_id for node in nodes if document_of(node) == ref_doc_id])
 
     def delete_nodes(
         self,
@@ -229,9 +235,18 @@ class YoutuVectorStore(BasePydanticVectorStore):
     # -- reading -----------------------------------------------------------------------------------------
 
     def get_nodes(
-        self, node_ids: list[str] | None = None, filters: MetadataFilters | None = None
+        self,
+        node_ids: list[str] | None = None,
+        filters: MetadataFilters | None = None,
+        *,
+        include_embeddings: bool = False,
     ) -> list[BaseNode]:
-        """Nodes by id, by filters, or, where both are given, by both; all where neither is. No embeddings.
+        """Nodes by id, by filters, or, where both are given, by both; all where neither is.
+
+        Args:
+            node_ids: Ids.
+            filters: Conditions on metadata and text.
+            include_embeddings: Whether nodes come with their vectors, as lists of Python floats.
 
         Returns:
             In the order of ``node_ids``, without unknown ones; otherwise in the order they were added.
@@ -240,7 +255,14 @@ class YoutuVectorStore(BasePydanticVectorStore):
             FilterError: If a filter cannot be used.
         """
         found = self._index.get(self._ids(node_ids, to_filter(filters)))
-        return [to_node(document) for document in found if document is not None]
+        nodes = [to_node(document) for document in found if document is not None]
+        return self._with_embeddings(nodes) if include_embeddings else nodes
+
+    def _with_embeddings(self, nodes: list[BaseNode]) -> list[BaseNode]:
+        rows = self._index.vectors([node.node_id for node in nodes]).tolist() if nodes else []
+        for node, row in zip(nodes, rows, strict=True):
+            node.embedding = row
+        return nodes
 
     def document_hashes(self) -> dict[str, str]:
         """The hash of each source document of the nodes, by its id.
@@ -276,48 +298,39 @@ class YoutuVectorStore(BasePydanticVectorStore):
         return [id for id in node_ids if id in allowed]
 
     def query(self, query: VectorStoreQuery, **kwargs: Any) -> VectorStoreQueryResult:
-        """The nodes nearest to a query.
+        """The nodes that fit a query best, best first.
 
         Args:
             query: Its embedding, or else its text, through the index's encoder. ``filters``, ``node_ids`` and
                 ``doc_ids`` restrict what may be found; an empty list of ``node_ids``, which LlamaIndex's
-                retrievers pass for a store such as this, does not. ``mode`` is ``default`` (best
-                first) or ``mmr``, which trades relevance for variety.
+                retrievers pass for a store such as this, does not. ``mode`` is ``default``, by meaning;
+                ``text_search`` or ``sparse``, by the words of ``query_str``, and nothing is encoded;
+                ``hybrid``, by both, where ``alpha`` is the share of meaning, 0.5 by default; or ``mmr``,
+                which trades relevance for variety. ``similarity_top_k`` nodes are found; in their modes
+                ``hybrid_top_k`` and ``sparse_top_k``, where they are given.
             **kwargs: ``mmr_threshold``, from 0 (most varied) to 1 (relevance alone), 0.5 by default; it goes
-                before the query's own.
+                before the query's own. ``include_embeddings``: whether nodes come with their vectors, as they
+                do where ``output_fields`` names ``embedding``.
 
         Returns:
-            Nodes, ids, and similarities: cosines, in both modes.
+            Nodes, ids, and similarities: cosines, but BM25 scores by words, and by both those of rank fusion.
 
         Raises:
             InputError: If the query, its mode or an option is wrong: the message says what is allowed.
             FilterError: If a filter cannot be used.
+            VectorIndexError: If words are asked for, and the index has none.
         """
-        question = query.query_str if query.query_embedding is None else query.query_embedding
-        if question is None:
-            raise InputError("a query must have query_embedding or query_str, and this has neither")
         threshold = kwargs.pop("mmr_threshold", query.mmr_threshold)
+        with_embeddings = kwargs.pop("include_embeddings", "embedding" in (query.output_fields or ()))
         if kwargs:
-            raise InputError(f"an option of a query must be mmr_threshold, not {next(iter(kwargs))!r}")
-        condition = to_filter(query.filters)
-        if query.doc_ids is not None:
-            condition = {"$and": [condition, in_documents(check_ids(query.doc_ids))]}
-        k, ids = query.similarity_top_k, query.node_ids or None
-        if query.mode == VectorStoreQueryMode.DEFAULT:
-            hits = self._index.search(question, k, condition, ids=ids)
-        elif query.mode == VectorStoreQueryMode.MMR:
-            hits = self._index.search_diverse(
-                question,
-                k,
-                fetch_k=max(_FETCH, 4 * k),
-                lambda_mult=0.5 if threshold is None else threshold,
-                filter=condition,
-                ids=ids,
+            raise InputError(
+                "an option of a query must be mmr_threshold or include_embeddings, not "
+                f"{next(iter(kwargs))!r}"
             )
-        else:
-            raise InputError(f"the mode of a query must be default or mmr here, not {query.mode!r}")
+        hits = hits_of(self._index, query, threshold)
+        nodes = [to_node(hit) for hit in hits]
         return VectorStoreQueryResult(
-            nodes=[to_node(hit) for hit in hits],
+            nodes=self._with_embeddings(nodes) if with_embeddings else nodes,
             similarities=[hit.score for hit in hits],
             ids=[hit.id for hit in hits],
         )

@@ -11,6 +11,7 @@ from llama_index.core.vector_stores.types import (
     MetadataFilter,
     MetadataFilters,
 )
+from llama_index.core.vector_stores.utils import DEFAULT_TEXT_KEY
 
 from llama_index.vector_stores.youtu.nodes import RECORD
 from youtu_st.errors import FilterError, brief
@@ -22,17 +23,20 @@ _ONE = {
     FilterOperator.GTE: "$gte",
     FilterOperator.LT: "$lt",
     FilterOperator.LTE: "$lte",
-    FilterOperator.CONTAINS: "$eq",  # a field that is a list equals each of its elements
+    FilterOperator.CONTAINS: "$contains",
 }
 _LIST = {FilterOperator.IN: "$in", FilterOperator.NIN: "$nin", FilterOperator.ANY: "$in"}
-_TEXT = {FilterOperator.TEXT_MATCH: "$substring", FilterOperator.TEXT_MATCH_INSENSITIVE: "$isubstring"}
+_MATCH = {FilterOperator.TEXT_MATCH: "$substring", FilterOperator.TEXT_MATCH_INSENSITIVE: "$isubstring"}
+
+_IN_TEXT = {FilterOperator.TEXT_MATCH: "$contains", FilterOperator.TEXT_MATCH_INSENSITIVE: "$icontains"}
 
 
 def to_filter(filters: MetadataFilters | None) -> dict[str, Any]:
     """The same condition in the language of :meth:`youtu_st.index.VectorIndex.search`.
 
     Fields are compared as there: a dot in a key leads into a nested field, and a field that is a list matches
-    where one of its elements does. None, and an empty list of conditions, match everything.
+    where one of its elements does. None, and an empty list of conditions, match everything. To ``text_match``
+    the key ``text`` is a node's text, unless its metadata has a field of that name.
 
     Raises:
         FilterError: If an operator or its value cannot be used: the message names what is allowed.
@@ -60,12 +64,15 @@ def _condition(one: MetadataFilter) -> dict[str, Any]:
         return {"$or": [{field: {"$in": [None, ""]}}, {field: {"$size": 0}}]}
     if operator in _ONE and isinstance(value, str | int | float):
         return {field: {_ONE[operator]: value}}
-    if operator in _TEXT and isinstance(value, str):
-        return {field: {_TEXT[operator]: value}}
+    if operator in _MATCH and isinstance(value, str):
+        matched: dict[str, Any] = {field: {_MATCH[operator]: value}}
+        if field != DEFAULT_TEXT_KEY:
+            return matched
+        return {"$or": [matched, {field: None, _IN_TEXT[operator]: value}]}
     if operator in _LIST and isinstance(value, list):
         return {field: {_LIST[operator]: value}}
     if operator == FilterOperator.ALL and isinstance(value, list):
         return {"$and": [{field: {"$eq": item}} for item in value] or [{field: {"$ne": None}}]}
-    takes = "a string or a number" if operator in _ONE else "a string" if operator in _TEXT else "a list"
+    takes = "a string or a number" if operator in _ONE else "a string" if operator in _MATCH else "a list"
     hint = "; for a field that is missing use is_empty" if value is None else ""
     raise FilterError(f"{operator.value!r} on {brief(field)} must have {takes}, not {brief(value)}{hint}")

@@ -20,7 +20,7 @@ from llama_index.core.schema import (
 from llama_index.core.schema import Document as DocumentNode
 
 from youtu_st.errors import IndexDamagedError, InputError
-from youtu_st.index import Document, Hit, is_record, without_records
+from youtu_st.index import Document, Hit, as_given, is_record
 
 RECORD = "__llama_index__"
 """The metadata key under which a node keeps what is neither its id, its text nor its metadata."""
@@ -63,8 +63,13 @@ def to_document(node: BaseNode) -> Document:
         rest = node.model_dump(mode="json", exclude=_BESIDE)
     except ValueError as error:  # an IndexNode's obj, or metadata copied into a relationship
         raise InputError(f"{name} cannot be written as JSON: {error}") from error
-    record = {"type": rest.pop("class_name"), "document": node.ref_doc_id, "node": rest}
+    record = {"type": rest.pop("class_name"), "document": document_of(node), "node": rest}
     return Document(node.node_id, text, {**node.metadata, RECORD: record})
+
+
+def document_of(node: BaseNode) -> str | None:
+    """The id of the document that a node is a part of; a document that was stored whole is its own."""
+    return node.ref_doc_id or (node.node_id if isinstance(node, DocumentNode) else None)
 
 
 def to_node(document: Document | Hit) -> BaseNode:
@@ -75,7 +80,7 @@ def to_node(document: Document | Hit) -> BaseNode:
     Raises:
         IndexDamagedError: If the node's record cannot be read.
     """
-    id, text, metadata = document.id, document.text, without_records(document.metadata)
+    id, text, metadata = document.id, document.text, as_given(document.metadata)
     if RECORD not in document.metadata:
         foreign = TextNode(id_=id, text=text, metadata=metadata)
         if isinstance(source := metadata.get("source"), str):

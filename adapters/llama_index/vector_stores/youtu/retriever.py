@@ -11,7 +11,8 @@ from llama_index.vector_stores.youtu.filters import to_filter
 from llama_index.vector_stores.youtu.nodes import to_node
 from youtu_st.errors import InputError
 from youtu_st.frameworks.store import in_a_thread
-from youtu_st.inputs import check_count
+from youtu_st.index.searching import Asked, Mode
+from youtu_st.inputs import check_count, check_share
 from youtu_st.retriever import Retriever
 
 
@@ -27,10 +28,12 @@ class YoutuRetriever(BaseRetriever):
         similarity_top_k: Number of nodes.
         filters: LlamaIndex's conditions on metadata.
         instruction: A task description for both models. None: their own.
+        mode: What finds the candidates: ``dense``, by meaning, ``lexical``, by words, or ``hybrid``, by both.
+        alpha: The share of meaning in a hybrid search, from 0 to 1.
         callback_manager: LlamaIndex's.
 
     Raises:
-        InputError: If ``retriever`` is none, or ``similarity_top_k`` is less than 1; when it is asked, as for
+        InputError: If ``retriever`` is none, or a number or ``mode`` is out of range; when asked, as for
             :meth:`youtu_st.Retriever.search`.
         FilterError: If a filter cannot be used.
     """
@@ -42,6 +45,8 @@ class YoutuRetriever(BaseRetriever):
         similarity_top_k: int = 2,
         filters: MetadataFilters | None = None,
         instruction: str | None = None,
+        mode: Mode = "dense",
+        alpha: float = 0.5,
         callback_manager: CallbackManager | None = None,
     ) -> None:
         if not isinstance(retriever, Retriever):
@@ -50,15 +55,23 @@ class YoutuRetriever(BaseRetriever):
                 "pass Retriever(store.index), or Retriever(store.index, reranker)"
             )
         check_count("similarity_top_k", similarity_top_k)
+        Asked(mode, check_share("alpha", alpha))
         super().__init__(callback_manager)
         self.retriever = retriever
         self.similarity_top_k = similarity_top_k
         self.filter = to_filter(filters)
         self.instruction = instruction
+        self.mode = mode
+        self.alpha = alpha
 
     def _retrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
         hits = self.retriever.search(
-            query_bundle.query_str, self.similarity_top_k, self.filter, instruction=self.instruction
+            query_bundle.query_str,
+            self.similarity_top_k,
+            self.filter,
+            self.instruction,
+            mode=self.mode,
+            weight=self.alpha,
         )
         return [NodeWithScore(node=to_node(hit), score=hit.score) for hit in hits]
 
