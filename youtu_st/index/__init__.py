@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from youtu_st.index.blocks import Block
 from youtu_st.index.documents import count_documents
+from youtu_st.index.hits import Hits
 from youtu_st.index.manifest import Manifest, read_manifest
 from youtu_st.index.repair import Condition, Repair, check_index, repair_index
 from youtu_st.index.results import Document, Hit, is_record, without_records
@@ -16,6 +17,7 @@ __all__ = [
     "Condition",
     "Document",
     "Hit",
+    "Hits",
     "Manifest",
     "Repair",
     "Sample",
