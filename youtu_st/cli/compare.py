@@ -22,7 +22,6 @@ from youtu_st.cli.loaded import SplitSpecialTokens, load_encoder
 from youtu_st.cli.reading import gathering, tell
 
 if TYPE_CHECKING:
-    from rich.console import Console
     from rich.text import Text
 
     from youtu_st.inference.similarities import Similarities
@@ -107,7 +106,7 @@ def _check(texts: list[str], queries: list[str], instruction: str | None) -> Non
 
 
 def _print(found: Similarities) -> None:
-    """A row for each text or question, numbers above the columns; as many columns side by side as there is room."""
+    """A row for each text or question, a number above each column; as many columns as there is room for."""
     from rich.console import Console
 
     console = Console(highlight=False)
@@ -122,7 +121,10 @@ def _print(found: Similarities) -> None:
         if start:
             console.print()
         shown = range(start, min(start + room, total))
-        console.print(cell(" " * label + "".join(str(at + 1).rjust(_CELL) for at in shown), "dim"), soft_wrap=True)
+        console.print(
+            cell(" " * label + "".join(str(at + 1).rjust(_CELL - 1) + " " for at in shown), "dim"),
+            soft_wrap=True,
+        )
         for number, text in enumerate(found.rows):
             mark = str(number + 1).rjust(3) if found.square else "  ?"
             line = _label(mark, text, label)

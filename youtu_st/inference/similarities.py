@@ -49,8 +49,9 @@ class Similarities:
             rest = self.cosines[~np.eye(len(self.rows), dtype=np.bool_)]
         low, high = float(rest.min()), float(rest.max())
         if high - low < 1e-6:
-            return np.where(self.cosines >= high, 1, 0).astype(np.float32)
-        return np.clip((self.cosines - low) / (high - low), 0, 1).astype(np.float32)
+            low = high - 1  # all are equal: what is as high is dark
+        shades: Vectors = np.clip((self.cosines - low) / (high - low), 0, 1).astype(np.float32)
+        return shades
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Vectors:
         return np.array(self.cosines, dtype=dtype, copy=copy)

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 BINS = 30
 _FAR = 1.5
-"""Values that many times as large as all but one of a hundred share the last bar: it would be the only one else."""
+"""Where the range is that many times that of 99 values of a hundred, the others share the last bar."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,9 @@ class Neighbours:
     cosines: Vectors
 
 
-def nearest(vectors: Vectors, k: int, *, report: Callable[[float], object] = lambda share: None) -> Neighbours:
+def nearest(
+    vectors: Vectors, k: int, *, report: Callable[[float], object] = lambda share: None
+) -> Neighbours:
     """The ``k`` nearest of each row by cosine: all pairs are looked at, in blocks of rows.
 
     A row is not among its own; of others that are equally near, which come first is decided by their order.

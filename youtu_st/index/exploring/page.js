@@ -7,7 +7,7 @@ const COLOURS = ["#4477aa", "#ee6677", "#228833", "#aa3377", "#ccbb44", "#66ccee
 const SHAPES = ["circle", "square", "triangle", "diamond", "plus", "cross"];
 // From dark blue to yellow, by brightness: after Nuñez and others, "cividis".
 const SCALE = [[0, 34, 78], [53, 69, 108], [102, 105, 112], [148, 142, 119], [200, 184, 102], [254, 232, 56]];
-const STEPS = 24;
+const STEPS = 24, dark = matchMedia("(prefers-color-scheme: dark)");
 const $ = (id) => document.getElementById(id);
 const canvas = $("map"), context = canvas.getContext("2d"), tip = $("tip");
 
@@ -58,7 +58,7 @@ function byLabel(field) {
   for (let i = 0; i < N; i++) groups[i] = field.of[i] < 0 ? nothing : place.has(field.of[i]) ? place.get(field.of[i]) : other;
 }
 function byNumber(field) {
-  const low = field.numbers.reduce((a, b) => Math.min(a, b)), high = field.numbers.reduce((a, b) => Math.max(a, b));
+  const [low, high] = range(field.numbers);
   for (let step = 0; step < STEPS; step++) kinds.push({ colour: ofScale(step / (STEPS - 1)), shape: "circle", label: "", count: 0 });
   kinds.push({ colour: OTHER, shape: "ring", label: `no ${field.name}`, count: 0 });
   for (let i = 0; i < N; i++) {
@@ -69,7 +69,8 @@ function byNumber(field) {
   kinds.range = [low, high];
 }
 function ofScale(share) {
-  const at = Math.min(share * (SCALE.length - 1), SCALE.length - 1.001), from = SCALE[Math.floor(at)], to = SCALE[Math.floor(at) + 1];
+  const seen = dark.matches ? .3 + .7 * share : .88 * share;  // what is seen on either ground
+  const at = Math.min(seen * (SCALE.length - 1), SCALE.length - 1.001), from = SCALE[Math.floor(at)], to = SCALE[Math.floor(at) + 1];
   return `rgb(${from.map((one, i) => Math.round(one + (to[i] - one) * (at % 1))).join(",")})`;
 }
 function swatch(kind) {
@@ -119,7 +120,9 @@ function outline(shape, r) {
   return null;
 }
 function radius() { return (N < 300 ? 5.5 : N < 2000 ? 4 : N < 6000 ? 3 : 2.4) * Math.min(view.zoom ** .35, 2.2); }
-const scale = () => Math.min(width, height) * .94 / SIZE * view.zoom;
+const range = (values) => { let low = Infinity, high = -Infinity; for (const one of values) { low = Math.min(low, one); high = Math.max(high, one); } return [low, high]; };
+const [LEFT, RIGHT] = range(DATA.x), [LOW, HIGH] = range(DATA.y);
+const scale = () => Math.min((width - 30) / Math.max(RIGHT - LEFT, SIZE / 4), (height - 30) / Math.max(HIGH - LOW, SIZE / 4)) * view.zoom;
 // The map's own axes point right and up.
 const across = (i) => width / 2 + (DATA.x[i] - view.x) * scale();
 const down = (i) => height / 2 - (DATA.y[i] - view.y) * scale();
@@ -194,8 +197,7 @@ function fit() {
   redraw();
 }
 function whole() {
-  const middle = (values) => { let low = Infinity, high = -Infinity; for (const one of values) { low = Math.min(low, one); high = Math.max(high, one); } return (low + high) / 2; };
-  Object.assign(view, { zoom: 1, x: middle(DATA.x), y: middle(DATA.y) });
+  Object.assign(view, { zoom: 1, x: (LEFT + RIGHT) / 2, y: (LOW + HIGH) / 2 });
   redraw();
 }
 function zoom(by, x = width / 2, y = height / 2) {
@@ -357,6 +359,7 @@ function light() {
   $("matches").hidden = !lit;
   $("found").textContent = lit ? `${matches.length.toLocaleString("en")} of ${count(N, "passage")}` : "";
   $("list").replaceChildren(...matches.slice(0, MOST_LISTED).map((i) => entry(i)));
+  if (lit) $("side").scrollTop = $("matches").offsetTop - $("side").offsetTop;
   $("more").textContent = matches.length > MOST_LISTED ? `and ${(matches.length - MOST_LISTED).toLocaleString("en")} more, on the map` : "";
   redraw();
 }
@@ -398,11 +401,12 @@ $("about").textContent = [size, about.model, count(about.dimension, "dimension")
 canvas.setAttribute("aria-label", `Map of ${count(N, "passage")}; matches and neighbours are listed beside it`);
 DATA.fields.forEach((field, i) => { const option = make("option", field.name.slice(0, 60)); option.value = String(i); $("field").append(option); });
 $("choice").hidden = !DATA.fields.length;
-$("field").addEventListener("change", () => colourBy(DATA.fields[Number($("field").value)]));
+const chosen = () => DATA.fields[Number($("field").value)];
+$("field").addEventListener("change", () => colourBy(chosen()));
 $("figures").append(figure(DATA.histograms.lengths, "Length of a passage, in characters", (value) => Math.round(value).toLocaleString("en")));
 if (DATA.histograms.cosines) $("figures").append(figure(DATA.histograms.cosines, "Cosine of a passage and its nearest", (value) => value.toFixed(3)));
 for (const [id, doing] of [["in", () => zoom(1.5)], ["out", () => zoom(1 / 1.5)], ["all", whole]]) $(id).addEventListener("click", doing);
-matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
+dark.addEventListener("change", () => colourBy(chosen()));
 new ResizeObserver(fit).observe(canvas);
 fit();
 whole();

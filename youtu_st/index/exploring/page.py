@@ -1,8 +1,8 @@
 """The passages of an index as one page of HTML that holds all it shows: a map, search by words, neighbours.
 
 Whatever a document says is data there: it stands in an element that no browser runs or reads as HTML, and the
-script puts it into the page as text alone. The page's policy lets that one script and that one style in, by their
-checksums, and nothing else: no network, no other script.
+script puts it into the page as text alone. The page's policy lets that one script and that one style in, by
+their checksums, and nothing else: no network, no other script.
 """
 
 from __future__ import annotations
@@ -120,7 +120,9 @@ def contents(sample: Sample, fields: list[Field], found: Floats, near: Neighbour
 def filled(values: dict[str, Any]) -> str:
     """The page with that data in it."""
     folder = Path(__file__).parent
-    html, style, script = (folder.joinpath(f"page.{kind}").read_text("utf-8") for kind in ("html", "css", "js"))
+    html, style, script = (
+        folder.joinpath(f"page.{kind}").read_text("utf-8") for kind in ("html", "css", "js")
+    )
     policy = (
         f"default-src 'none'; script-src {_hash(script)}; style-src {_hash(style)}; "
         "base-uri 'none'; form-action 'none'"

@@ -1,8 +1,9 @@
 """A place on a map for each vector, so that those who are near each other stay near: t-SNE.
 
-Sources: van der Maaten and Hinton, `Visualizing Data using t-SNE <https://jmlr.org/papers/v9/vandermaaten08a.html>`_;
-forces between all points from a grid: Linderman and others, `FIt-SNE <https://arxiv.org/abs/1712.09005>`_; the first
-places, the length of a step and one weight for all near neighbours: Kobak and Berens, `The art of using t-SNE
+Sources: van der Maaten and Hinton, `Visualizing Data using t-SNE
+<https://jmlr.org/papers/v9/vandermaaten08a.html>`_; forces between all points by way of a grid: Linderman and
+others, `FIt-SNE <https://arxiv.org/abs/1712.09005>`_; the first places, the length of a step and one weight
+for all near neighbours: Kobak and Berens, `The art of using t-SNE
 <https://doi.org/10.1038/s41467-019-13056-x>`_, and Böhm and others, `Attraction-repulsion spectrum
 <https://arxiv.org/abs/2007.08902>`_.
 """
@@ -22,12 +23,18 @@ Floats = npt.NDArray[np.float64]
 
 STEPS = 500
 _EARLY = 200
+"""Steps in which points attract each other more than they should, so that groups find together."""
 _EXAGGERATION = 12.0
 _FIRST = 1e-2
+"""Standard deviation of the first places."""
+_FURTHEST = 5.0
+"""No point moves further in a step."""
 _SPACING = 0.3
-_LEAST_NODES = 100
+"""Between nodes of the grid: forces change over a length of 1."""
+_LEAST_NODES, _MOST_NODES = 100, 1500
 _MARGIN = 3
 _FEW = 4
+"""Points that have no neighbourhoods."""
 
 
 def places(
@@ -65,10 +72,10 @@ def places(
         force = exaggeration * attraction(pull, found) - grid.repulsion(found)
         # Where a point goes on in its direction it goes faster, and slower where it turns.
         gains = np.where(np.sign(force) != np.sign(velocity), gains + 0.2, gains * 0.8).clip(0.01)
-        rate = max(count / exaggeration, 50.0)
+        rate = count / exaggeration
         velocity = (0.5 if step < early else 0.8) * velocity - rate * gains * force
         lengths = np.hypot(velocity[:, 0], velocity[:, 1])
-        velocity *= np.minimum(1, 5 / np.maximum(lengths, 1e-12))[:, None]
+        velocity *= np.minimum(1, _FURTHEST / np.maximum(lengths, 1e-12))[:, None]
         found = found + velocity
         found -= found.mean(axis=0)
         report((step + 1) / steps)
@@ -79,7 +86,7 @@ def components(vectors: Vectors) -> Floats:
     """The first two principal components, shape ``(n, 2)``; zeros where there are fewer."""
     centred = vectors.astype(np.float64) - vectors.mean(axis=0, dtype=np.float64)
     directions = np.linalg.eigh(centred.T @ centred)[1][:, :-3:-1]
-    # Of a direction and its opposite, the one whose largest number is positive: else the machine would choose.
+    # Of a direction and its opposite, the one whose largest number is positive: either would do.
     largest = np.abs(directions).argmax(axis=0)
     directions = directions * np.where(directions[largest, np.arange(directions.shape[1])] < 0, -1, 1)
     found = np.zeros((len(vectors), 2))
@@ -88,7 +95,7 @@ def components(vectors: Vectors) -> Floats:
 
 
 def affinities(near: npt.NDArray[np.int64]) -> sparse.csr_array:
-    """How strongly points attract each other: equally all who are among the nearest, shape ``(n, n)``, sum 1."""
+    """How strongly points attract each other, shape ``(n, n)``, sum 1: the nearest, all equally."""
     count, k = near.shape
     rows = np.repeat(np.arange(count), k)
     one = sparse.csr_array((np.ones(count * k), (rows, near.ravel())), shape=(count, count))
@@ -102,7 +109,9 @@ def attraction(pull: sparse.csr_array, points: Floats) -> Floats:
     rows = np.repeat(np.arange(len(points)), np.diff(pull.indptr))
     difference = points[rows] - points[pull.indices]
     weights = pull.data / (1 + np.einsum("ij,ij->i", difference, difference))
-    return np.stack([np.bincount(rows, weights * difference[:, axis], len(points)) for axis in (0, 1)], axis=1)
+    return np.stack(
+        [np.bincount(rows, weights * difference[:, axis], len(points)) for axis in (0, 1)], axis=1
+    )
 
 
 class Grid:
@@ -117,7 +126,8 @@ class Grid:
         low = points.min(axis=0)
         span = max(float((points.max(axis=0) - low).max()), 1e-6)
         halvings = max(0, math.ceil(math.log2(_LEAST_NODES * _SPACING / span)))
-        self._prepare(_SPACING / 2**halvings, span)
+        doublings = max(0, math.ceil(math.log2(span / (_MOST_NODES * _SPACING))))
+        self._prepare(_SPACING * 2.0 ** (doublings - halvings), span)
         nodes, size = self._nodes, 2 * self._nodes
         cells = (points - low) / self._spacing + 1
         base = np.floor(cells).astype(np.int64)
@@ -128,12 +138,13 @@ class Grid:
         at = at.reshape(-1, 16)
         charges = np.bincount(at.ravel(), both.ravel(), nodes * nodes).reshape(nodes, nodes)
         waves = fft.rfft2(charges, (size, size))
-        sums = []
+        sums: list[Floats] = []
         for kernel in self._kernels:
             field = fft.irfft2(waves * kernel, (size, size))[:nodes, :nodes].ravel()
             sums.append(np.einsum("ij,ij->i", field[at], both))
-        closeness = sums[0].sum() - len(points)
-        return np.stack(sums[1:], axis=1) / max(closeness, 1e-12)
+        closeness = float(sums[0].sum()) - len(points)
+        forces: Floats = np.stack(sums[1:], axis=1) / max(closeness, 1e-12)
+        return forces
 
     def _prepare(self, spacing: float, span: float) -> None:
         """The kernels for a map of that span, and of a somewhat larger one, so that they are seldom made."""
