@@ -329,7 +329,7 @@ function snippet(text) {
 }
 function reveal(i) {
   const x = across(i), y = down(i);
-  if (x < 20 || y < 20 || x > width - 20 || y > height - 20) Object.assign(view, { x: DATA.x[i], y: DATA.y[i] });
+  if (x < 8 || y < 8 || x > width - 8 || y > height - 8) Object.assign(view, { x: DATA.x[i], y: DATA.y[i] });
   redraw();
 }
 function marked(into, text) {
