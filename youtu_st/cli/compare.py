@@ -34,7 +34,7 @@ _LEAST_LABEL, _MOST_LABEL = 16, 60
 
 
 def compare(
-    texts: Annotated[list[str] | None, typer.Argument(metavar="TEXT...", help="What to compare.")] = None,
+    texts: Annotated[list[str] | None, typer.Argument(metavar="TEXT", help="What to compare.")] = None,
     file: Annotated[
         str | None,
         typer.Option(
@@ -143,6 +143,6 @@ def _label(mark: str, text: str, width: int) -> Text:
 def _cosine(cosine: float, shade: float) -> Text:
     from youtu_st.inference.similarities import colour, is_dark
 
-    ink = "white" if is_dark(shade) else "black"
+    ink = "#ffffff" if is_dark(shade) else "#000000"
     red, green, blue = colour(shade)
     return cell(f"{cosine:.2f} ".rjust(_CELL), f"{ink} on rgb({red},{green},{blue})")

@@ -14,7 +14,7 @@ from youtu_st.inputs import check_texts
 from youtu_st.protocol import TextEncoder, Vectors
 
 _LONGEST = 80
-_DARK = 0.55
+_DARK = 0.65
 """From this shade on, dark blue, a cell's number is white."""
 
 
