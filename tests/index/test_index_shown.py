@@ -70,13 +70,13 @@ def test_a_hit_and_a_document(hits: Hits) -> None:
     assert "__node__" not in html
 
 
-def test_further_scores_have_columns() -> None:
-    class Scored:
-        id, score, text, metadata, scores = "1", 0.5, "t", {}, {"cosine": 0.25, "rank": 3}
-
-    html = hits_table([Scored(), Hit("2", 0.25, "u", {})])
-    assert "<th>cosine</th><th>rank</th>" in html
+def test_further_scores_have_columns(hits: Hits) -> None:
+    assert "cosine" not in hits._repr_html_()  # it is the score
+    both = [Hit("1", 0.03, "t", {}, {"rrf": 0.03, "cosine": 0.25, "dense_rank": 3}), Hit("2", 0.01, "u", {})]
+    html = hits_table(both)
+    assert "<th>score</th><th>cosine</th><th>dense_rank</th><th>place</th>" in html
     assert ">0.2500</td>" in html
+    assert ">3</td>" in html
 
 
 def test_where_a_passage_is_from() -> None:
