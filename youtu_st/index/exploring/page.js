@@ -4,7 +4,7 @@ const DATA = JSON.parse(document.getElementById("data").textContent);
 const N = DATA.texts.length, SIZE = 10000, MOST_LISTED = 100, FAR = 14;
 // Told apart by whoever sees no red, no green or no blue, and by their shapes too. After Paul Tol, "bright".
 const COLOURS = ["#4477aa", "#ee6677", "#228833", "#aa3377", "#ccbb44", "#66ccee"], OTHER = "#8a8f98";
-const SHAPES = ["circle", "square", "triangle", "diamond", "plus", "cross"];
+const SHAPES = ["circle", "square", "triangle", "diamond", "plus", "cross"], MOST_KINDS = 12;
 // From dark blue to yellow, by brightness: after Nuñez and others, "cividis".
 const SCALE = [[0, 34, 78], [53, 69, 108], [102, 105, 112], [148, 142, 119], [200, 184, 102], [254, 232, 56]];
 const STEPS = 24, dark = matchMedia("(prefers-color-scheme: dark)");
@@ -48,9 +48,10 @@ function byLabel(field) {
   let none = 0;
   for (const at of field.of) if (at < 0) none++; else counts[at]++;
   const order = counts.map((_, at) => at).sort((a, b) => counts[b] - counts[a] || (field.labels[a] < field.labels[b] ? -1 : 1));
-  const shown = order.slice(0, COLOURS.length), rest = order.length - shown.length;
+  const shown = order.slice(0, MOST_KINDS), rest = order.length - shown.length;
   const place = new Map(shown.map((at, i) => [at, i]));
-  kinds = shown.map((at, i) => ({ colour: COLOURS[i], shape: SHAPES[i], label: field.labels[at] || "(empty)", count: counts[at] }));
+  // The second six have the first six's colours, each in another shape.
+  kinds = shown.map((at, i) => ({ colour: COLOURS[i % 6], shape: SHAPES[(i + Math.floor(i / 6) * 3) % 6], label: field.labels[at] || "(empty)", count: counts[at] }));
   const other = kinds.length;
   if (rest) kinds.push({ colour: OTHER, shape: "circle", label: `${count(rest, "other value")}`, count: N - none - shown.reduce((sum, at) => sum + counts[at], 0) });
   const nothing = kinds.length;
