@@ -78,6 +78,7 @@ def test_search_click_and_keys(small: Path, tmp_path: Path) -> None:
         shown.run("document.getElementById('words').focus()")
         shown.key("Escape")
         assert shown.run(FOUND) == ""
+        assert shown.run("document.querySelectorAll('.text mark').length") == 0
         left, top, width, height = shown.run(PLACES)
         x, y = np.array(data["x"]), np.array(data["y"])
         scale = min((width - 30) / max(np.ptp(x), 2500), (height - 30) / max(np.ptp(y), 2500))

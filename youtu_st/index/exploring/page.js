@@ -360,6 +360,7 @@ function light() {
   $("matches").hidden = !lit;
   $("found").textContent = lit ? `${matches.length.toLocaleString("en")} of ${count(N, "passage")}` : "";
   $("list").replaceChildren(...matches.slice(0, MOST_LISTED).map((i) => entry(i)));
+  if (selected >= 0) { const text = document.querySelector("#passage .text"); text.replaceChildren(); marked(text, DATA.texts[selected]); }
   if (lit) $("side").scrollTop = $("matches").offsetTop - $("side").offsetTop;
   $("more").textContent = matches.length > MOST_LISTED ? `and ${(matches.length - MOST_LISTED).toLocaleString("en")} more, on the map` : "";
   redraw();
