@@ -14,6 +14,7 @@ from youtu_st.inference.described import DescribedEncoder
 from youtu_st.inference.outputs import VectorOutput
 from youtu_st.inference.requests import Steps
 from youtu_st.inference.scheduler import LARGE
+from youtu_st.inference.similarities import Similarities, compare
 from youtu_st.inference.truncation import Truncation
 from youtu_st.inference.unique import Unique
 from youtu_st.inference.unread import Unknown
@@ -290,6 +291,22 @@ class Encoder(DescribedEncoder):
             Shape ``(n, m)``, float32.
         """
         return np.asarray(queries, dtype=np.float32) @ np.asarray(documents, dtype=np.float32).T
+
+    def compare(
+        self,
+        texts: Sequence[str],
+        *,
+        queries: Sequence[str] | None = None,
+        instruction: str | None = None,
+    ) -> Similarities:
+        """Encode texts, and compare them with each other, or with questions: a notebook shows the cosines.
+
+        See :func:`youtu_st.inference.similarities.compare`.
+
+        Raises:
+            InputError: If there is no text, one is blank, or there is an instruction and no question.
+        """
+        return compare(self, texts, queries=queries, instruction=instruction)
 
     async def _scheduled(
         self,

@@ -25,6 +25,7 @@ COMMANDS = [
     ["convert"],
     ["encode"],
     ["embed"],
+    ["compare"],
     ["tokens"],
     ["verify"],
     ["rerank"],
@@ -36,6 +37,7 @@ COMMANDS = [
     ["index", "copy"],
     ["index", "check"],
     ["index", "stats"],
+    ["index", "explore"],
     ["train"],
     ["fuse"],
     ["data"],
@@ -53,7 +55,7 @@ COMMANDS = [
     ["eval", "chunks"],
 ]
 WRITING = (["train"], ["fuse"], ["convert"], ["encode"], ["embed"], ["build"], ["mine"], ["score"], ["synth"])
-WRITING += (["run"], ["report"], ["retrieval"])
+WRITING += (["run"], ["report"], ["retrieval"], ["explore"])
 MANY = {
     "encode": 12,
     "embed": 17,
@@ -177,6 +179,7 @@ def test_every_argument_that_is_a_model_is_completed() -> None:
         "export",
         "encode",
         "embed",
+        "compare",
         "tokens",
         "verify",
         "serve",

@@ -16,6 +16,7 @@ import typer
 
 import youtu_st
 from youtu_st.cli import (
+    compare,
     data,
     embed,
     encode,
@@ -50,6 +51,7 @@ app.command("export", epilog=export.EXAMPLE)(export.export)
 app.command("encode", epilog=encode.EXAMPLE)(encode.encode)
 app.command("embed", epilog=embed.EXAMPLE)(embed.embed)
 app.command("rerank", epilog=rerank.EXAMPLE)(rerank.rerank)
+app.command("compare", epilog=compare.EXAMPLE)(compare.compare)
 app.command("tokens", epilog=tokens.EXAMPLE)(tokens.tokens)
 app.command("serve", epilog=serve.EXAMPLE)(serve.serve)
 app.command("train", epilog=train.EXAMPLE)(train.train)

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.text import Text
 
 from youtu_st.cli.console import cell, one_line, print_json
-from youtu_st.index import Hit
+from youtu_st.index import Hit, shown
 
 LINES = 6
 INDENT = " " * 4
@@ -41,13 +41,8 @@ def print_hits(
 
 
 def place(hit: Hit) -> str:
-    """Where a passage is from: ``notes/a.md:12``, ``handbook.pdf, page 3``, or its id."""
-    source, line, page = (hit.metadata.get(name) for name in ("source", "line", "page"))
-    if source is None:
-        return hit.id
-    if line is not None:
-        return f"{source}:{line}"
-    return str(source) if page is None else f"{source}, page {page}"
+    """Where a passage is from, see :func:`youtu_st.index.shown.place`."""
+    return shown.place(hit.id, hit.metadata)
 
 
 def _head(rank: int, hit: Hit) -> Text:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from youtu_st.cli import check, copy, stats, upgrade
+from youtu_st.cli import check, copy, explore, stats, upgrade
 from youtu_st.cli.console import (
     Checkpoint,
     Fast,
@@ -289,6 +289,7 @@ app.command("copy", epilog=copy.EXAMPLE)(copy.copy)
 app.command("check", epilog=check.EXAMPLE)(check.check)
 app.command("stats", epilog=stats.EXAMPLE)(stats.stats)
 app.command("upgrade", epilog=upgrade.EXAMPLE)(upgrade.upgrade)
+app.command("explore", epilog=explore.EXAMPLE)(explore.explore)
 
 
 def _manifest_to_update(out: Path, factory: str | None, split: bool) -> Manifest | None:

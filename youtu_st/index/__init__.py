@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from youtu_st.index.blocks import Block
 from youtu_st.index.documents import count_documents
+from youtu_st.index.hits import Hits
 from youtu_st.index.manifest import Manifest, read_manifest
 from youtu_st.index.recall import Recall, measure_recall
 from youtu_st.index.repair import Condition, Repair, check_index, repair_index
@@ -17,6 +18,7 @@ __all__ = [
     "Condition",
     "Document",
     "Hit",
+    "Hits",
     "Manifest",
     "Recall",
     "Repair",

@@ -10,6 +10,7 @@ from typing import Any
 
 from youtu_st.errors import IndexDamagedError
 from youtu_st.index.rows import Row
+from youtu_st.index.shown import facts_table, hits_table
 from youtu_st.index.times import TIMES, revive
 
 
@@ -25,6 +26,9 @@ class Document:
     def of(cls, row: Row) -> Document:
         """From a row of the database."""
         return cls(row.id, row.text, _metadata(row))
+
+    def _repr_html_(self) -> str:
+        return facts_table([("id", self.id), *without_records(self.metadata).items(), ("text", self.text)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +58,9 @@ class Hit:
         return cls(
             row.id, score, row.text, _metadata(row), {"cosine": score} if scores is None else dict(scores)
         )
+
+    def _repr_html_(self) -> str:
+        return hits_table([self])
 
 
 def _metadata(row: Row) -> dict[str, Any]:

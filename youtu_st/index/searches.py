@@ -13,6 +13,7 @@ from youtu_st.index import inputs
 from youtu_st.index.directory import IndexDirectory
 from youtu_st.index.documents import DocumentStore
 from youtu_st.index.filters import Filter
+from youtu_st.index.hits import Hits
 from youtu_st.index.mmr import mmr
 from youtu_st.index.results import Hit
 from youtu_st.index.rows import Rows
@@ -96,7 +97,7 @@ class Searches:
             return scored, documents.rows(hit.key for hits in scored for hit in hits)
 
         scored, rows = self._directory.read(found)
-        return [[Hit.of(rows[hit.key], hit.score, hit.scores) for hit in hits] for hits in scored]
+        return [Hits(Hit.of(rows[hit.key], hit.score, hit.scores) for hit in hits) for hits in scored]
 
     def search_diverse(
         self,
@@ -137,7 +138,7 @@ class Searches:
             return chosen, documents.rows(key for _, key in chosen)
 
         chosen, rows = self._directory.read(diverse)
-        return [Hit.of(rows[key], score) for score, key in chosen]
+        return Hits(Hit.of(rows[key], score) for score, key in chosen)
 
     def _query_vectors(self, queries: Any, instruction: str | Sequence[str] | None) -> Vectors:
         if not hasattr(queries, "__len__"):
