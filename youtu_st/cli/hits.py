@@ -42,12 +42,13 @@ def print_hits(
 
 def place(hit: Hit) -> str:
     """Where a passage is from: ``notes/a.md:12``, ``handbook.pdf, page 3``, or its id."""
-    source, line, page = (hit.metadata.get(name) for name in ("source", "line", "page"))
+    source, line = hit.metadata.get("source"), hit.metadata.get("line")
     if source is None:
         return hit.id
     if line is not None:
         return f"{source}:{line}"
-    return str(source) if page is None else f"{source}, page {page}"
+    kind = next((name for name in ("page", "slide", "cell") if name in hit.metadata), None)
+    return str(source) if kind is None else f"{source}, {kind} {hit.metadata[kind]}"
 
 
 def _head(rank: int, hit: Hit) -> Text:

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from youtu_st.corpus.documents import Reading
 from youtu_st.corpus.passages import Passage, Splitter
-from youtu_st.corpus.readers import Reading, read_file
+from youtu_st.corpus.readers import read_file
 from youtu_st.corpus.sources import Found, SourceFile
 from youtu_st.corpus.spool import Spool
 from youtu_st.errors import InputError, MissingDependencyError
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 BLOCK = 1024
 """Passages that are encoded and committed together."""
+PLACES = ("line", "page", "slide", "cell")
+"""What says where in a file a passage is."""
 BLANKS_TOGETHER = 256
 REPORT_EVERY = 100
 
@@ -103,7 +106,7 @@ def _readable(
                 yield passage
     if lost:
         facts = lost[0].metadata
-        where = next((f", {name} {facts[name]}" for name in ("line", "page") if name in facts), "")
+        where = next((f", {name} {facts[name]}" for name in PLACES if name in facts), "")
         more = f" and {len(lost) - 1:,} more like it" if len(lost) > 1 else ""
         reading.notes.note(f"{file.source}{where}{more}: left out: the model reads nothing of it")
 
