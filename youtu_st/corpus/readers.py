@@ -7,9 +7,16 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from youtu_st.corpus.borders import blocks
+from youtu_st.corpus.code import GRAMMARS, read_code
 from youtu_st.corpus.decoding import decode, lines
 from youtu_st.corpus.documents import Reading, SourceDocument
+from youtu_st.corpus.notebooks import read_notebook
+from youtu_st.corpus.objects import records_of_file
+from youtu_st.corpus.office import read_slides, read_word
+from youtu_st.corpus.pages import read_page
+from youtu_st.corpus.restructured import headings_of
 from youtu_st.corpus.sources import SourceFile, find_files
+from youtu_st.corpus.tables import Record
 from youtu_st.disk import open_plain
 from youtu_st.errors import InputError, YoutuError, in_one_line, require
 
@@ -44,7 +51,7 @@ def read_file(file: SourceFile, reading: Reading | None = None) -> Iterator[Sour
 
     Raises:
         InputError: If the file cannot be read, or a record of it, where ``reading`` does not take that.
-        MissingDependencyError: If it is a PDF and ``pypdf`` is not installed.
+        MissingDependencyError: If it is of a kind that needs a package, such as ``pypdf``, that is not installed.
     """
     try:
         yield from _READERS[file.suffix](file, reading or Reading())
@@ -105,8 +112,29 @@ def _read_text(file: SourceFile, reading: Reading) -> Iterator[SourceDocument]:
         character += len(text)
 
 
+def _read_restructured(file: SourceFile, reading: Reading) -> Iterator[SourceDocument]:
+    text = reading.whole(file)
+    yield SourceDocument(text, file.source, outline=headings_of(text))
+
+
+def _read_json(file: SourceFile, reading: Reading) -> Iterator[SourceDocument]:
+    def fail(error: InputError) -> None:
+        reading.notes.problem(error, file.source)
+
+    text = reading.whole(file)
+    records = records_of_file(file.source, text, reading.fields, fail, reading.notes.note)
+    if records is None:
+        yield SourceDocument(text, file.source)
+    else:
+        yield from _of_records(file, records, reading)
+
+
 def _read_table(file: SourceFile, reading: Reading) -> Iterator[SourceDocument]:
-    for record in reading.records(file.path, file.source, numbers=True):
+    yield from _of_records(file, reading.records(file.path, file.source, numbers=True), reading)
+
+
+def _of_records(file: SourceFile, records: Iterable[Record], reading: Reading) -> Iterator[SourceDocument]:
+    for record in records:
         try:
             facts = record.facts(f"{file.source}, line {record.line}")
         except InputError as error:
@@ -144,9 +172,17 @@ def _read_pdf(file: SourceFile, reading: Reading) -> Iterator[SourceDocument]:
 
 _READERS: dict[str, Callable[[SourceFile, Reading], Iterator[SourceDocument]]] = {
     ".csv": _read_table,
+    ".docx": read_word,
+    ".htm": read_page,
+    ".html": read_page,
+    ".ipynb": read_notebook,
+    ".json": _read_json,
     ".jsonl": _read_table,
     ".md": _read_text,
     ".pdf": _read_pdf,
+    ".pptx": read_slides,
+    ".rst": _read_restructured,
     ".tsv": _read_table,
     ".txt": _read_text,
+    **dict.fromkeys(GRAMMARS, read_code),
 }

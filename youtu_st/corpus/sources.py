@@ -14,7 +14,12 @@ from youtu_st.corpus.notes import Notes
 from youtu_st.disk import open_plain
 from youtu_st.errors import InputError, brief
 
-SUFFIXES = (".csv", ".jsonl", ".md", ".pdf", ".tsv", ".txt")
+TEXTS = (".csv", ".htm", ".html", ".json", ".jsonl", ".md", ".rst", ".tsv", ".txt")
+OFFICE = (".docx", ".ipynb", ".pdf", ".pptx")
+CODE = tuple(
+    ".c .cc .cjs .cpp .cs .cxx .go .h .hh .hpp .java .js .jsx .mjs .py .rs .ts .tsx".split()
+)
+SUFFIXES = (*TEXTS, *OFFICE, *CODE)
 """Kinds of files that can be read; upper case is fine."""
 MOST_OTHERS = 5
 """Files of other kinds that are known by name."""
