@@ -57,7 +57,7 @@ WRITING += (["run"], ["report"], ["retrieval"])
 MANY = {
     "encode": 12,
     "embed": 17,
-    "build": 13,
+    "build": 15,
     "mine": 11,
     "synth": 11,
     "retrieval": 18,

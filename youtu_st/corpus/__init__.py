@@ -14,7 +14,7 @@ from youtu_st.corpus.readers import (
 )
 from youtu_st.corpus.sources import SUFFIXES, Found, SourceFile, find_files
 from youtu_st.corpus.spool import Spool
-from youtu_st.corpus.sync import Changes, read_passages, update_index
+from youtu_st.corpus.sync import Changes, Step, read_passages, update_index
 
 __all__ = [
     "SUFFIXES",
@@ -29,6 +29,7 @@ __all__ = [
     "SourceFile",
     "Splitter",
     "Spool",
+    "Step",
     "are_blank",
     "find_files",
     "passage_tokens",

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from youtu_st.corpus.documents import Reading, SourceDocument
+from youtu_st.corpus.documents import Reading, SourceDocument, names
 from youtu_st.corpus.sources import SourceFile
 from youtu_st.errors import require
 
@@ -42,21 +42,23 @@ GRAMMARS = {
 }
 """Kinds of files, and what they are written in."""
 
-_FUNCTIONS = frozenset(
-    "function_definition function_declaration generator_function_declaration method_definition method_declaration "
-    "constructor_declaration function_item macro_definition type_declaration type_alias_declaration type_definition "
-    "lexical_declaration abstract_method_signature".split()
+_FUNCTIONS = names(
+    "function_definition function_declaration generator_function_declaration method_definition",
+    "method_declaration constructor_declaration function_item macro_definition type_declaration",
+    "type_alias_declaration type_definition lexical_declaration abstract_method_signature split",
 )
-_CLASSES = frozenset(
-    "class_definition class_declaration abstract_class_declaration interface_declaration enum_declaration "
-    "record_declaration struct_declaration annotation_type_declaration internal_module module "
-    "namespace_declaration struct_item enum_item union_item trait_item impl_item mod_item namespace_definition "
-    "class_specifier struct_specifier union_specifier enum_specifier".split()
+_CLASSES = names(
+    "class_definition class_declaration abstract_class_declaration interface_declaration",
+    "enum_declaration record_declaration struct_declaration annotation_type_declaration",
+    "internal_module module namespace_declaration struct_item enum_item union_item trait_item",
+    "impl_item mod_item namespace_definition class_specifier struct_specifier union_specifier",
+    "enum_specifier split",
 )
-_WRAPPERS = frozenset(
-    "ERROR decorated_definition export_statement expression_statement ambient_declaration template_declaration "
-    "linkage_specification declaration_list preproc_if preproc_ifdef preproc_else preproc_elif "
-    "file_scoped_namespace_declaration declaration enum_body_declarations".split()
+_WRAPPERS = names(
+    "ERROR decorated_definition export_statement expression_statement ambient_declaration",
+    "template_declaration linkage_specification declaration_list preproc_if preproc_ifdef",
+    "preproc_else preproc_elif file_scoped_namespace_declaration declaration enum_body_declarations",
+    "split",
 )
 """What definitions stand in, and is none itself."""
 _FUNCTION_VALUES = ("arrow_function", "function_expression", "generator_function", "class")
@@ -173,13 +175,16 @@ def _defined(node: Any) -> Any:
 def _name(node: Any) -> str | None:
     """What a definition is called; None: it is none, or has no name."""
     node = _defined(node)
-    if node.type in ("struct_specifier", "class_specifier", "union_specifier", "enum_specifier"):
-        if node.child_by_field_name("body") is None:  # one that is used or announced
-            return None
+    if node.type.endswith("_specifier") and node.child_by_field_name("body") is None:
+        return None  # of C: one that is used or announced
     if node.type == "lexical_declaration":
         declared = [one for one in node.named_children if one.type == "variable_declarator"]
         value = declared[0].child_by_field_name("value") if len(declared) == 1 else None
-        return _words(declared[0].child_by_field_name("name")) if value and value.type in _FUNCTION_VALUES else None
+        return (
+            _words(declared[0].child_by_field_name("name"))
+            if value and value.type in _FUNCTION_VALUES
+            else None
+        )
     if node.type == "type_declaration":  # Go's
         declared = [one for one in node.named_children if one.type in ("type_spec", "type_alias")]
         return _words(declared[0].child_by_field_name("name")) if len(declared) == 1 else None

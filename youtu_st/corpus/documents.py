@@ -107,6 +107,11 @@ class Reading:
         )
 
 
+def names(*lines: str) -> frozenset[str]:
+    """Names that stand in lines."""
+    return frozenset(" ".join(lines).split())
+
+
 def joined(parts: Iterator[str], source: str) -> str:
     """A text that comes in parts.
 

@@ -1,4 +1,4 @@
-"""Which files below a folder are left out: by ``.gitignore``, as git reads it, and by patterns of the caller."""
+"""Which files below a folder are left out: by ``.gitignore``, as git reads it, and by other patterns."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ _PARAGRAPH, _TABLE, _ROW, _CELL = (f"{_WORD}{name}" for name in ("p", "tbl", "tr
 _TEXT = f"{_WORD}t"
 _SPACES = {f"{_WORD}tab": "\t", f"{_WORD}br": "\n", f"{_WORD}cr": "\n", f"{_WORD}noBreakHyphen": "-"}
 _UNREAD = (
-    "{http://schemas.openxmlformats.org/markup-compatibility/2006}Fallback",  # the same again, for old readers
+    "{http://schemas.openxmlformats.org/markup-compatibility/2006}Fallback",  # the same again
     f"{_WORD}moveFrom",  # text that was moved, where it was before
 )
 CELLS = " | "
@@ -63,8 +63,11 @@ def _rows(table: Any) -> Iterator[str]:
     for row in table.iter(_ROW):
         if next(row.iterancestors(_TABLE)) is not table:
             continue
-        cells = (" ".join(_text(one) for one in cell.iter(_PARAGRAPH)) for cell in row.iter(_CELL)
-                 if next(cell.iterancestors(_ROW)) is row)
+        cells = (
+            " ".join(_text(one) for one in cell.iter(_PARAGRAPH))
+            for cell in row.iter(_CELL)
+            if next(cell.iterancestors(_ROW)) is row
+        )
         line = CELLS.join(" ".join(cell.split()) for cell in cells)
         if line.strip(CELLS):
             yield line

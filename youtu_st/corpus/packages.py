@@ -53,7 +53,7 @@ def slim(path: Path, kind: str) -> io.BytesIO:
                 left -= len(content)
                 if left < 0:
                     raise InputError(
-                        f"{path}: unpacked, it is more than {MOST_BYTES >> 20} MiB of XML: that is no document"
+                        f"{path}: it unpacks to more than {MOST_BYTES >> 20} MiB of XML: that is no document"
                     )
                 if b"<!DOCTYPE" in content:
                     raise InputError(f"{path}: not a readable {kind} file: {_NO_DOCTYPE}")

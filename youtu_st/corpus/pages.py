@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from youtu_st.corpus.decoding import decode, decoded, encoding_at_start, encoding_of
-from youtu_st.corpus.documents import Composed, Reading, SourceDocument, joined
+from youtu_st.corpus.documents import Composed, Reading, SourceDocument, joined, names
 from youtu_st.corpus.sources import SourceFile
 from youtu_st.disk import open_plain
 from youtu_st.errors import InputError, require
@@ -29,25 +29,28 @@ _MEANT = {  # what a page means by a name, by the standard, where that is not wh
     "iso8859-9": "cp1254",
 }
 _HEADINGS = {f"h{level}": level for level in range(1, 7)}
-_UNREAD = frozenset(
-    "head script style template noscript svg math canvas object embed iframe audio video map select datalist "
-    "button textarea nav".split()
+_UNREAD = names(
+    "head script style template noscript svg math canvas object embed iframe audio video map select",
+    "datalist button textarea nav split",
 )
 _UNREAD_ROLES = ("navigation", "search", "menu", "menubar", "contentinfo")
-_BLOCKS = frozenset(
-    "address article aside blockquote body caption center dd details dialog dir div dl dt fieldset figcaption "
-    "figure footer form header hgroup hr legend li main menu ol optgroup p pre section summary table tbody tfoot "
-    "thead tr ul".split()
+_BLOCKS = names(
+    "address article aside blockquote body caption center dd details dialog dir div dl dt fieldset",
+    "figcaption figure footer form header hgroup hr legend li main menu ol optgroup p pre section",
+    "summary table tbody tfoot thead tr ul split",
 )
 _SECTIONS = ("article", "main", "section", "aside", "blockquote")
 _CLOSE = frozenset(("li", "dt", "dd", "tr", "caption"))
 """Blocks that stand right below the one before."""
+_LISTS = ("ul", "ol", "menu", "dir", "table")
+ITEM = "- "
+"""Before the items of lists."""
 _HIDDEN = re.compile(r"(^|;)\s*(display\s*:\s*none|visibility\s*:\s*hidden)", re.I)
 _SPACES = re.compile(r"[ \t\n\r\f]+")
 _TAG = re.compile(r"<(?:(!--)|(/?)([a-z][^\s/>]*))", re.I)
-_CLOSED = frozenset(
-    "a area base br col colgroup dd dt embed hr img input li link meta option optgroup p param rp rt source tbody "
-    "td tfoot th thead tr track wbr".split()
+_CLOSED = names(
+    "a area base br col colgroup dd dt embed hr img input li link meta option optgroup p param rp rt",
+    "source tbody td tfoot th thead tr track wbr split",
 )
 """Elements that have no end tag, or need none."""
 _RAW = ("script", "style", "title", "textarea", "xmp", "iframe", "noscript")
@@ -139,6 +142,7 @@ class _Composing:
         self._waiting: list[str] = []
         self._level = 0
         self._apart = True
+        self._items = 0  # how many items of lists are open
         self._is_kept = 0  # how many elements are open that keep white space as it is
 
     def walk(self, body: Any) -> None:
@@ -176,9 +180,12 @@ class _Composing:
             self._waiting.append("\n" if self._is_kept else "\v")
         elif tag in _BLOCKS and not self._level:
             self._flush()
-            self._apart = tag not in _CLOSE
+            is_close = tag in _CLOSE or (self._items and tag in _LISTS)
+            if not is_close and not self._waiting:
+                self._apart = True
             if tag == "li":
-                self._waiting.append("- ")
+                self._waiting.append(ITEM)
+            self._items += tag == "li"
             self._is_kept += tag == "pre"
 
     def _end(self, tag: str) -> None:
@@ -186,7 +193,9 @@ class _Composing:
             self._flush()
         elif tag in _BLOCKS and not self._level:
             self._flush()
+            self._items -= tag == "li"
             self._is_kept -= tag == "pre"
+            self._apart = self._apart or not (tag in _CLOSE or self._items)
 
     def _flush(self) -> None:
         text = "".join(self._waiting)
@@ -194,11 +203,11 @@ class _Composing:
         if not self._is_kept:
             lines = _SPACES.sub(" ", text).split("\v")
             text = "\n".join(line.strip() for line in lines).strip("\n")
-        if text.strip() and text.strip() != "-":
-            self.made.add(text, self._level, apart=self._apart)
-            self._apart = True
+        if text.strip() == ITEM.strip() and self._items:
+            self._waiting.append(ITEM)  # the item's text is in a block of its own
         elif text.strip():
-            self._waiting.append("- ")  # the item's text is in a block of its own
+            self.made.add(text, self._level, apart=self._apart)
+            self._apart = self._level > 0
         self._level = 0
 
 

@@ -10,8 +10,8 @@ from itertools import chain, groupby
 from typing import TYPE_CHECKING, Any
 
 from youtu_st.corpus.capacity import Cutter
-from youtu_st.corpus.markdown import MarkdownParts, Part
 from youtu_st.corpus.documents import SourceDocument
+from youtu_st.corpus.markdown import MarkdownParts, Part
 from youtu_st.errors import InputError
 from youtu_st.inputs import check_count
 
@@ -39,7 +39,8 @@ class Passage:
             record's, the nearest heading above, what a piece of code is called), and what the document
             brought along.
         start: Where the text without the title begins, in characters of the document as it is read: a file
-            whose lines end in line feeds, the text of a record, a page, the cells of a notebook. It is ``document[start:end]``.
+            whose lines end in line feeds, the text of a record, a page, the cells of a notebook. It is
+            ``document[start:end]``.
         end: Where it ends.
     """
 

@@ -51,7 +51,7 @@ def read_file(file: SourceFile, reading: Reading | None = None) -> Iterator[Sour
 
     Raises:
         InputError: If the file cannot be read, or a record of it, where ``reading`` does not take that.
-        MissingDependencyError: If it is of a kind that needs a package, such as ``pypdf``, that is not installed.
+        MissingDependencyError: If it needs a package, such as ``pypdf``, that is not installed.
     """
     try:
         yield from _READERS[file.suffix](file, reading or Reading())

@@ -10,14 +10,15 @@ from youtu_st.corpus.headings import Heading
 _LINE = re.compile(r"([!-/:-@\[-`{-~])\1*[ \t]*")
 _SHORTEST = 4
 """An underline that is shorter than its title must have as many characters."""
-_EXPLICIT = re.compile(r"\.\.(\s|$)|:[^:\s][^:]*:(\s|$)|__\s")
+_ITEM = re.compile(r"([-+*•‣⁃|]|>>>)(\s|$)|\.\.(\s|$)|:[^:\s][^:]*:(\s|$)|__\s")
+"""Lists, fields, quoted lines and markup: none of these lines is a title."""
 
 
 def headings_of(text: str) -> tuple[Heading, ...]:
     """The headings of a text: the style of the first is of level 1, each new style one below.
 
-    A title begins a block: above it are nothing, a blank line, another title, or a line of markup such as
-    ``.. _label:``. Indented lines, such as those of a literal block, are never one.
+    A title begins a block: above it are nothing, a blank line, another title, the end of a block that is
+    indented, or a line of markup such as ``.. _label:``. Indented lines, such as those of a literal block, are never one.
     """
     lines = text.split("\n")
     starts = [0]
@@ -48,8 +49,9 @@ def _title(lines: list[str], row: int) -> tuple[int, str, str]:
             over = line.rstrip()
             if title.strip() and over == under and _is_long_enough(over, title.strip()):
                 return 3, over[0] * 2, " ".join(title.split())
-        return 0, "", ""
-    if not line.strip() or line[0].isspace() or row + 1 == len(lines):
+        if len(line.rstrip()) >= _SHORTEST:
+            return 0, "", ""
+    if not line.strip() or line[0].isspace() or _ITEM.match(line) or row + 1 == len(lines):
         return 0, "", ""
     under = lines[row + 1].rstrip()
     if under and _LINE.fullmatch(under) and _is_long_enough(under, line.rstrip()):
@@ -70,6 +72,8 @@ def _width(text: str) -> int:
 
 
 def _begins(lines: list[str], row: int, found: list[Heading], starts: list[int]) -> bool:
-    if row == 0 or not lines[row - 1].strip() or _EXPLICIT.match(lines[row - 1]):
+    while row and _ITEM.match(lines[row - 1]):
+        row -= 1
+    if row == 0 or not lines[row - 1].strip() or lines[row - 1][0].isspace():
         return True
     return bool(found) and found[-1].end == starts[row]

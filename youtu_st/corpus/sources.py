@@ -17,10 +17,9 @@ from youtu_st.errors import InputError, brief
 
 TEXTS = (".csv", ".htm", ".html", ".json", ".jsonl", ".md", ".rst", ".tsv", ".txt")
 OFFICE = (".docx", ".ipynb", ".pdf", ".pptx")
-CODE = tuple(
-    ".c .cc .cjs .cpp .cs .cxx .go .h .hh .hpp .java .js .jsx .mjs .py .rs .ts .tsx".split()
-)
-SUFFIXES = (*TEXTS, *OFFICE, *CODE)
+OF_C = (".c", ".cc", ".cpp", ".cxx", ".h", ".hh", ".hpp")
+OF_SCRIPT = (".cjs", ".js", ".jsx", ".mjs", ".ts", ".tsx")
+SUFFIXES = (*TEXTS, *OFFICE, *OF_C, *OF_SCRIPT, ".cs", ".go", ".java", ".py", ".rs")
 """Kinds of files that can be read; upper case is fine."""
 MOST_OTHERS = 5
 """Files of other kinds that are known by name."""
@@ -78,8 +77,8 @@ def find_files(
 ) -> Found:
     """Find the files to read.
 
-    Folders are walked. Hidden files and folders are left out, and what git would ignore. So are links to folders, and what goes by the
-    name of a text and is no file: a link to nowhere, a pipe; each with a note.
+    Folders are walked. Hidden files and folders are left out, and what git would ignore. So are links to
+    folders, and what goes by the name of a text and is no file: a link to nowhere, a pipe; each with a note.
 
     Args:
         paths: Files and folders.

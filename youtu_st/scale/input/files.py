@@ -70,7 +70,8 @@ def find_inputs(
         InputError: If ``notes`` does not take a problem.
     """
     notes, paths = notes or Notes(), list(paths)
-    found = find_files(paths, notes, suffixes=tuple(KINDS), without=without)
+    # Corpora are what a .gitignore leaves out, and a job must find the same files when it goes on.
+    found = find_files(paths, notes, suffixes=tuple(KINDS), without=without, ignore=False)
     jobs = _Jobs(paths, notes)
     if found.skipped:
         more = ", ..." if found.skipped > len(found.others) else ""
