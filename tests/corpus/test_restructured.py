@@ -35,7 +35,6 @@ LINES += [
     "*****",
     "Long title of words",
     "===== =====",
-    "#",
     ".. note::",
 ]
 TEXT = """\

@@ -22,6 +22,8 @@ KEPT = {
     "position": pa.int64(),
     "line": pa.int64(),
     "page": pa.int64(),
+    "slide": pa.int64(),
+    "cell": pa.int64(),
     "title": pa.string(),
 }
 """What is known of every passage; null where it is not."""
