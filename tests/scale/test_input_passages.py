@@ -85,7 +85,8 @@ def test_without_a_tokenizer():
 
 def test_a_column_that_passages_lack():
     with pytest.raises(
-        InputError, match=r"a\.md: no column 'url'; its columns: source, position, line, page, slide, cell, title"
+        InputError,
+        match=r"a\.md: no column 'url'; its columns: source, position, line, page, slide, cell, title",
     ):
         planned("docs", splitter=splitter(), keep=("url",))
 

@@ -17,8 +17,8 @@ _ITEM = re.compile(r"([-+*•‣⁃|]|>>>)(\s|$)|\.\.(\s|$)|:[^:\s][^:]*:(\s|$)|
 def headings_of(text: str) -> tuple[Heading, ...]:
     """The headings of a text: the style of the first is of level 1, each new style one below.
 
-    A title begins a block: above it are nothing, a blank line, another title, the end of a block that is
-    indented, or a line of markup such as ``.. _label:``. Indented lines, such as those of a literal block, are never one.
+    A title begins a block: above it are nothing, a blank line, another title, an indented line, or one of
+    markup such as ``.. _label:``. Indented lines, such as those of a literal block, are never one.
     """
     lines = text.split("\n")
     starts = [0]

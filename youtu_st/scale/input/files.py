@@ -29,8 +29,8 @@ KINDS = {
     ".txt.gz": "txt",
     **dict.fromkeys((".docx", ".htm", ".html", ".ipynb", ".md", ".pdf", ".pptx", ".rst"), "passages"),
 }
-"""Kinds of files by how their names end; upper case is fine. Code and ``.json`` are none: beside a corpus, they
-are mostly what it was made with, and what is to be known of it."""
+"""Kinds of files by how their names end; upper case is fine. Code and ``.json`` are none of them: beside a
+corpus they are mostly what it was made with, and what is to be known of it."""
 _JOB = re.compile(rb'\{\s*"format"\s*:\s*"youtu-st-job"')
 ENDS = 1 << 16
 """Bytes at each end of a file that its digest is of."""
