@@ -12,6 +12,7 @@ from youtu_st.backends import Backend, Dtype, Weights
 from youtu_st.errors import InputError
 from youtu_st.inference.described import DescribedEncoder
 from youtu_st.inference.outputs import VectorOutput
+from youtu_st.inference.progress import Show
 from youtu_st.inference.requests import Steps
 from youtu_st.inference.scheduler import LARGE
 from youtu_st.inference.similarities import Similarities, compare
@@ -190,7 +191,7 @@ class Encoder(DescribedEncoder):
         *,
         block_size: int = BLOCK_TEXTS,
         dimensions: int | None = None,
-        show_progress: bool = False,
+        show_progress: Show = False,
         total: int | None = None,
     ) -> Iterator[Vectors]:
         """Encode a corpus of any size: blocks of vectors in input order, in memory that does not grow.
@@ -199,7 +200,8 @@ class Encoder(DescribedEncoder):
             texts: Any iterable of str, read a block at a time.
             block_size: Texts of a block.
             dimensions: As for :meth:`encode_query`.
-            show_progress: Show a progress bar after two seconds.
+            show_progress: Show a progress bar after two seconds; a function is called instead with how many
+                more are done, as often as some are.
             total: Number of texts, for the progress bar, where it is known.
 
         Returns:
@@ -220,7 +222,7 @@ class Encoder(DescribedEncoder):
         instruction: str | None = None,
         block_size: int = BLOCK_TEXTS,
         dimensions: int | None = None,
-        show_progress: bool = False,
+        show_progress: Show = False,
         total: int | None = None,
     ) -> Iterator[Vectors]:
         """Encode queries as :meth:`iter_encode_document` does documents, with one instruction for all."""

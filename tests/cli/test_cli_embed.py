@@ -39,7 +39,7 @@ def made(tmp_path_factory: pytest.TempPathFactory, tiny: Path) -> tuple[Path, Re
     folder = tmp_path_factory.mktemp("embed")
     write_jsonl(folder / "corpus" / "a.jsonl", ROWS[:200])
     pq.write_table(pa.Table.from_pylist(ROWS[200:]), folder / "corpus" / "b.parquet")
-    (folder / "corpus" / "notes.docx").touch()
+    (folder / "corpus" / "notes.eml").touch()
     result = spawn("embed", *CORPUS, "--out", "out", "--model", tiny, "--workers", 2, cwd=folder)
     return folder, result
 
@@ -62,7 +62,7 @@ def test_a_corpus_becomes_vectors(made: tuple[Path, Result], encoder: Encoder) -
         "done -> out\n",
         result.out,
     )
-    assert result.err == "youtu-st: note: skipped 1 file of other kinds: corpus/notes.docx\n"
+    assert result.err == "youtu-st: note: skipped 1 file of other kinds: corpus/notes.eml\n"
     check(out, ROWS, encoder)
     kept = pa.concat_tables([pq.read_table(path) for path in parts(out)]).drop_columns(["vector"]).to_pylist()
     assert sorted(kept, key=lambda row: row["id"]) == sorted(ROWS, key=lambda row: row["id"])

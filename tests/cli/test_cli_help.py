@@ -59,7 +59,7 @@ WRITING += (["run"], ["report"], ["retrieval"], ["explore"])
 MANY = {
     "encode": 12,
     "embed": 17,
-    "build": 13,
+    "build": 15,
     "mine": 11,
     "synth": 11,
     "retrieval": 18,

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from command import Result, spawn
 
+from youtu_st.corpus import SUFFIXES
 from youtu_st.spec.model import known_models
 
 Run = Callable[..., Result]
@@ -17,7 +18,7 @@ Run = Callable[..., Result]
 KNOWN = f"{', '.join(known_models())}; a directory, a hub id (owner/name) or a .yaml file work too"
 ENCODE = ["encode", "t.txt", "--role", "query", "--out", "t.npy"]
 
-# Arguments and the line; run where t.txt, blank.txt, latin.txt, t.docx, full/ and void/ are.
+# Arguments and the line; run where t.txt, blank.txt, latin.txt, t.docx, t.doc, full/ and void/ are.
 MISTAKES = [
     (["nocommand"], "No such command 'nocommand'. See: youtu-st --help"),
     (["encode", "t.txt"], "Missing option '--role'. See: youtu-st encode --help"),
@@ -107,12 +108,12 @@ MISTAKES = [
     ),
     (["index", "build", "gone", "--out", "new"], "gone: no such file or folder"),
     (
-        ["index", "build", "t.docx", "--out", "new"],
-        "t.docx: cannot read files of this kind; known: .csv, .jsonl, .md, .pdf, .tsv, .txt",
+        ["index", "build", "t.doc", "--out", "new"],
+        f"t.doc: cannot read files of this kind; known: {', '.join(SUFFIXES)}",
     ),
     (
         ["index", "build", "void", "--out", "new"],
-        "no documents found in void: there is no file of .csv .jsonl .md .pdf .tsv .txt",
+        f"no documents found in void: there is no file of {' '.join(SUFFIXES)}",
     ),
     (["index", "build", "empty.txt", "--out", "new"], "no documents found in empty.txt: 1 file, all empty"),
     (
@@ -167,6 +168,7 @@ def place(built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "empty.txt").touch()
     (tmp_path / "t.docx").touch()
+    (tmp_path / "t.doc").touch()
     (tmp_path / "void").mkdir()
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "keep.txt").write_text("keep")

@@ -158,11 +158,11 @@ def test_sources_are_named_as_given(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 def test_paths_that_cannot_be_read_are_errors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    write(tmp_path / "a.docx", "x")
+    write(tmp_path / "a.doc", "x")
     with pytest.raises(
-        InputError, match=r"^a\.docx: cannot read files of this kind; known: \.csv, \.jsonl, \.md"
+        InputError, match=r"^a\.doc: cannot read files of this kind; known: \.csv, \.htm, \.html"
     ):
-        find_files(["a.docx"])
+        find_files(["a.doc"])
     with pytest.raises(InputError, match=r"^gone: no such file or folder$"):
         find_files(["gone"])
 

@@ -16,7 +16,7 @@ from youtu_st.errors import InputError
 from youtu_st.scale.settings import Cutting
 
 MARKDOWN = "# Plants\n\n" + "Ferns grow in the shade of old trees. " * 40 + "\n\n## Ivy\n\nIvy climbs.\n" * 3
-KEPT = ("source", "position", "line", "page", "title")
+KEPT = ("source", "position", "line", "page", "slide", "cell", "title")
 
 
 @cache
@@ -72,7 +72,7 @@ def test_the_passages_of_an_index(seed: int | None):
     assert [(row.id, row.text, row.kept) for row in rows] == expected
     assert [row.number for row in rows if row.file == "docs/a.md"] == list(range(1, plan.files[0].rows + 1))
     assert rejected == []
-    assert plan.schema.types == [pa.string(), pa.int64(), pa.int64(), pa.int64(), pa.string()]
+    assert plan.schema.types == [pa.string(), *[pa.int64()] * 5, pa.string()]
     assert {row.kept["page"] for row in rows} == {None, 1, 3}
 
 
@@ -85,7 +85,8 @@ def test_without_a_tokenizer():
 
 def test_a_column_that_passages_lack():
     with pytest.raises(
-        InputError, match=r"a\.md: no column 'url'; its columns: source, position, line, page, title"
+        InputError,
+        match=r"a\.md: no column 'url'; its columns: source, position, line, page, slide, cell, title",
     ):
         planned("docs", splitter=splitter(), keep=("url",))
 

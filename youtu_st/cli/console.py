@@ -10,7 +10,8 @@ import gc
 import json
 import logging
 import sys
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Annotated, Any
@@ -151,24 +152,42 @@ def plain_table(titles: Sequence[str], *, right: Sequence[str] = (), wrap: bool 
     return made
 
 
-class Spinner:
-    """A line on the terminal that turns while something takes long."""
+EVERY = 10.0
+"""Seconds between the lines that say how far one is, where there is no terminal."""
 
-    def __init__(self, shown: Status) -> None:
-        self._shown = shown
+
+class Spinner:
+    """A line on the terminal that turns while something takes long; elsewhere a line now and then.
+
+    Args:
+        shown: What turns. None: there is no terminal.
+        clock: Gives seconds.
+    """
+
+    def __init__(self, shown: Status | None, clock: Callable[[], float] = time.monotonic) -> None:
+        self._shown, self._clock = shown, clock
+        self._said = clock()
 
     def update(self, message: str) -> None:
         """Say what is done now."""
-        self._shown.update(cell(one_line(message)))
+        if self._shown is not None:
+            self._shown.update(cell(one_line(message)))
+        elif self._clock() - self._said >= EVERY:
+            say("progress", message)
+            self._said = self._clock()
 
 
 @contextmanager
-def status(message: str) -> Iterator[Spinner]:
-    """A spinner while something takes long; where standard error is no terminal, nothing."""
+def status(message: str, *, clock: Callable[[], float] = time.monotonic) -> Iterator[Spinner]:
+    """A spinner while something takes long; where there is no terminal, a line now and then."""
     from rich.console import Console
 
-    with Console(stderr=True).status(cell(one_line(message))) as shown:
-        yield Spinner(shown)
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield Spinner(None, clock)
+        return
+    with console.status(cell(one_line(message))) as shown:
+        yield Spinner(shown, clock)
 
 
 @contextmanager

@@ -25,7 +25,8 @@ def embed(
         list[Path],
         typer.Argument(
             metavar="CORPUS|OUT",
-            help="Files (.parquet .jsonl .csv .tsv .txt, each .gz too, .md .pdf) and folders of them; or the "
+            help="Files (.parquet .jsonl .csv .tsv .txt, each .gz too, .md .rst .html .pdf .docx .pptx "
+            ".ipynb) and folders of them; or the "
             "folder of a job to go on with.",
         ),
     ],

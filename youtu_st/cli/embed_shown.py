@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from youtu_st.cli.console import Spinner, count, echo, print_json, say, status
+from youtu_st.cli.progress import duration
 from youtu_st.errors import InputError, JobError
 from youtu_st.probes import PROBE_COSINE
 from youtu_st.scale.job.folder import JobFolder
@@ -175,17 +176,6 @@ def _left(found: Status) -> str:
     if found.seconds_left is None:
         return left
     return f"{left}: {duration(found.seconds_left)} at {found.speed:,.0f} documents/s"
-
-
-def duration(seconds: float) -> str:
-    """A time as people say it: ``3 h 20 min``."""
-    minutes = round(seconds / 60)
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    if minutes < 90:
-        return f"{minutes} min"
-    hours = round(minutes / 60)
-    return f"{minutes // 60} h {minutes % 60} min" if hours < 48 else f"{hours // 24} d {hours % 24} h"
 
 
 def show_verified(folder: Path, rows: int, elsewhere: dict[str, Any], devices: tuple[str, ...] | None) -> int:

@@ -28,11 +28,14 @@ from youtu_st.cli.console import (
 )
 from youtu_st.cli.loaded import SplitSpecialTokens, export_for_searches, load_reranker
 from youtu_st.cli.opening import encoder_for, manifest_of, opened_index, splits_special_tokens
+from youtu_st.cli.progress import Progress
 from youtu_st.cli.reading import Encoding, TextField, gathering, some, tell
 from youtu_st.errors import InputError, brief
 
 if TYPE_CHECKING:
-    from youtu_st.corpus import Lengths
+    from collections.abc import Sequence
+
+    from youtu_st.corpus import Found, Gathered, Lengths
     from youtu_st.encoder import Encoder
     from youtu_st.index import Manifest
     from youtu_st.index.searching import Mode
@@ -63,7 +66,12 @@ def index() -> None:
 @app.command(epilog=EXAMPLE)
 def build(
     paths: Annotated[
-        list[Path], typer.Argument(metavar="PATH", help="Files (.md .txt .jsonl .csv .tsv .pdf) and folders.")
+        list[Path],
+        typer.Argument(
+            metavar="PATH",
+            help="Files and folders: .md .rst .txt .html .pdf .docx .pptx .ipynb, source code, and tables: "
+            ".jsonl .json .csv .tsv.",
+        ),
     ],
     out: Annotated[Path, typer.Option(metavar="DIR", help="The index: new, or one to bring up to date.")],
     model: ModelOption = None,
@@ -89,6 +97,16 @@ def build(
     ] = None,
     encoding: Encoding = None,
     text_field: TextField = None,
+    exclude: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="PATTERN",
+            help="Leave out what matches below folders, as in a .gitignore; may be repeated.",
+        ),
+    ] = None,
+    no_ignore: Annotated[
+        bool, typer.Option("--no-ignore", help="Read what .gitignore files leave out.")
+    ] = False,
     skip_errors: Annotated[
         bool, typer.Option("--skip-errors", help="Go on without what cannot be read, and say what it is.")
     ] = False,
@@ -106,10 +124,13 @@ def build(
         check_count("--chunk-tokens", chunk_tokens)
     _check_overlap(overlap, chunk_tokens)
     reading, notes = gathering(encoding, text_field)
-    found = corpus.find_files(paths, notes)
+    found = _found(paths, notes, exclude or (), ignore=not no_ignore)
     named = ", ".join(map(str, paths))
+    by = ".gitignore or --exclude" if exclude else ".gitignore (--no-ignore reads them)"
     if not found.files:
         tell(notes, skip=skip_errors or None)
+        if found.ignored:
+            raise UsageError(f"no documents found in {named}: left out by {by}: {_left_out(found)}")
         raise UsageError(f"no documents found in {named}: there is no file of {' '.join(corpus.SUFFIXES)}")
     manifest = _manifest_to_update(out, factory, split_special_tokens)
     encoder = encoder_for(
@@ -134,7 +155,7 @@ def build(
                 spool,
                 reading=reading,
                 are_blank=partial(corpus.are_blank, encoder),
-                report=lambda n: spinner.update(f"reading: {n:,} passages"),
+                report=Progress(spinner, "reading"),
             )
         tell(notes, skip=skip_errors)
         if not len(spool) and manifest is None:
@@ -147,9 +168,11 @@ def build(
         )
         with opened as index:
             index.remember(lengths.settings)  # first: a build that is killed goes on with the same
-            changes = corpus.update_index(
-                index, encoder, found, spool, spoiled=notes.spoiled(), show_progress=True
-            )
+            with status("encoding ...") as spinner:
+                shown = Progress(spinner, "encoding")
+                changes = corpus.update_index(
+                    index, encoder, found, spool, spoiled=notes.spoiled(), report=shown
+                )
             total = len(index)
     empty = [name for name in changes.empty if name not in notes]
     for number, names, kind, rest in (
@@ -158,6 +181,8 @@ def build(
     ):
         if number:
             say("note", f"skipped {count(number, kind)}{rest}: {some(names, number)}")
+    if found.ignored:
+        say("note", f"skipped {_left_out(found)}, by {by}")
     if changes.kept:
         say("note", f"{count(changes.kept, 'passage')} of files with problems stay in the index as they were")
     updated = f"updated {changes.updated:,}, " if changes.updated else ""
@@ -290,6 +315,29 @@ app.command("check", epilog=check.EXAMPLE)(check.check)
 app.command("stats", epilog=stats.EXAMPLE)(stats.stats)
 app.command("upgrade", epilog=upgrade.EXAMPLE)(upgrade.upgrade)
 app.command("explore", epilog=explore.EXAMPLE)(explore.explore)
+
+
+def _found(paths: list[Path], notes: Gathered, exclude: Sequence[str], *, ignore: bool) -> Found:
+    """The files to read.
+
+    Raises:
+        UsageError: If a pattern is none.
+    """
+    from youtu_st import corpus
+    from youtu_st.corpus.ignored import Rules
+
+    try:
+        Rules(exclude, strict=True)
+    except InputError as error:
+        raise UsageError(f"--exclude: {error}") from error
+    return corpus.find_files(paths, notes, ignore=ignore, exclude=exclude)
+
+
+def _left_out(found: Found) -> str:
+    """What rules leave out, for a line."""
+    folders = sum(name.endswith("/") for name in found.left_out)
+    kind = "file" if not folders else "folder" if folders == found.ignored else "path"
+    return f"{count(found.ignored, kind)}: {some(found.left_out, found.ignored)}"
 
 
 def _manifest_to_update(out: Path, factory: str | None, split: bool) -> Manifest | None:

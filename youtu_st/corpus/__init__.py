@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+from youtu_st.corpus.documents import Reading, SourceDocument
 from youtu_st.corpus.lengths import Lengths
 from youtu_st.corpus.notes import Gathered, Notes
 from youtu_st.corpus.passages import Passage, Splitter, are_blank, passage_tokens
 from youtu_st.corpus.readers import (
-    Reading,
-    SourceDocument,
     read_documents,
     read_file,
     read_numbered_texts,
@@ -15,7 +14,7 @@ from youtu_st.corpus.readers import (
 )
 from youtu_st.corpus.sources import SUFFIXES, Found, SourceFile, find_files
 from youtu_st.corpus.spool import Spool
-from youtu_st.corpus.sync import Changes, read_passages, update_index
+from youtu_st.corpus.sync import Changes, Step, read_passages, update_index
 
 __all__ = [
     "SUFFIXES",
@@ -30,6 +29,7 @@ __all__ = [
     "SourceFile",
     "Splitter",
     "Spool",
+    "Step",
     "are_blank",
     "find_files",
     "passage_tokens",

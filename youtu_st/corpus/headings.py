@@ -3,15 +3,31 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 _FRONT = re.compile(
     r"---[ \t]*\n(?=[\w\"'-]+[ \t]*:)(?:(?!---|\.\.\.).*\n){1,500}?(?:---|\.\.\.)[ \t]*(?:\n|\Z)"
 )
 _FRONT_TITLE = re.compile(r"^title[ \t]*:[ \t]*(.+?)[ \t]*$", re.MULTILINE)
+
+
+class Heading(NamedTuple):
+    """A heading.
+
+    Attributes:
+        start: Where it begins, in characters.
+        end: Where the text below it begins; ``start``, if it is a title that the text does not hold.
+        level: 1 is the highest.
+        title: Its text.
+    """
+
+    start: int
+    end: int
+    level: int
+    title: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +64,28 @@ def sections(
         The sections, in order and without gaps; and the fence of a code block that is still open at the end,
         or ``""``.
     """
+    found, fence = markdown_headings(text, title, fence=fence, front=front)
+    return outlined(text, found, title), fence
+
+
+def outlined(text: str, headings: Sequence[Heading], title: str = "") -> list[Section]:
+    """The sections of a text whose headings are known, in order and without gaps.
+
+    Args:
+        text: The text.
+        headings: Its headings, in order.
+        title: The nearest heading above it.
+    """
+    spans = list(headings)
+    if not spans or text[: spans[0].start].strip():
+        spans.insert(0, Heading(0, 0, 0, title))
+    return list(_joined(text, spans))
+
+
+def markdown_headings(
+    text: str, title: str = "", *, fence: str = "", front: bool = False
+) -> tuple[list[Heading], str]:
+    """The headings of a Markdown text, or of a block of one; otherwise as :func:`sections`."""
     header = _FRONT.match(text) if front else None
     skipped = header.end() if header else 0
     shift = 1 if fence else 0
@@ -55,18 +93,16 @@ def sections(
     lengths = (len(line) + 1 for line in text[skipped:].split("\n"))
     offsets = list(accumulate(lengths, initial=skipped))
     spans = [
-        (offsets[first - shift], min(offsets[last - shift], len(text)), level, heading)
+        Heading(offsets[first - shift], min(offsets[last - shift], len(text)), level, heading)
         for first, last, level, heading in found
     ]
     if header:
         named = _FRONT_TITLE.search(header[0])
-        spans.insert(0, (0, skipped, 1, named[1].strip("\"'") if named else title))
-    if not spans or text[: spans[0][0]].strip():
-        spans.insert(0, (0, 0, 0, title))
-    return list(_joined(text, spans)), fence
+        spans.insert(0, Heading(0, skipped, 1, named[1].strip("\"'") if named else title))
+    return spans, fence
 
 
-def _joined(text: str, spans: list[tuple[int, int, int, str]]) -> Iterator[Section]:
+def _joined(text: str, spans: list[Heading]) -> Iterator[Section]:
     """Headings with nothing between them but white space are one section's."""
     start, body, level, title = spans[0]
     for first, last, next_level, heading in spans[1:]:

@@ -1,4 +1,4 @@
-"""Markdown to parts: sections that fit together, and headings that are never alone."""
+"""Texts with headings to parts: sections that fit together, and headings that are never alone."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from itertools import pairwise
 from typing import Any, NamedTuple
 
 from youtu_st.corpus.capacity import SEPARATOR, Cutter
-from youtu_st.corpus.headings import Section, sections
-from youtu_st.corpus.readers import SourceDocument
+from youtu_st.corpus.documents import SourceDocument
+from youtu_st.corpus.headings import Heading, Section, outlined, sections
 
 
 class Part(NamedTuple):
@@ -45,20 +45,24 @@ class _Place(NamedTuple):
     part: _Found
 
     def told(self) -> Part:
-        title = {"title": self.part.title} if self.part.title else {}
+        facts: dict[str, Any] = {"line": self.line} if self.document.has_lines else {}
+        if self.part.title:
+            facts["title"] = self.part.title
         end = self.start + len(self.part.text)
-        return Part(self.document, self.part.whole, {"line": self.line, **title}, self.start, end)
+        return Part(self.document, self.part.whole, facts, self.start, end)
 
 
 class MarkdownParts:
-    """The parts of one Markdown file, which may come in blocks.
+    """The parts of one file with headings, such as one of Markdown, which may come in blocks.
 
     Args:
         cutter: Counts and cuts.
+        markdown: Whether it is Markdown, and cut as such.
     """
 
-    def __init__(self, cutter: Cutter) -> None:
+    def __init__(self, cutter: Cutter, *, markdown: bool = True) -> None:
         self._cutter = cutter
+        self._markdown = markdown
 
     def of(self, documents: Iterable[SourceDocument]) -> Iterator[Part]:
         """Split the blocks of a file.
@@ -69,17 +73,26 @@ class MarkdownParts:
         Returns:
             The parts: of which block, the text, ``line`` and ``title``, and where in the file.
         """
-        above = fence = pending = gap = ""
+        above = below = fence = pending = gap = ""
         last: _Place | None = None
         is_first = True
+        waiting: list[Heading] = []
         for document in documents:
             # A heading at the end of a block belongs to the text in the next one.
             text, line = pending + document.text, document.first_line - pending.count("\n")
             before = document.first_character - len(pending)
-            found, fence = sections(text, above or document.title, fence=fence, front=is_first)
-            is_first, pending = False, ""
+            title = above or document.title
+            headings = [*waiting, *_shifted(document.outline or (), len(pending))]
+            if document.outline is None:
+                found, fence = sections(text, title, fence=fence, front=is_first)
+            else:
+                found, fence = outlined(text, headings, title), ""
+            is_first, pending, waiting = False, "", []
             if self._is_bare(text, found[-1]):
-                pending = text[found.pop().start :]
+                start, below = found[-1].start, found.pop().title
+                pending = text[start:]
+                if document.outline is not None:
+                    waiting = _shifted([one for one in headings if one.start >= start], -start)
             above = found[-1].title if found else above
             counted = told = 0
             for part in self._packed(text, found):
@@ -91,7 +104,7 @@ class MarkdownParts:
             stop = len(text) - len(pending)
             gap += text[told:stop]
             line += text.count("\n", counted, stop)
-            ended = _Place(document, line, before + stop, _Found(0, pending, "", ""))
+            ended = _Place(document, line, before + stop, _Found(0, pending, "", below))
         if pending:
             yield from self._with_headings(last, gap, ended)
         elif last is not None:
@@ -153,7 +166,7 @@ class MarkdownParts:
             (body, most - size) if size <= most // 2 and text[body : section.end].strip() else (start, most)
         )
         while headings:
-            found = self._cutter.cut(text, cut, section.end, room, markdown=True)
+            found = self._cutter.cut(text, cut, section.end, room, markdown=self._markdown)
             place, part = next(found)
             whole = text[start : place + len(part)]
             over = self._cutter.count(whole.strip()) - most
@@ -165,15 +178,15 @@ class MarkdownParts:
                     start = next(found, (start, ""))[0]
                 break
             room = max(room - over, 1)
-        for place, part, _ in self._cutter.parts(text, start, section.end, prefix, markdown=True):
+        for place, part, _ in self._cutter.parts(text, start, section.end, prefix, markdown=self._markdown):
             yield _Found(place, part, prefix, section.title)
 
     def _with_headings(self, last: _Place | None, gap: str, ended: _Place) -> Iterator[Part]:
         """The end of a file that ends in headings: they stand below the end of the text above them."""
         cutter, headings = self._cutter, ended.part.text
         if last is None:
-            title = sections(headings)[0][-1].title
-            for start, part in cutter.cut(headings, 0, len(headings), cutter.most, markdown=True):
+            title = ended.part.title
+            for start, part in cutter.cut(headings, 0, len(headings), cutter.most, markdown=self._markdown):
                 line = ended.line + headings.count("\n", 0, start)
                 found = _Found(start, part, "", title)
                 yield _Place(ended.document, line, ended.start + start, found).told()
@@ -185,7 +198,7 @@ class MarkdownParts:
             return
         prefix = cutter.title(above.title)
         room = max(cutter.most - cutter.count(f"{prefix}{SEPARATOR}{added}"), 1)
-        start, tail = list(cutter.cut(above.text, 0, len(above.text), room, markdown=True))[-1]
+        start, tail = list(cutter.cut(above.text, 0, len(above.text), room, markdown=self._markdown))[-1]
         if start:
             yield last._replace(part=replace(above, text=above.text[:start].rstrip())).told()
         else:
@@ -193,3 +206,7 @@ class MarkdownParts:
         line = last.line + above.text.count("\n", 0, start)
         end = _Found(start, tail + added, prefix, above.title)
         yield _Place(last.document, line, last.start + start, end).told()
+
+
+def _shifted(headings: Sequence[Heading], by: int) -> list[Heading]:
+    return [one._replace(start=one.start + by, end=one.end + by) for one in headings]

@@ -68,12 +68,18 @@ class Gathered(Notes):
         return source in self._of_file
 
     def lines(self) -> Iterator[str]:
-        """The problems, one line each; of a file the first few and a count, and so of all."""
+        """The problems, one line each; of a file the first few and a count, and so of all.
+
+        One that many files have, such as a package that is missing, is one line.
+        """
         shown = 0
+        same = Counter(line for _, line in self._lines)
         for i, (source, line) in enumerate(self._lines):
             if shown >= MOST:
                 break
-            yield line
+            if not (alike := same.pop(line, 0)):
+                continue
+            yield line if alike == 1 else f"{line} (for {source}, and {alike - 1:,} more)"
             shown += 1
             last = i + 1 == len(self._lines) or self._lines[i + 1][0] != source
             if last and (more := self._of_file[source] - MOST_OF_A_FILE) > 0:

@@ -6,12 +6,12 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import chain, groupby
 from typing import TYPE_CHECKING, Any
 
 from youtu_st.corpus.capacity import Cutter
+from youtu_st.corpus.documents import SourceDocument
 from youtu_st.corpus.markdown import MarkdownParts, Part
-from youtu_st.corpus.readers import SourceDocument
 from youtu_st.errors import InputError
 from youtu_st.inputs import check_count
 
@@ -35,10 +35,12 @@ class Passage:
             file the passage stands.
         text: The text, its title before it: what is embedded.
         metadata: ``source``, ``position`` (from 0, in the file), and where they are known ``line`` (from 1,
-            where the part of the text begins), ``page`` (from 1), ``title`` (a record's, or the nearest
-            heading above), and what the document brought along.
+            where the part of the text begins), ``page``, ``slide`` and ``cell`` (from 1), ``title`` (a
+            record's, the nearest heading above, what a piece of code is called), and what the document
+            brought along.
         start: Where the text without the title begins, in characters of the document as it is read: a file
-            whose lines end in line feeds, the text of a record, a page. It is ``document[start:end]``.
+            whose lines end in line feeds, the text of a record, a page, the cells of a notebook. It is
+            ``document[start:end]``.
         end: Where it ends.
     """
 
@@ -80,17 +82,19 @@ class Splitter:
             The passages, in order. Nothing but white space between them is lost.
         """
         for source, group in groupby(documents, key=lambda document: document.source):
+            first = next(group)
             is_markdown = source.lower().endswith(".md")
-            parts = MarkdownParts(self._cutter).of if is_markdown else self._plain
+            has_headings = is_markdown or first.outline is not None
+            parts = MarkdownParts(self._cutter, markdown=is_markdown).of if has_headings else self._plain
             seen: Counter[str] = Counter()
-            for position, (document, text, facts, start, end) in enumerate(parts(group)):
+            for position, (document, text, facts, start, end) in enumerate(parts(chain([first], group))):
                 record = str(document.metadata.get("id", ""))
-                id = first = _id(source, record, 0, text)
-                if seen[first]:
-                    id = _id(source, record, seen[first], text)
+                id = plain = _id(source, record, 0, text)
+                if seen[plain]:
+                    id = _id(source, record, seen[plain], text)
                 place = {"source": source, "position": position}
                 yield Passage(id, text, {**place, **document.metadata, **facts}, start, end)
-                seen[first] += 1
+                seen[plain] += 1
 
     def token_ends(self, passage: Passage) -> tuple[int, ...]:
         """Of each token of a passage, how far in the document who reads so far has come.
@@ -109,7 +113,7 @@ class Splitter:
     def _plain(self, documents: Iterable[SourceDocument]) -> Iterator[Part]:
         for document in documents:
             text, title = document.text, self._cutter.title(document.title)
-            counts_lines = not {"line", "page"} & document.metadata.keys()
+            counts_lines = document.has_lines and not {"line", "page"} & document.metadata.keys()
             line, counted = document.first_line, 0
             start = len(text) - len(text.lstrip())
             if title and text.startswith(title + "\n", start) and text[start + len(title) :].strip():

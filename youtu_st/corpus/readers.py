@@ -4,94 +4,25 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
-from typing import Any
 
 from youtu_st.corpus.borders import blocks
-from youtu_st.corpus.decoding import check_encoding, decode, decoded, encoding_of, lines
-from youtu_st.corpus.notes import Notes
+from youtu_st.corpus.code import GRAMMARS, read_code
+from youtu_st.corpus.decoding import decode, lines
+from youtu_st.corpus.documents import Reading, SourceDocument
+from youtu_st.corpus.notebooks import read_notebook
+from youtu_st.corpus.objects import records_of_file
+from youtu_st.corpus.office import read_slides, read_word
+from youtu_st.corpus.pages import read_page
+from youtu_st.corpus.restructured import headings_of
 from youtu_st.corpus.sources import SourceFile, find_files
-from youtu_st.corpus.tables import TEXT_FIELDS, Record, csv_records, json_records
+from youtu_st.corpus.tables import Record
 from youtu_st.disk import open_plain
 from youtu_st.errors import InputError, YoutuError, in_one_line, require
 
 STANDARD_INPUT = "-"
 LINE_SUFFIXES = (".csv", ".jsonl", ".tsv", ".txt")
 """Kinds of files that hold one text a line or a record."""
-
-
-@dataclass(frozen=True, slots=True)
-class SourceDocument:
-    """A text, and where it is from.
-
-    Attributes:
-        text: The text; its lines end in a line feed.
-        source: The file's name, see :class:`~youtu_st.corpus.SourceFile`.
-        metadata: Further facts: ``line`` and ``id`` of a record, ``page`` of a PDF, a record's other fields.
-        title: What stands before every part of the text.
-        first_line: The line of the file that the text begins on, from 1.
-        first_character: Characters of the same text that other documents hold, before this one.
-    """
-
-    text: str
-    source: str
-    metadata: dict[str, Any] = field(default_factory=dict)
-    title: str = ""
-    first_line: int = 1
-    first_character: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """How files are read.
-
-    Attributes:
-        encoding: Of all of them. None: UTF-8, or what a file plainly is, see :mod:`youtu_st.corpus.decoding`.
-        text_field: The field of a table that holds the text. None: ``text``, or else ``content``.
-        notes: Takes what is met on the way.
-
-    Raises:
-        InputError: If no encoding goes by that name.
-    """
-
-    encoding: str | None = None
-    text_field: str | None = None
-    notes: Notes = field(default_factory=Notes)
-
-    def __post_init__(self) -> None:
-        if self.encoding is not None:
-            object.__setattr__(self, "encoding", check_encoding("encoding", self.encoding))
-
-    def parts(self, path: Path, source: str) -> Callable[[], Iterator[str]]:
-        """Gives the text of a file in parts, as often as it is called."""
-        encoding = self.encoding or encoding_of(path, source, self.notes)
-        return partial(decoded, path, source, encoding)
-
-    def records(self, path: Path, source: str, *, numbers: bool) -> Iterator[Record]:
-        """The records of a table; what is wrong with one is a problem, and leaves it out.
-
-        Args:
-            path: The file.
-            source: What to call it.
-            numbers: Whether a column of numbers becomes numbers.
-        """
-        fields = TEXT_FIELDS if self.text_field is None else (self.text_field,)
-        parts = self.parts(path, source)
-
-        def table() -> Iterator[str]:
-            return lines(parts(), source)
-
-        def fail(error: InputError) -> None:
-            self.notes.problem(error, source)
-
-        suffix = path.suffix.lower()
-        if suffix == ".jsonl":
-            return json_records(source, table, fields, fail)
-        return csv_records(
-            source, table, fields, fail, self.notes.note if numbers else None, tabs=suffix == ".tsv"
-        )
 
 
 def read_documents(paths: Iterable[str | Path], reading: Reading | None = None) -> Iterator[SourceDocument]:
@@ -120,7 +51,7 @@ def read_file(file: SourceFile, reading: Reading | None = None) -> Iterator[Sour
 
     Raises:
         InputError: If the file cannot be read, or a record of it, where ``reading`` does not take that.
-        MissingDependencyError: If it is a PDF and ``pypdf`` is not installed.
+        MissingDependencyError: If it needs a package, such as ``pypdf``, that is not installed.
     """
     try:
         yield from _READERS[file.suffix](file, reading or Reading())
@@ -181,8 +112,29 @@ def _read_text(file: SourceFile, reading: Reading) -> Iterator[SourceDocument]:
         character += len(text)
 
 
+def _read_restructured(file: SourceFile, reading: Reading) -> Iterator[SourceDocument]:
+    text = reading.whole(file)
+    yield SourceDocument(text, file.source, outline=headings_of(text))
+
+
+def _read_json(file: SourceFile, reading: Reading) -> Iterator[SourceDocument]:
+    def fail(error: InputError) -> None:
+        reading.notes.problem(error, file.source)
+
+    text = reading.whole(file)
+    records = records_of_file(file.source, text, reading.fields, fail, reading.notes.note)
+    if records is None:
+        yield SourceDocument(text, file.source)
+    else:
+        yield from _of_records(file, records, reading)
+
+
 def _read_table(file: SourceFile, reading: Reading) -> Iterator[SourceDocument]:
-    for record in reading.records(file.path, file.source, numbers=True):
+    yield from _of_records(file, reading.records(file.path, file.source, numbers=True), reading)
+
+
+def _of_records(file: SourceFile, records: Iterable[Record], reading: Reading) -> Iterator[SourceDocument]:
+    for record in records:
         try:
             facts = record.facts(f"{file.source}, line {record.line}")
         except InputError as error:
@@ -220,9 +172,17 @@ def _read_pdf(file: SourceFile, reading: Reading) -> Iterator[SourceDocument]:
 
 _READERS: dict[str, Callable[[SourceFile, Reading], Iterator[SourceDocument]]] = {
     ".csv": _read_table,
+    ".docx": read_word,
+    ".htm": read_page,
+    ".html": read_page,
+    ".ipynb": read_notebook,
+    ".json": _read_json,
     ".jsonl": _read_table,
     ".md": _read_text,
     ".pdf": _read_pdf,
+    ".pptx": read_slides,
+    ".rst": _read_restructured,
     ".tsv": _read_table,
     ".txt": _read_text,
+    **dict.fromkeys(GRAMMARS, read_code),
 }

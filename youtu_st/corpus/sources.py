@@ -10,11 +10,16 @@ from pathlib import Path
 from typing import Any
 
 from youtu_st.corpus.conditions import below
+from youtu_st.corpus.ignored import Ignored, Rules
 from youtu_st.corpus.notes import Notes
 from youtu_st.disk import open_plain
 from youtu_st.errors import InputError, brief
 
-SUFFIXES = (".csv", ".jsonl", ".md", ".pdf", ".tsv", ".txt")
+TEXTS = (".csv", ".htm", ".html", ".json", ".jsonl", ".md", ".rst", ".tsv", ".txt")
+OFFICE = (".docx", ".ipynb", ".pdf", ".pptx")
+OF_C = (".c", ".cc", ".cpp", ".cxx", ".h", ".hh", ".hpp")
+OF_SCRIPT = (".cjs", ".js", ".jsx", ".mjs", ".ts", ".tsx")
+SUFFIXES = (*TEXTS, *OFFICE, *OF_C, *OF_SCRIPT, ".cs", ".go", ".java", ".py", ".rs")
 """Kinds of files that can be read; upper case is fine."""
 MOST_OTHERS = 5
 """Files of other kinds that are known by name."""
@@ -47,6 +52,8 @@ class Found:
         files: The files, each once, in the order of the paths and sorted below a folder.
         skipped: Number of files in folders that are of another kind.
         others: Names of the first few of these.
+        ignored: Number of files that could be read, and of folders, that rules left out.
+        left_out: Names of the first few of these; a folder's ends in a slash.
         owned: Filters for :class:`~youtu_st.index.VectorIndex`; what any of them matches is a passage of
             these files, or of a file in these folders that is gone.
     """
@@ -55,6 +62,8 @@ class Found:
     skipped: int
     others: tuple[str, ...]
     owned: tuple[dict[str, Any], ...]
+    ignored: int = 0
+    left_out: tuple[str, ...] = ()
 
 
 def find_files(
@@ -63,11 +72,13 @@ def find_files(
     *,
     suffixes: Sequence[str] = SUFFIXES,
     without: Path | None = None,
+    ignore: bool = True,
+    exclude: Sequence[str] = (),
 ) -> Found:
     """Find the files to read.
 
-    Folders are walked. Hidden files and folders are left out. So are links to folders, and what goes by the
-    name of a text and is no file: a link to nowhere, a pipe; each with a note.
+    Folders are walked. Hidden files and folders are left out, and what git would ignore. So are links to
+    folders, and what goes by the name of a text and is no file: a link to nowhere, a pipe; each with a note.
 
     Args:
         paths: Files and folders.
@@ -76,22 +87,29 @@ def find_files(
             could not hold. None: the first is raised.
         suffixes: Kinds of files to read, in lower case; ``.jsonl.gz`` is one.
         without: A folder below these that is not walked, such as the one that is written to.
+        ignore: Whether the rules of ``.gitignore`` files count below folders: those in them, and above them
+            in the same repository. A file or folder that is named is read in any case.
+        exclude: Further patterns, as a ``.gitignore`` in each folder that is named would have them; they
+            count for more than all of these files.
 
     Raises:
-        InputError: If ``notes`` does not take a problem.
+        InputError: If ``notes`` does not take a problem, or one of ``exclude`` is no pattern.
     """
     notes = notes or Notes()
-    left_out = os.path.realpath(without) if without is not None else None
+    kept_out = os.path.realpath(without) if without is not None else None
+    rules = Rules(exclude, strict=True)
     files: dict[str, SourceFile] = {}
     skipped: list[str] = []
     number = 0
+    left_out: dict[str, None] = {}
     folders: list[dict[str, Any]] = []
     named: list[str] = []
     for path in map(Path, paths):
         source = path.as_posix()
         if os.path.isdir(path):
             folders.append(below(source))
-            for found in _walk(path, notes, left_out):
+            ignored = Ignored(path, notes, git=ignore, exclude=rules)
+            for found in _walk(path, notes, kept_out, ignored, left_out):
                 if suffix_of(found.path, suffixes) is None:
                     number += 1
                     skipped += [found.source][: MOST_OTHERS - len(skipped)]
@@ -107,7 +125,15 @@ def find_files(
         elif _is_unicode(source, notes):
             named.append(source)
             files.setdefault(source, SourceFile(path, source))
-    return Found(tuple(files.values()), number, tuple(skipped), ({"source": {"$in": named}}, *folders))
+    missed = [name for name in left_out if name not in files and _is_read(name, suffixes)]
+    owned = ({"source": {"$in": named}}, *folders)
+    first = tuple(missed[:MOST_OTHERS])
+    return Found(tuple(files.values()), number, tuple(skipped), owned, len(missed), first)
+
+
+def _is_read(name: str, suffixes: Sequence[str]) -> bool:
+    """Whether it is a folder, or a file that could be read."""
+    return name.endswith("/") or suffix_of(Path(name), suffixes) is not None
 
 
 def suffix_of(path: Path, suffixes: Sequence[str]) -> str | None:
@@ -144,7 +170,11 @@ def _absence(path: Path) -> str:
     return "a link to nowhere" if path.is_symlink() else "no such file or folder"
 
 
-def _walk(folder: Path, notes: Notes, without: str | None) -> Iterator[SourceFile]:
+def _walk(
+    folder: Path, notes: Notes, without: str | None, ignored: Ignored, left_out: dict[str, None]
+) -> Iterator[SourceFile]:
+    """The files below a folder; the names of what rules leave out are added to ``left_out``."""
+
     def fail(error: OSError) -> None:
         directory = Path(os.fsdecode(error.filename or folder))
         reason = (error.strerror or str(error)).lower()
@@ -153,17 +183,25 @@ def _walk(folder: Path, notes: Notes, without: str | None) -> Iterator[SourceFil
         notes.problem(problem, directory.as_posix(), below=True)
 
     for directory, folders, names in os.walk(folder, onerror=fail):
-        seen = sorted(name for name in folders if not name.startswith("."))
-        links = {name for name in seen if os.path.islink(os.path.join(directory, name))}
-        for name in sorted(links):
-            notes.note(f"{_shown((Path(directory) / name).as_posix())}: left out: a link to a folder")
-        folders[:] = [
-            name
-            for name in seen
-            if name not in links
-            and (without is None or os.path.realpath(os.path.join(directory, name)) != without)
-        ]
+        ignored.enter(directory)
+        seen = []
+        for name in sorted(folders):
+            path = Path(directory) / name
+            if name.startswith("."):
+                continue
+            is_link = os.path.islink(path)
+            if ignored.holds(directory, name, is_folder=not is_link):
+                left_out[f"{path.as_posix()}/"] = None
+            elif is_link:
+                notes.note(f"{_shown(path.as_posix())}: left out: a link to a folder")
+            elif without is None or os.path.realpath(path) != without:
+                seen.append(name)
+        folders[:] = seen
         for name in sorted(names):
-            if not name.startswith("."):
-                path = Path(directory) / name
+            if name.startswith("."):
+                continue
+            path = Path(directory) / name
+            if ignored.holds(directory, name, is_folder=False):
+                left_out[path.as_posix()] = None
+            else:
                 yield SourceFile(path, path.as_posix())

@@ -86,7 +86,7 @@ def json_records(name: str, lines: Lines, fields: Sequence[str], fail: Fail) -> 
             continue
         where = f"{name}, line {number}"
         try:
-            yield _record(where, number, _values(where, line), fields)
+            yield record_of(where, number, _values(where, line), fields)
         except InputError as error:
             fail(error)
 
@@ -105,7 +105,7 @@ def json_values(line: str) -> dict[str, Any]:
         InputError: If it is not valid JSON, or anything else; the caller knows where.
     """
     try:
-        value = _DECODER.decode(line)
+        value = DECODER.decode(line)
     except json.JSONDecodeError as error:  # its own words count lines from this one
         raise InputError(f"not valid JSON: {error.msg} at column {error.pos + 1}") from error
     except (ValueError, RecursionError) as error:
@@ -131,12 +131,17 @@ def _finite(digits: str) -> float:
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     made = dict(pairs)
     if len(made) < len(pairs):
-        twice = Counter(name for name, _ in pairs).most_common(1)[0][0]
-        raise ValueError(f"the field {brief(twice)} is there twice")
+        raise twice(Counter(name for name, _ in pairs).most_common(1)[0][0])
     return made
 
 
-_DECODER = json.JSONDecoder(parse_constant=_no_number, parse_float=_finite, object_pairs_hook=_object)
+def twice(name: str) -> ValueError:
+    """The error of an object that has two fields of one name."""
+    return ValueError(f"the field {brief(name)} is there twice")
+
+
+DECODER = json.JSONDecoder(parse_constant=_no_number, parse_float=_finite, object_pairs_hook=_object)
+"""JSON as an index can hold it: numbers that are finite, fields that are there once."""
 
 
 def csv_records(
@@ -183,7 +188,7 @@ def csv_records(
         try:
             if len(row) != len(columns.names):
                 raise InputError(f"{where}: {len(row)} fields, and the header has {len(columns.names)}")
-            yield _record(where, line, columns.values(row), fields)
+            yield record_of(where, line, columns.values(row), fields)
         except InputError as error:
             fail(error)
 
@@ -279,7 +284,18 @@ def number_in(cell: str) -> int | float | None:
     return None
 
 
-def _record(where: str, line: int, values: Mapping[str, Any], fields: Sequence[str]) -> Record:
+def record_of(where: str, line: int, values: Mapping[str, Any], fields: Sequence[str]) -> Record:
+    """The record that an object is.
+
+    Args:
+        where: What an error begins with.
+        line: The line that it begins on.
+        values: Its fields.
+        fields: Names that the text may have; the first that is there counts.
+
+    Raises:
+        InputError: If it has none of them, it is no text, or an index could not hold the rest.
+    """
     name = next((name for name in fields if name in values), None)
     if name is None:
         wanted = " or ".join(map(repr, map(printable, fields)))

@@ -13,12 +13,13 @@ LONGEST_VALUE = 120
 
 def place(id: str, metadata: Mapping[str, Any]) -> str:
     """Where a passage is from: ``notes/a.md:12``, ``handbook.pdf, page 3``, or its id."""
-    source, line, page = (metadata.get(name) for name in ("source", "line", "page"))
+    source, line = metadata.get("source"), metadata.get("line")
     if source is None:
         return id
     if line is not None:
         return f"{source}:{line}"
-    return str(source) if page is None else f"{source}, page {page}"
+    kind = next((name for name in ("page", "slide", "cell") if name in metadata), None)
+    return str(source) if kind is None else f"{source}, {kind} {metadata[kind]}"
 
 
 def hits_table(hits: Sequence[Any]) -> str:

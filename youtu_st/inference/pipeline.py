@@ -13,7 +13,7 @@ from youtu_st.inference.batches import Group
 from youtu_st.inference.network import Network
 from youtu_st.inference.outputs import Output, Rows
 from youtu_st.inference.prefetch import prefetch
-from youtu_st.inference.progress import progress_bar
+from youtu_st.inference.progress import Show, progressing
 from youtu_st.inference.report import Report
 from youtu_st.inference.runner import Runner, unsound
 from youtu_st.inference.unique import Unique
@@ -35,7 +35,7 @@ class Pipeline:
         report: Report,
         *,
         total: int | None = None,
-        show_progress: bool = False,
+        show_progress: Show = False,
         unit: str = "text",
     ) -> Iterator[Rows]:
         """The rows of each block; the next block is tokenised meanwhile.
@@ -45,7 +45,7 @@ class Pipeline:
             output: What the network is asked for.
             report: Learns what was noticed, and knows what to call a text.
             total: Number of texts, repeats included, for the progress bar, where it is known.
-            show_progress: Show a progress bar after two seconds.
+            show_progress: Show a progress bar after two seconds; or who is told how many more are done.
             unit: What the progress bar counts.
 
         Yields:
@@ -57,14 +57,14 @@ class Pipeline:
             OutOfMemoryError: If one text alone is too much for the device.
         """
         runner = self.runner
-        with progress_bar(total, show_progress, unit) as progress:
+        with progressing(total, show_progress, unit) as progress:
             for block, tokenized in prefetch(blocks, self._tokenized):
                 filled = np.empty((len(tokenized), *output.shape), dtype=np.float32)
                 work = _Work(block, tokenized, output, report, filled)
                 runner.preprocessor.check(tokenized, work.name)
                 runner.counter.add(cut_texts=report.add(block, tokenized))
                 for texts in runner.pool.each(partial(self._fill, work), runner.batches(tokenized)):
-                    progress.update(texts)
+                    progress(texts)
                 yield filled if block.inverse is None else block.repeat(filled)
 
     def run_all(self, unique: Unique, output: Output, report: Report, **shown: Any) -> Rows:

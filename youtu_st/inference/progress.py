@@ -2,9 +2,30 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeAlias
 
 from tqdm import tqdm
+
+Show: TypeAlias = "bool | Callable[[int], object]"
+"""Whether to show a bar; a function is called in its place, with how many more are done."""
+
+
+@contextmanager
+def progressing(total: int | None, show: Show, unit: str = "text") -> Iterator[Callable[[int], object]]:
+    """Gives what to call with how many more are done: of :func:`progress_bar`, or the caller's own.
+
+    Args:
+        total: How many there are, where it is known.
+        show: Whether to show a bar, or who is told instead.
+        unit: What is counted.
+    """
+    if callable(show):
+        yield show
+        return
+    with progress_bar(total, show, unit) as bar:
+        yield bar.update
 
 
 def progress_bar(

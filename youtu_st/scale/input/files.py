@@ -27,10 +27,10 @@ KINDS = {
     ".tsv.gz": "tsv",
     ".txt": "txt",
     ".txt.gz": "txt",
-    ".md": "passages",
-    ".pdf": "passages",
+    **dict.fromkeys((".docx", ".htm", ".html", ".ipynb", ".md", ".pdf", ".pptx", ".rst"), "passages"),
 }
-"""Kinds of files by how their names end; upper case is fine."""
+"""Kinds of files by how their names end; upper case is fine. Code and ``.json`` are none of them: beside a
+corpus they are mostly what it was made with, and what is to be known of it."""
 _JOB = re.compile(rb'\{\s*"format"\s*:\s*"youtu-st-job"')
 ENDS = 1 << 16
 """Bytes at each end of a file that its digest is of."""
@@ -70,7 +70,8 @@ def find_inputs(
         InputError: If ``notes`` does not take a problem.
     """
     notes, paths = notes or Notes(), list(paths)
-    found = find_files(paths, notes, suffixes=tuple(KINDS), without=without)
+    # Corpora are what a .gitignore leaves out, and a job must find the same files when it goes on.
+    found = find_files(paths, notes, suffixes=tuple(KINDS), without=without, ignore=False)
     jobs = _Jobs(paths, notes)
     if found.skipped:
         more = ", ..." if found.skipped > len(found.others) else ""

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from youtu_st.corpus.documents import Reading
 from youtu_st.corpus.notes import Notes
 from youtu_st.corpus.passages import Splitter
-from youtu_st.corpus.readers import Reading, read_file
+from youtu_st.corpus.readers import read_file
 from youtu_st.corpus.sources import SourceFile
 from youtu_st.errors import InputError, YoutuError, printable
 from youtu_st.scale.input.columns import Record, kept_values, no_such_column
@@ -21,6 +22,8 @@ KEPT = {
     "position": pa.int64(),
     "line": pa.int64(),
     "page": pa.int64(),
+    "slide": pa.int64(),
+    "cell": pa.int64(),
     "title": pa.string(),
 }
 """What is known of every passage; null where it is not."""

@@ -32,7 +32,7 @@ def check_input(paths: Sequence[str], columns: Columns, folder: Path) -> None:
         InputError: If a path is none, there is no file to read, or columns contradict each other.
     """
     check_columns(columns)
-    if not find_files(paths, _Silent(), suffixes=tuple(KINDS), without=folder).files:
+    if not find_files(paths, _Silent(), suffixes=tuple(KINDS), without=folder, ignore=False).files:
         named = ", ".join(map(printable, paths))
         raise InputError(f"no files to read in {named}: there is none of {' '.join(KINDS)}")
 
