@@ -338,6 +338,11 @@ def test_an_index_may_do_without(tmp_path: Path, encoder: TinyEncoder) -> None:
         index.add(["bern"])
         assert index.manifest.lexical is False
     assert check_index(tmp_path / "index").damage == ()
+    assert upgrade_index(tmp_path / "index")
+    assert not upgrade_index(tmp_path / "index")
+    with VectorIndex.open(tmp_path / "index", encoder) as index:
+        assert {id for id, _ in found(index, "fox bern", mode="lexical")} == {"a", *index.ids()}
+    assert check_index(tmp_path / "index").damage == ()
 
 
 @pytest.fixture

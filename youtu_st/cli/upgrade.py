@@ -14,7 +14,7 @@ EXAMPLE = "Example: youtu-st index upgrade notes.index"
 
 
 def upgrade(directory: Annotated[Path, typer.Argument(metavar="DIR", help="The index.")]) -> None:
-    """Bring an index of an earlier release up to date: it is then searched by words too."""
+    """Bring an index up to date: one of an earlier release is then searched by words too."""
     from youtu_st.index import count_documents, upgrade_index
     from youtu_st.index.manifest import VERSION
 
@@ -25,6 +25,7 @@ def upgrade(directory: Annotated[Path, typer.Argument(metavar="DIR", help="The i
             directory, lambda done: spinner.update(f"words: {done:,} of {count(total, 'passage')}")
         )
     if changed:
-        echo(f"{directory}: format {before.version} -> {VERSION}, the words of {count(total, 'passage')}")
+        old = f"format {before.version} -> {VERSION}" if before.version < VERSION else f"format {VERSION}"
+        echo(f"{directory}: {old}, the words of {count(total, 'passage')}")
     else:
         echo(f"{directory}: up to date (format {before.version}), nothing to do")

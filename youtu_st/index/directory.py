@@ -43,6 +43,7 @@ class IndexDirectory(DirectoryReader):
     ) -> None:
         self._kept_dead = 0
         self._is_writer = False
+        self._report: Callable[[int], object] = lambda _: None
         self._write_lock = creation.write_lock(path)
         super().__init__(path, manifest, search_parameters, created=created)
 
@@ -52,14 +53,8 @@ class IndexDirectory(DirectoryReader):
         self._write_lock = creation.write_lock(self.path)
         self._is_writer = False
 
-    def become_writer(self, report: Callable[[int], object] = lambda _: None) -> bool:
+    def become_writer(self) -> None:
         """Take the write lock, which is held until ``close``.
-
-        Args:
-            report: Told how many documents of an earlier release's index have got their words.
-
-        Returns:
-            Whether it was one, and no longer is.
 
         Raises:
             IndexLockedError: If another object or process has it.
@@ -67,17 +62,16 @@ class IndexDirectory(DirectoryReader):
         with self._lock:
             self._check_open()
             if self._is_writer:
-                return False
+                return
             if not self._write_lock.is_locked:
                 creation.acquire(self._write_lock, self.path)
             try:
-                upgraded = self._upgrade(report)
+                self._upgrade()
                 files.remove_leftovers(self.path, self._current().generation)
                 self._is_writer = True
             except BaseException:
                 self._write_lock.release(force=True)
                 raise
-            return upgraded
 
     def remember(self, settings: Mapping[str, int]) -> None:
         """Write settings into the manifest, in the place of those that are there."""
@@ -87,7 +81,28 @@ class IndexDirectory(DirectoryReader):
                 self.manifest = replace(self.manifest, settings=dict(settings))
                 self.manifest.write(self.path)
 
-    def _upgrade(self, report: Callable[[int], object]) -> bool:
+    def upgrade(self, report: Callable[[int], object]) -> bool:
+        """Become the writer of an index of this release's format, with words.
+
+        Args:
+            report: Told how many documents have got their words.
+
+        Returns:
+            Whether anything was to be done.
+        """
+        with self._lock:
+            before = self.manifest
+            had_words = self._documents.has_words
+            self._report = report
+            self.become_writer()
+            if not self.manifest.lexical:  # made without, and now wanted
+                check_available()
+                self.manifest = replace(self.manifest, lexical=True)
+                self.manifest.write(self.path)
+                self._upgrade()
+            return self.manifest != before or not had_words
+
+    def _upgrade(self) -> None:
         """Bring an earlier release's format up to this one's, each step of it whole or not at all."""
         lacks_words = not self._documents.has_words and self.manifest.upgraded().lexical
         if lacks_words:
@@ -100,9 +115,8 @@ class IndexDirectory(DirectoryReader):
             self._transact(self._upgrade_documents)
             self._documents.look_at_schema()
         if lacks_words:
-            self._transact(lambda state: self._documents.add_words(state, report))
+            self._transact(lambda state: self._documents.add_words(state, self._report))
             self._documents.look_at_schema()
-        return lacks_words
 
     def _upgrade_documents(self, state: State) -> State:
         with files.writing(self.path):

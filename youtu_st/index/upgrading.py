@@ -11,9 +11,10 @@ from youtu_st.index.manifest import read_manifest
 
 
 def upgrade_index(path: str | Path, report: Callable[[int], object] = lambda _: None) -> bool:
-    """Bring an index up to this release's format, as its first ``add`` would: documents get their words.
+    """Bring an index up to this release's format: its documents get their words, by which they are found too.
 
-    Loads no model. Killed, it leaves an index that is as good as before, and is gone on with the next time.
+    So does the first ``add`` or ``delete``, but for an index that was made with ``lexical=False``. Loads no
+    model. Killed, it leaves an index that is as good as before, and is gone on with the next time.
 
     Args:
         path: The directory.
@@ -29,4 +30,4 @@ def upgrade_index(path: str | Path, report: Callable[[int], object] = lambda _: 
         VectorIndexError: If this Python's SQLite cannot keep words.
     """
     with closing(IndexDirectory(Path(path), read_manifest(path), None)) as directory:
-        return directory.become_writer(report)
+        return directory.upgrade(report)
