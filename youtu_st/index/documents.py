@@ -264,11 +264,11 @@ class DocumentStore:
 
     def ids(self, compiled: Compiled) -> list[str]:
         """The ids of the documents that match a compiled filter, in the order they were added."""
-        condition, values = self._prepared(compiled)
+        _, (condition, values) = self._prepared(compiled)
         query = f"SELECT id FROM documents NOT INDEXED WHERE {condition} ORDER BY key"
         return [id for (id,) in self._connection.execute(query, values)]
 
-    def _prepared(self, compiled: Compiled) -> Compiled:
+    def _prepared(self, compiled: Compiled) -> tuple[str, Compiled]:
         """A filter that may be believed, over what is quickest to look at."""
         if not self._rows_intact:
             for _ in self.all_rows():  # a filter reads what it does not give back
@@ -276,14 +276,17 @@ class DocumentStore:
         return self._fields.quickened(self._connection, compiled, self.state.next_key)
 
     def _matching(self, compiled: Compiled) -> Keys:
-        """The keys of the documents that match, in rising order."""
-        condition, values = self._prepared(compiled)
-        query = f"SELECT group_concat(key) FROM documents NOT INDEXED WHERE {condition}"
+        """The keys of the documents that match, in rising order; of deleted ones too, perhaps."""
+        table, (condition, values) = self._prepared(compiled)
+        query = f"SELECT group_concat(key) FROM {table} WHERE {condition}"
         (found,) = self._connection.execute(query, values).fetchone()
         return np.sort(keys_in(found))
 
     def allowed(self, compiled: Compiled | None, ids: Iterable[str] | None) -> Keys | None:
-        """The keys of the documents that match a filter and have one of the ids; None means all."""
+        """The keys of the documents that match a filter and have one of the ids; None means all.
+
+        There may be keys of deleted documents among them.
+        """
         matching = None
         if compiled is not None:
             matching = self._matching(compiled)

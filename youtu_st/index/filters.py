@@ -28,10 +28,10 @@ _MAX_JOINED = 16  # to SQLite, so many parts of one "and" are so many levels, an
 ELEMENTS = (
     "SELECT 1 FROM json_each(documents.metadata, ?) AS e WHERE json_type(documents.metadata, ?) <> 'object'"
 )
-_KIND = "CASE {0}.type WHEN 'integer' THEN 'real' ELSE {0}.type END"
+KIND = "CASE {0}.type WHEN 'integer' THEN 'real' ELSE {0}.type END"
 _SAME = (  # kinds are compared too, so that True is not 1
-    f"({_KIND.format('e')}, ifnull(e.value, '')) IN "
-    f"(SELECT {_KIND.format('o')}, ifnull(o.value, '') FROM json_each(?) AS o)"
+    f"({KIND.format('e')}, ifnull(e.value, '')) IN "
+    f"(SELECT {KIND.format('o')}, ifnull(o.value, '') FROM json_each(?) AS o)"
 )
 _SAME_TIME = "youtu_instant(e.value) IN (SELECT value FROM json_each(?))"
 

@@ -32,6 +32,7 @@ class WordSearch:
         self._forget(0)
         self._keys: Keys = np.empty(0, dtype=np.int64)
         self._lengths: npt.NDArray[np.float64] = np.empty(0)
+        self._aligned, self._aligned_to = self._lengths, self._keys
 
     def _forget(self, next_key: int) -> None:
         self._next_key = next_key
@@ -92,32 +93,36 @@ class WordSearch:
         while self._bytes > _MOST_BYTES and len(self._kept) > 1:
             _, (first, second) = self._kept.popitem(last=False)
             self._bytes -= first.nbytes + second.nbytes
-        positions, known = _positions(keys, kept[0])
+        positions, known = positions_of(kept[0], keys)
         return Postings(positions, kept[1] if known is None else kept[1][known])
 
     def _lengths_of(self, connection: sqlite3.Connection, keys: Keys, alive: Mask) -> npt.NDArray[np.float64]:
-        """The number of words of each document."""
-        last = int(self._keys[-1]) if len(self._keys) else 0
-        if len(keys) and keys[-1] > last:
-            rows = lengths_after(connection, last)
-            self._keys = np.concatenate([self._keys, np.array([key for key, _ in rows], dtype=np.int64)])
-            self._lengths = np.concatenate([self._lengths, np.array([n for _, n in rows], dtype=np.float64)])
-        lengths = np.zeros(len(keys))
-        positions, known = _positions(keys, self._keys)
-        lengths[positions] = self._lengths if known is None else self._lengths[known]
-        has = np.zeros(len(keys), dtype=np.bool_)
-        has[positions] = True
-        if lacking := int(np.count_nonzero(alive & ~has)):
+        """The number of words of each document, once for the same array of keys."""
+        if self._aligned_to is not keys:
+            last = int(self._keys[-1]) if len(self._keys) else 0
+            if len(keys) and keys[-1] > last:
+                rows = np.array(lengths_after(connection, last), dtype=np.int64).reshape(-1, 2)
+                self._keys = np.concatenate([self._keys, rows[:, 0]])
+                self._lengths = np.concatenate([self._lengths, rows[:, 1].astype(np.float64)])
+            self._aligned = np.full(len(keys), np.nan)
+            positions, known = positions_of(self._keys, keys)
+            self._aligned[positions] = self._lengths if known is None else self._lengths[known]
+            self._aligned_to = keys
+        if lacking := int(np.count_nonzero(alive & np.isnan(self._aligned))):
             raise IndexDamagedError(
                 f"the words of {lacking} documents are lost: youtu-st index check DIR --repair makes them"
             )
-        return lengths
+        return self._aligned
 
 
-def _positions(keys: Keys, some: Keys) -> tuple[Positions, Mask | None]:
+def positions_of(some: Keys, keys: Keys) -> tuple[Positions, Mask | None]:
     """Where some keys stand among all, both rising; and which of them do, None if all."""
-    if len(keys) == len(some) and np.array_equal(keys, some):
-        return np.arange(len(keys), dtype=np.int64), None
+    if not len(keys) or not len(some):
+        return np.empty(0, dtype=np.int64), np.zeros(len(some), dtype=np.bool_)
+    if keys[-1] - keys[0] == len(keys) - 1:  # nothing was deleted
+        places = some - keys[0]
+        known = (places >= 0) & (places < len(keys)) if some[0] < keys[0] or some[-1] > keys[-1] else None
+        return (places, None) if known is None else (places[known], known)
     places = np.searchsorted(keys, some)
     known = places < len(keys)
     known[known] = keys[places[known]] == some[known]

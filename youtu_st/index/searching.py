@@ -12,6 +12,7 @@ from youtu_st.errors import InputError, brief, did_you_mean
 from youtu_st.index.documents import DocumentStore
 from youtu_st.index.filters import Compiled
 from youtu_st.index.fusion import DEPTH, FUSIONS, Ranking, in_order
+from youtu_st.index.lexical import positions_of
 from youtu_st.index.vectors import VectorTable
 from youtu_st.inputs import check_share, check_texts
 from youtu_st.protocol import Vectors
@@ -114,7 +115,8 @@ def find(
     wanted = table.alive
     if allowed is not None:
         wanted = np.zeros(len(table.keys), dtype=np.bool_)
-        wanted[np.searchsorted(table.keys, allowed)] = True
+        wanted[positions_of(allowed, table.keys)[0]] = True
+        wanted &= table.alive
     lexical = [documents.search_words(question, depth, table.keys, table.alive, wanted) for question in words]
     if asked.mode == "lexical":
         return [[Scored(score, key, {"bm25": score}) for score, key in hits] for hits in lexical]
