@@ -158,7 +158,7 @@ def test_vectors_of_another_model(tmp_path: Path, encoder: TinyEncoder) -> None:
         def _unit(self, text: str) -> Any:
             return super()._unit(f"other {text}")
 
-    with pytest.raises(IndexMismatchError, match=r"of 20 texts encoded again the least cosine is .* --encode"):
+    with pytest.raises(IndexMismatchError, match=r"of 20 texts encoded again the least cosine is .*--encode"):
         import_index(open_source(folder), tmp_path / "idx", Other())
     with pytest.raises(IndexMismatchError, match=r"has vectors of 16 numbers, and those of 'tiny' have 8"):
         import_index(open_source(folder), tmp_path / "idx", TinyEncoder(8))
