@@ -42,6 +42,8 @@ from youtu_st.errors import FilterError
         (["a="], {"a": ""}),
         (["n=1_000"], {"n": "1_000"}),
         (["n=nan"], {"n": "nan"}),
+        (["{}"], {}),
+        (["{}", "{ }"], {}),
         (None, None),
         ([], None),
     ],
@@ -52,7 +54,8 @@ def test_what_is_meant(texts: list[str] | None, expected: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", " ", "lang", "=zh", "lang=zh,", ",", "lang=zh,,n=1", "lang~zh", 'a="x', 'a="\\x"', 'a="x"y', "[1]"]
+    "text",
+    ["", " ", "lang", "=zh", "lang=zh,", ",", "lang=zh,,n=1", "lang~zh", 'a="x', 'a="\\x"', 'a="x"y', "[1]"],
 )
 def test_what_cannot_be_read(text: str) -> None:
     with pytest.raises(UsageError, match="^--filter .*Examples: --filter lang=zh") as caught:
@@ -70,11 +73,22 @@ def test_what_no_filter_may_say() -> None:
         parse_conditions(["a" * 20_000])
 
 
-FIELDS = st.text(min_size=1, max_size=9).filter(lambda text: not text.startswith("$") and "\0" not in text and "." not in text)
-VALUES = st.none() | st.booleans() | st.integers(-(1 << 60), 1 << 60) | st.text(max_size=9).filter(lambda text: "\0" not in text)
+FIELDS = st.text(min_size=1, max_size=9).filter(
+    lambda text: not text.startswith("$") and "\0" not in text and "." not in text
+)
+VALUES = (
+    st.none()
+    | st.booleans()
+    | st.integers(-(1 << 60), 1 << 60)
+    | st.text(max_size=9).filter(lambda text: "\0" not in text)
+)
 
 
-@given(st.lists(st.tuples(FIELDS, st.sampled_from(["=", "!=", ">", ">=", "<", "<="]), VALUES), min_size=1, max_size=4))
+@given(
+    st.lists(
+        st.tuples(FIELDS, st.sampled_from(["=", "!=", ">", ">=", "<", "<="]), VALUES), min_size=1, max_size=4
+    )
+)
 def test_quoted_everything_can_be_said(parts: list[tuple[str, str, Any]]) -> None:
     names = {"=": "$eq", "!=": "$ne", ">=": "$gte", "<=": "$lte", ">": "$gt", "<": "$lt"}
     said = ",".join(f"{json.dumps(field)}{operator}{json.dumps(value)}" for field, operator, value in parts)

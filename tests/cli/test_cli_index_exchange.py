@@ -31,17 +31,27 @@ def documents(path: Path) -> list[Any]:
 def test_out_and_in_again(run: Run, here: Path, tmp_path: Path, suffix: str) -> None:
     done = run("index", "export", "idx", "--to", tmp_path / f"t{suffix}")
     beside = f", texts and ids -> {tmp_path}/t.jsonl" if suffix == ".npy" else ""
-    assert (done.code, done.out, done.err) == (0, f"exported 4 passages -> {tmp_path}/t{suffix}{beside}\n", "")
+    assert (done.code, done.out, done.err) == (
+        0,
+        f"exported 4 passages -> {tmp_path}/t{suffix}{beside}\n",
+        "",
+    )
     done = run("index", "import", tmp_path / f"t{suffix}", "--out", tmp_path / "idx")
-    kind = {".parquet": "a Parquet table", ".jsonl": "a file of JSON Lines", ".npy": "a matrix and its texts"}[suffix]
+    kind = {
+        ".parquet": "a Parquet table",
+        ".jsonl": "a file of JSON Lines",
+        ".npy": "a matrix and its texts",
+    }[suffix]
     assert done.code == 0, done.err
     first, second = done.out.splitlines()
     assert first == f"imported 4 texts from {kind} -> {tmp_path}/idx"
     assert re.fullmatch(
-        r"vectors   taken over: 4 texts encoded again, least cosine (1\.0000|0\.9999)\d\d, at least 0\.999 is needed", second
+        r"vectors   taken over: 4 texts encoded again, least cosine (1\.0000|0\.9999)\d\d, at least 0\.999 is needed",
+        second,
     )
     one, other = (
-        json.loads(run("index", "search", where, "renew a passport", "--json").out) for where in ("idx", tmp_path / "idx")
+        json.loads(run("index", "search", where, "renew a passport", "--json").out)
+        for where in ("idx", tmp_path / "idx")
     )
     assert [hit["id"] for hit in one] == [hit["id"] for hit in other]
     assert [hit["metadata"] for hit in one] == [hit["metadata"] for hit in other]
@@ -65,7 +75,9 @@ def test_a_folder_of_langchain(run: Run, tmp_path: Path) -> None:
     done = run("index", "import", tmp_path / "lc", "--out", tmp_path / "idx", "--model", "minilm")
     assert (done.code, done.err) == (0, "")
     assert done.out.startswith(f"imported 30 texts from a FAISS folder of LangChain -> {tmp_path}/idx\n")
-    hits = json.loads(run("index", "search", tmp_path / "idx", texts[4], "-k", 1, "--filter", "n<5", "--json").out)
+    hits = json.loads(
+        run("index", "search", tmp_path / "idx", texts[4], "-k", 1, "--filter", "n<5", "--json").out
+    )
     assert [(hit["text"], hit["metadata"]) for hit in hits] == [(texts[4], {"n": 4})]
 
     community.FAISS.from_embeddings(
@@ -96,7 +108,10 @@ def test_list_and_show(run: Run, tmp_path: Path) -> None:
     done = run("index", "list", path, "--limit", 2)
     assert (done.code, done.out, done.err) == (0, "id-0  text 0\nid-1  text 1\n", "and 11 more (--limit)\n")
     done = run("index", "list", path, "--filter", "lang=zh")
-    assert done.out == "odd\\x1bid  a\\x07.md:3  " + ("two lines \\x1b[31m " + "and words " * 40)[:83].rstrip() + " …\n"
+    assert (
+        done.out
+        == "odd\\x1bid  a\\x07.md:3  " + ("two lines \\x1b[31m " + "and words " * 40)[:83].rstrip() + " …\n"
+    )
     assert "\x1b" not in done.out
     (found,) = json.loads(run("index", "list", path, "--filter", '{"lang": "zh"}', "--json").out)
     assert found["id"] == "odd\x1bid"
@@ -121,7 +136,9 @@ def test_list_and_show(run: Run, tmp_path: Path) -> None:
     assert "vector" not in json.loads(run("index", "show", path, "id-3", "--json").out)[0]
     done = run("index", "show", path, "id-33")
     assert (done.code, done.out) == (2, "")
-    assert done.err.startswith(f"youtu-st: error: there is no document 'id-33' in {path}: did you mean 'id-3'")
+    assert done.err.startswith(
+        f"youtu-st: error: there is no document 'id-33' in {path}: did you mean 'id-3'"
+    )
 
 
 def test_delete(run: Run, tmp_path: Path) -> None:
@@ -180,7 +197,10 @@ def test_merge(run: Run, tmp_path: Path) -> None:
         "(--keep first|last)\n"
     )
     done = run("index", "merge", one, two, "--out", tmp_path / "all", "--keep", "first")
-    assert done.out == f"merged 3 passages of 2 indexes, 2 of ids that are there twice left out -> {tmp_path}/all\n"
+    assert (
+        done.out
+        == f"merged 3 passages of 2 indexes, 2 of ids that are there twice left out -> {tmp_path}/all\n"
+    )
     assert (done.code, done.err) == (0, "")
     for arguments, message in (
         ([one, two, "--out", tmp_path / "x", "--keep", "both"], "--keep must be first or last, not 'both'"),
@@ -224,11 +244,22 @@ def test_many_questions(run: Run, here: Path, tmp_path: Path) -> None:
     for record in records:
         alone = json.loads(run("index", "search", "idx", record["query"], "-k", 2, "--json").out)
         assert [hit["id"] for hit in alone] == [hit["id"] for hit in record["hits"]]
-        assert [hit["score"] for hit in alone] == pytest.approx([hit["score"] for hit in record["hits"]], abs=1e-5)
+        assert [hit["score"] for hit in alone] == pytest.approx(
+            [hit["score"] for hit in record["hits"]], abs=1e-5
+        )
         assert [hit["metadata"] for hit in alone] == [hit["metadata"] for hit in record["hits"]]
     lines = [json.dumps({"id": 7, "query": questions[0]}), json.dumps({"_id": "b", "text": questions[1]})]
     done = spawn(
-        "index", "search", "idx", "--queries", "-", "--json", "--filter", "lang=zh", cwd=here, stdin="\n".join(lines)
+        "index",
+        "search",
+        "idx",
+        "--queries",
+        "-",
+        "--json",
+        "--filter",
+        "lang=zh",
+        cwd=here,
+        stdin="\n".join(lines),
     )
     records = [json.loads(line) for line in done.out.splitlines()]
     assert [(record["id"], [hit["metadata"]["lang"] for hit in record["hits"]]) for record in records] == [
@@ -269,14 +300,23 @@ def test_mistakes(run: Run, here: Path, tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("x")
     shutil.copytree(here / "idx", tmp_path / "idx")
     for arguments, message in (
-        (["import", tmp_path / "no", "--out", tmp_path / "x"], f"{tmp_path}/no: there is no such file or folder"),
-        (["import", tmp_path / "t.csv", "--out", tmp_path / "x"], f"{tmp_path}/t.csv is none of: a FAISS folder"),
+        (
+            ["import", tmp_path / "no", "--out", tmp_path / "x"],
+            f"{tmp_path}/no: there is no such file or folder",
+        ),
+        (
+            ["import", tmp_path / "t.csv", "--out", tmp_path / "x"],
+            f"{tmp_path}/t.csv is none of: a FAISS folder",
+        ),
         (["import", tmp_path / "t.csv", "--out", tmp_path / "idx"], f"{tmp_path}/idx holds an index already"),
         (["import", tmp_path / "idx", "--out", tmp_path / "x"], f"{tmp_path}/idx is an index already"),
         (["import", "x", "--out", "y", "--model", "minlm"], "unknown model 'minlm'"),
         (["export", "none", "--to", "x.jsonl"], "there is no index in none. Make one with"),
         (["export", "idx", "--to", "x.csv"], "the file must end in .parquet, .jsonl, .npy, not '.csv'"),
-        (["export", "idx", "--to", tmp_path / "a" / "x.jsonl"], f"{tmp_path}/a/x.jsonl: there is no directory"),
+        (
+            ["export", "idx", "--to", tmp_path / "a" / "x.jsonl"],
+            f"{tmp_path}/a/x.jsonl: there is no directory",
+        ),
         (["list", "idx", "--limit", "0"], "--limit must be an int of at least 1, not 0"),
         (["list", "none"], "there is no index in none"),
         (["show", "none", "x"], "there is no index in none"),
@@ -293,4 +333,6 @@ def test_on_a_terminal_nothing_commands_it(tmp_path: Path) -> None:
     for arguments in (["list", path], ["show", path, "id-0", "id-1", "id-2"]):
         code, shown = spawn_on_a_terminal("index", *arguments, cwd=tmp_path, whole=True)
         assert code == 0
-        assert not {"\x1b]", "\x9b", "\u202e", "\x07"} & {part for part in ("\x1b]", "\x9b", "\u202e", "\x07") if part in shown}
+        assert not {"\x1b]", "\x9b", "\u202e", "\x07"} & {
+            part for part in ("\x1b]", "\x9b", "\u202e", "\x07") if part in shown
+        }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -41,7 +40,9 @@ def test_own_vectors_agree_of_any_length(encoder: TinyEncoder) -> None:
 
 def test_least_and_median_are_those_of_the_cosines(encoder: TinyEncoder) -> None:
     noisy = TinyEncoder(noise=0.02)
-    with pytest.raises(IndexMismatchError, match=r"least cosine is 0\.9800 and the median 0\.9800, and at least 0\.999"):
+    with pytest.raises(
+        IndexMismatchError, match=r"least cosine is 0\.9800 and the median 0\.9800, and at least 0\.999"
+    ):
         check_vectors(encoder, TEXTS, noisy.encode_document(TEXTS))
     rows = encoder.encode_document(TEXTS)
     rows[0] = -rows[0]

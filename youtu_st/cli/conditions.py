@@ -60,7 +60,8 @@ def parse_conditions(texts: Sequence[str] | None) -> Filter | None:
     parts: list[dict[str, Any]] = []
     for text in texts:
         parts += [_as_json(text)] if text.lstrip().startswith("{") else _as_said(text)
-    condition = parts[0] if len(parts) == 1 else {"$and": parts}
+    parts = [part for part in parts if part]
+    condition = {"$and": parts} if len(parts) > 1 else parts[0] if parts else {}
     compile_filter(condition)
     return condition
 

@@ -99,7 +99,7 @@ def delete(
     else:
         if not condition:
             raise UsageError(f"--filter must say which passages: {{}} is all of them. {EXAMPLES}")
-        chosen = [document.id for document in exchange.list_documents(directory, condition).documents]
+        chosen = exchange.list_ids(directory, condition)
     if not chosen:
         echo("no passage matches", err=True)
         return

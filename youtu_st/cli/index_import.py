@@ -81,6 +81,8 @@ def import_documents(
     try:
         for note in opened.notes:
             say("note", f"{source}: {note}")
+        if name is None and opened.model is not None:
+            say("note", f"{source} names the model {opened.model}")
         encoder = load_encoder(
             name or absolute_model(opened.model or DEFAULT_MODEL),
             checkpoint=checkpoint,

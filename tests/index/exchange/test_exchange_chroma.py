@@ -62,18 +62,25 @@ def test_a_collection_becomes_an_index_and_stays_as_it_is(folder: Path, tmp_path
         assert sorted(index.ids()) == sorted(f"c{i}" for i in range(1500))
         (found,) = index.get(["c1203"])
         assert found is not None
-        assert (found.text, found.metadata) == (TEXTS[1203], {"n": 1203, "share": 0.5, "yes": True, "lang": "en"})
+        assert (found.text, found.metadata) == (
+            TEXTS[1203],
+            {"n": 1203, "share": 0.5, "yes": True, "lang": "en"},
+        )
         assert index.vectors(["c7"]) == pytest.approx(encoder.encode_document([TEXTS[7]]), abs=1e-6)
     assert content(folder) == before
 
 
 def test_which_collection(folder: Path, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"several collections: say which .*--collection\): 'other', 'passages'"):
+    with pytest.raises(
+        InputError, match=r"several collections: say which .*--collection\): 'other', 'passages'"
+    ):
         open_source(folder)
     with pytest.raises(InputError, match="no collection 'passage', and has: 'other', 'passages'"):
         open_source(folder, collection="passage")
     source = open_source(folder, collection="other")
-    with pytest.raises(InputError, match=r"document 0, 'x': text 0|document 0, 'x': its text must be a str, not NoneType"):
+    with pytest.raises(
+        InputError, match=r"document 0, 'x': text 0|document 0, 'x': its text must be a str, not NoneType"
+    ):
         import_index(source, tmp_path / "idx", TinyEncoder())
     source.close()
     assert not (tmp_path / "idx").exists()
@@ -110,7 +117,9 @@ def test_what_a_collection_says_of_its_model_is_not_loaded(folder: Path, tmp_pat
     assert not built
 
 
-def test_what_is_no_directory_of_chroma(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_no_directory_of_chroma(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "db").mkdir()
     (tmp_path / "db" / "chroma.sqlite3").write_bytes(b"SQLite format 3\0" + b"\xff" * 4000)
     with pytest.raises(InputError, match="Chroma cannot read it") as caught:

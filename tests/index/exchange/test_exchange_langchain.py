@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 from pathlib import Path
 from typing import Any
@@ -111,7 +112,11 @@ def test_states_of_older_pydantic(tmp_path: Path, encoder: TinyEncoder) -> None:
             self.__dict__.update(fields)
 
         def __getstate__(self) -> dict[str, Any]:
-            return {"__dict__": self.__dict__, "__fields_set__": {"page_content"}, "__private_attribute_values__": {}}
+            return {
+                "__dict__": self.__dict__,
+                "__fields_set__": {"page_content"},
+                "__private_attribute_values__": {},
+            }
 
     Old.__module__, Old.__qualname__, Old.__name__ = "langchain.schema.document", "Document", "Document"
 
@@ -200,3 +205,25 @@ def test_mistakes(tmp_path: Path, encoder: TinyEncoder) -> None:
     with pytest.raises(InputError, match=r"lc: document 3, 'd3': its metadata, key"):
         import_index(open_source(folder), tmp_path / "idx", encoder)
     assert [path.name for path in tmp_path.iterdir()] == ["lc"]
+
+
+def test_a_hostile_folder_runs_nothing(tmp_path: Path, encoder: TinyEncoder) -> None:
+    """As LangChain itself would run it: in place of a document, and in a document's metadata."""
+    folder = saved(tmp_path / "lc", encoder)
+    store, places = pickle.loads((folder / "index.pkl").read_bytes())
+    ran = tmp_path / "ran"
+
+    class Runs:
+        def __reduce__(self) -> Any:
+            return os.system, (f"touch {ran}",)
+
+    for kept in ({"d3": Runs()}, {"d3": Document(page_content="x", metadata={"a": [Runs()]})}):
+        data = pickle.dumps((InMemoryDocstore({**store._dict, **kept}), places))
+        (folder / "index.pkl").write_bytes(data)
+        with pytest.raises(
+            InputError, match=r"index\.pkl: it asks for 'posix\.system', which is no class of documents"
+        ):
+            open_source(folder)
+        assert not ran.exists()
+    pickle.loads(data)
+    assert ran.exists()

@@ -22,6 +22,7 @@ from llama_index.core import StorageContext, VectorStoreIndex
 from llama_index.core.base.embeddings.base import BaseEmbedding
 from llama_index.core.schema import BaseNode, ImageNode, IndexNode, MetadataMode, TextNode
 from llama_index.vector_stores.faiss import FaissMapVectorStore, FaissVectorStore
+
 from llama_index.vector_stores.youtu.nodes import to_document, to_node
 
 ENCODER = TinyEncoder()
@@ -98,7 +99,9 @@ def test_nodes_come_back_as_they_were(kind: str, tmp_path: Path) -> None:
             assert to_document(to_node(found)) == to_document(node)
             embedded = ENCODER.encode_document([node.get_content(MetadataMode.EMBED)])
             assert index.vectors([node.node_id]) == pytest.approx(embedded, abs=1e-6)
-        assert index.ids({"lang": "de"}) == [node.node_id for node in nodes if node.metadata.get("lang") == "de"]
+        assert index.ids({"lang": "de"}) == [
+            node.node_id for node in nodes if node.metadata.get("lang") == "de"
+        ]
 
 
 @pytest.mark.parametrize("kind", ["faiss", "faiss with a map", "simple"])

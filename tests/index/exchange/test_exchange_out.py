@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +36,8 @@ ODD = ["line\nbreak", "NUL-free \u2028 text", "\U0001f980 crab", '"quoted" \\ ba
 def filled(path: Path, encoder: TinyEncoder, first: int, count: int, factory: str = "Flat") -> Path:
     texts = [f"Text {i}. {ODD[i % len(ODD)]}" for i in range(first, first + count)]
     metadata: list[dict[str, Any] | None] = [
-        {"n": i, "deep": {"ü": [1, None, 2.5]}, "text": "x"} if i % 3 else None for i in range(first, first + count)
+        {"n": i, "deep": {"ü": [1, None, 2.5]}, "text": "x"} if i % 3 else None
+        for i in range(first, first + count)
     ]
     with VectorIndex.create(path, encoder, factory) as index:
         index.add(texts, [f"i{i}" for i in range(first, first + count)], metadata)
@@ -52,7 +52,9 @@ def everything(path: Path, encoder: TinyEncoder) -> tuple[list[Any], np.ndarray]
 
 @pytest.mark.parametrize("suffix", [".parquet", ".jsonl", ".npy"])
 @pytest.mark.parametrize("count", [1, 2500])
-def test_out_and_in_again_is_equal_bit_by_bit(suffix: str, count: int, tmp_path: Path, encoder: TinyEncoder) -> None:
+def test_out_and_in_again_is_equal_bit_by_bit(
+    suffix: str, count: int, tmp_path: Path, encoder: TinyEncoder
+) -> None:
     filled(tmp_path / "a", encoder, 0, count)
     with VectorIndex.open(tmp_path / "a", encoder) as index:
         index.delete(["i7"])
@@ -82,7 +84,9 @@ def test_odd_vectors_keep_every_bit_in_lines(tmp_path: Path) -> None:
     assert read.tobytes() == values.tobytes()
 
 
-def test_a_file_is_whole_or_not_there(tmp_path: Path, encoder: TinyEncoder, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_is_whole_or_not_there(
+    tmp_path: Path, encoder: TinyEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
     filled(tmp_path / "a", encoder, 0, 3000)
 
     def interrupted(done: int, total: int) -> None:
@@ -217,7 +221,11 @@ def test_indexes_of_different_encoders(tmp_path: Path, encoder: TinyEncoder) -> 
 
 
 def test_another_factory_and_settings(tmp_path: Path, encoder: TinyEncoder) -> None:
-    for name, settings in (("a", {"chunk_tokens": 9}), ("b", {"chunk_tokens": 9}), ("c", {"chunk_tokens": 8})):
+    for name, settings in (
+        ("a", {"chunk_tokens": 9}),
+        ("b", {"chunk_tokens": 9}),
+        ("c", {"chunk_tokens": 8}),
+    ):
         filled(tmp_path / name, encoder, ord(name) * 100, 20)
         with VectorIndex.open(tmp_path / name, encoder) as index:
             index.remember(settings)

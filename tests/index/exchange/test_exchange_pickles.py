@@ -43,7 +43,9 @@ VALUES = st.recursive(
 def test_plain_data_is_read_as_python_reads_it(value: Any, protocol: int, optimized: bool) -> None:
     data = pickle.dumps(value, protocol)
     if protocol == 2 and (b"_codecs" in data or b"__builtin__" in data):
-        with pytest.raises(InputError, match=r"_codecs\.encode|set|bytes"):  # how old protocols write bytes and sets
+        with pytest.raises(
+            InputError, match=r"_codecs\.encode|set|bytes"
+        ):  # how old protocols write bytes and sets
             read_pickle(data, CLASSES)
         return
     if protocol == 3 and (b"builtins" in data or b"__builtin__" in data):
@@ -55,7 +57,14 @@ def test_plain_data_is_read_as_python_reads_it(value: Any, protocol: int, optimi
     assert repr(type(found)) == repr(type(value))
 
 
-@given(st.recursive(st.none() | st.integers() | st.text(max_size=9), lambda i: st.lists(i) | st.dictionaries(st.text(max_size=3), i), max_leaves=20), st.integers(0, 1))
+@given(
+    st.recursive(
+        st.none() | st.integers() | st.text(max_size=9),
+        lambda i: st.lists(i) | st.dictionaries(st.text(max_size=3), i),
+        max_leaves=20,
+    ),
+    st.integers(0, 1),
+)
 @settings(max_examples=100, deadline=None)
 def test_protocols_of_text_too(value: Any, protocol: int) -> None:
     assert read_pickle(pickle.dumps(value, protocol), CLASSES) == value
@@ -83,9 +92,15 @@ def hostile(path: Path) -> dict[str, tuple[bytes, str]]:
     touch = f"touch {path}"
     shown = {
         "system": (pickle.dumps(_Runs(lambda: (os.system, (touch,)))), r"asks for 'posix\.system'"),
-        "eval": (pickle.dumps(_Runs(lambda: (eval, (f"open({str(path)!r}, 'w')",)))), r"asks for 'builtins\.eval'"),
+        "eval": (
+            pickle.dumps(_Runs(lambda: (eval, (f"open({str(path)!r}, 'w')",)))),
+            r"asks for 'builtins\.eval'",
+        ),
         "exec in data": (pickle.dumps({"a": [_Runs(lambda: (exec, ("1",)))]}), r"asks for 'builtins\.exec'"),
-        "an old class's instance": (_inst(path), "asks for what no document needs|asks for a call of 'os system'"),
+        "an old class's instance": (
+            _inst(path),
+            "asks for what no document needs|asks for a call of 'os system'",
+        ),
         "inst without arguments": (b"(ios\nsystem\n.", "asks for a call of 'os system'"),
         "obj": (b"(cos\nsystem\nN" + b"o.", r"asks for 'os\.system'"),
         "a name on the stack": (b"\x80\x04\x8c\x02os\x8c\x06system\x93N\x85R.", r"asks for 'os\.system'"),
@@ -94,7 +109,10 @@ def hostile(path: Path) -> dict[str, tuple[bytes, str]]:
             r"asks for a call \(the pickle instruction REDUCE\)",
         ),
         "a class of documents, with arguments": (
-            b"\x80\x04\x8c\x1dlangchain_core.documents.base\x8c\x08DocumentK\x01\x85".replace(b"K\x01", b"\x93K\x01") + b"\x81.",
+            b"\x80\x04\x8c\x1dlangchain_core.documents.base\x8c\x08DocumentK\x01\x85".replace(
+                b"K\x01", b"\x93K\x01"
+            )
+            + b"\x81.",
             "makes an object in a way",
         ),
         "another name in a known module": (
@@ -123,7 +141,10 @@ def hostile(path: Path) -> dict[str, tuple[bytes, str]]:
         "a memo that is not there": (b"\x80\x04h\x07.", "no pickle"),
         "a frame beyond the end": (b"\x80\x04\x95" + b"\xff" * 8 + b"N", "no pickle"),
         "a text beyond the end": (b"\x80\x04\x8d" + b"\xff" * 7 + b"\x7f" + b"x.", "no pickle"),
-        "a class as what there is": (b"\x80\x04\x8c\x1dlangchain_core.documents.base\x8c\x08Document\x93.", "no pickle"),
+        "a class as what there is": (
+            b"\x80\x04\x8c\x1dlangchain_core.documents.base\x8c\x08Document\x93.",
+            "no pickle",
+        ),
         "text": (b"hello there", "no pickle|asks for"),
     }
     return shown

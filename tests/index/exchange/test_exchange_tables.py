@@ -25,7 +25,9 @@ def rows(encoder: TinyEncoder) -> list[list[float]]:
     return encoder.encode_document(TEXTS).tolist()  # type: ignore[no-any-return]
 
 
-@pytest.mark.parametrize("kind", [pa.list_(pa.float32()), pa.large_list(pa.float64()), pa.list_(pa.float32(), 16)])
+@pytest.mark.parametrize(
+    "kind", [pa.list_(pa.float32()), pa.large_list(pa.float64()), pa.list_(pa.float32(), 16)]
+)
 def test_parquet_of_any_lists(kind: pa.DataType, tmp_path: Path, encoder: TinyEncoder) -> None:
     table = pa.table(
         {
@@ -58,7 +60,11 @@ def test_a_folder_of_parquet_with_named_columns(tmp_path: Path, encoder: TinyEnc
     (tmp_path / "parts").mkdir()
     for part in range(3):
         chosen = slice(10 * part, 10 * part + 10)
-        values = {"body": TEXTS[chosen], "v": rows(encoder)[chosen], "metadata": ['{"part": %d}' % part] * 10}
+        values = {
+            "body": TEXTS[chosen],
+            "v": rows(encoder)[chosen],
+            "metadata": [json.dumps({"part": part})] * 10,
+        }
         pq.write_table(pa.table(values), tmp_path / "parts" / f"{part}.parquet")
     source = open_source(tmp_path / "parts", fields=Fields(text="body", vector="v"))
     import_index(source, tmp_path / "idx", encoder)
@@ -75,7 +81,9 @@ def test_lines_and_a_matrix(tmp_path: Path, encoder: TinyEncoder) -> None:
     with VectorIndex.open(tmp_path / "idx", encoder) as index:
         assert index.ids({"year": {"$gte": 2028}}) == ["x28", "x29"]
         assert index.vectors(index.ids()) == pytest.approx(encoder.encode_document(TEXTS), abs=1e-6)
-    with pytest.raises(InputError, match=r"m\.jsonl has no field 'vector' or 'embedding' for the vector: .*--encode"):
+    with pytest.raises(
+        InputError, match=r"m\.jsonl has no field 'vector' or 'embedding' for the vector: .*--encode"
+    ):
         open_source(tmp_path / "m.jsonl")
     import_index(open_source(tmp_path / "m.jsonl", vectors=False), tmp_path / "again", encoder, encode=True)
     with VectorIndex.open(tmp_path / "again", encoder) as index:
@@ -83,7 +91,11 @@ def test_lines_and_a_matrix(tmp_path: Path, encoder: TinyEncoder) -> None:
 
 
 def written(path: Path, changed: dict[str, list[Any]], encoder: TinyEncoder) -> Path:
-    values: dict[str, list[Any]] = {"id": [f"i{i}" for i in range(30)], "text": TEXTS, "vector": rows(encoder)}
+    values: dict[str, list[Any]] = {
+        "id": [f"i{i}" for i in range(30)],
+        "text": TEXTS,
+        "vector": rows(encoder),
+    }
     values |= changed
     if path.suffix == ".parquet":
         pq.write_table(pa.table(values), path)
@@ -108,7 +120,10 @@ def test_one_line_with_the_position(suffix: str, tmp_path: Path, encoder: TinyEn
         ({"text": with_(TEXTS, 4, None)}, "document 4, 'i4': its text must be a str, not NoneType"),
         ({"text": with_(TEXTS, 4, "")}, "document 4, 'i4': its text is empty"),
         ({"vector": nan}, "document 5, 'i5': its vector must have a direction, and is not finite"),
-        ({"vector": with_(vectors, 6, [0.0] * 16)}, "document 6, 'i6': its vector must have a direction, and is all"),
+        (
+            {"vector": with_(vectors, 6, [0.0] * 16)},
+            "document 6, 'i6': its vector must have a direction, and is all",
+        ),
         ({"vector": with_(vectors, 7, [1.0])}, f"{line} 8: its vector has 1 numbers, and others have 16"),
         ({"vector": with_(vectors, 8, None)}, f"{line} 9: its vector"),
         ({"metadata": ["{"] * 30}, f"{line} 1: its metadata is no JSON"),
@@ -133,9 +148,17 @@ def test_what_is_no_table(tmp_path: Path, encoder: TinyEncoder) -> None:
     refused("a.jsonl", b"[1]", r"a\.jsonl, line 1: it must be an object, not \[1\]")
     refused("a.jsonl", b"[" * 100_000, r"line 1: it is no JSON: it is nested too deeply")
     refused("a.jsonl", b"", "has no documents")
-    refused("a.jsonl", b'{"text": "x", "vector": [%s]}' % b", ".join([b'"a"'] * 16), "line 1: its vector must be a list of numbers")
+    refused(
+        "a.jsonl",
+        b'{"text": "x", "vector": [%s]}' % b", ".join([b'"a"'] * 16),
+        "line 1: its vector must be a list of numbers",
+    )
     refused("a.jsonl", b'{"text": "x", "vector": {}}', "line 1: its vector must be a list of numbers")
-    refused("a.jsonl", b'{"id": [], "text": "x", "vector": [%s]}' % b", ".join([b"1"] * 16), "its id must be a str or an int")
+    refused(
+        "a.jsonl",
+        b'{"id": [], "text": "x", "vector": [%s]}' % b", ".join([b"1"] * 16),
+        "its id must be a str or an int",
+    )
     refused("a.npy", b"\x93NUMPY nothing", "a.npy is no matrix of NumPy that can be read")
     refused("b.npy", b"", r"b\.npy: its texts must be beside it, in b\.jsonl")
     refused("a.csv", b"text", r"a\.csv is none of: a FAISS folder of LangChain")

@@ -19,6 +19,9 @@ from youtu_st.index.results import Document
 from youtu_st.index.vectors import VectorTable
 from youtu_st.protocol import Vectors
 
+_LIKE = 10_000
+"""Documents whose ids are compared with one that is not there."""
+
 
 @dataclass(frozen=True, slots=True)
 class Listing:
@@ -48,12 +51,28 @@ def list_documents(path: str | Path, filter: Filter | None = None, *, limit: int
     condition = compile_filter(filter)
 
     def found(documents: DocumentStore, _: VectorTable) -> Listing:
+        if not filter:  # the first ones, without a look at the others
+            total = documents.state.documents
+            rows = documents.rows_after(0, total if limit is None else limit)
+            return Listing([Document.of(row) for row in rows], total)
         ids = documents.ids(condition)
         chosen = ids if limit is None else ids[:limit]
         return Listing(_of(documents, chosen), len(ids))
 
     with _opened(path) as directory:
         return directory.read(found)
+
+
+def list_ids(path: str | Path, filter: Filter | None = None) -> list[str]:
+    """The ids of all documents that match a filter, in the order they were added.
+
+    Raises:
+        IndexNotFoundError: If there is no index.
+        FilterError: If the filter is malformed.
+    """
+    condition = compile_filter(filter)
+    with _opened(path) as directory:
+        return directory.read(lambda documents, _: documents.ids(condition))
 
 
 def read_documents(
@@ -77,7 +96,8 @@ def read_documents(
         keys = documents.keys_of(wanted)
         for id in wanted:
             if id not in keys:
-                meant = did_you_mean(id, documents.ids(compile_filter(None)))
+                some = [row.id for row in documents.rows_after(0, _LIKE)]
+                meant = did_you_mean(id, some)
                 raise InputError(f"there is no document {brief(id)} in {path}: {meant}".rstrip(": "))
         rows = table.reconstruct(np.array([keys[id] for id in wanted], dtype=np.int64)) if vectors else None
         return _of(documents, wanted), rows

@@ -11,14 +11,14 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from youtu_st.errors import IndexMismatchError, InputError, brief, printable
+from youtu_st.errors import IndexMismatchError, InputError, VectorIndexError, brief, printable
 from youtu_st.index.blocks import Block, read_blocks
 from youtu_st.index.creation import create_directory
 from youtu_st.index.directory import IndexDirectory
 from youtu_st.index.exchange.importing import check_empty, made_beside
 from youtu_st.index.filters import compile_filter
 from youtu_st.index.inputs import Batch
-from youtu_st.index.manifest import Manifest, read_manifest
+from youtu_st.index.manifest import VERSION, Manifest, read_manifest
 from youtu_st.index.vectors import VectorTable
 from youtu_st.inputs import one_of, unit_rows
 from youtu_st.probes import PROBE_COSINE, lowest_cosine
@@ -152,6 +152,7 @@ def _write(
     first = opened[0].manifest
     manifest = replace(
         first,
+        version=VERSION,
         factory=factory or first.factory,
         count=0,
         created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
@@ -165,11 +166,13 @@ def _write(
         with closing(IndexDirectory(built, manifest, None, created=True)) as directory:
             for number, source in enumerate(opened):
                 for block in read_blocks(source, _ROWS):
-                    rows = [row for row, id in enumerate(block.ids) if chosen[id] == number]
+                    rows = [row for row, id in enumerate(block.ids) if chosen.get(id) == number]
                     if rows:
                         _append(directory, block, rows)
                     done, written = done + len(block.ids), written + len(rows)
                     report(done, total)
+        if (done, written) != (total, len(chosen)):
+            raise VectorIndexError("an index was changed meanwhile: merge them again")
     return written, done - written
 
 

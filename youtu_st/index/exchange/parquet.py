@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from youtu_st import disk
 from youtu_st.errors import InputError, in_one_line, printable, require
 from youtu_st.index.exchange.columns import Fields, id_of, metadata_of
 from youtu_st.index.exchange.rows import ROWS, Part
@@ -86,7 +87,8 @@ class ParquetSource:
     @contextmanager
     def _opened(self, file: Path) -> Iterator[Any]:
         try:
-            opened = self._pq.ParquetFile(str(file), pre_buffer=False)
+            with disk.open_plain(file):  # a pipe would never begin
+                opened = self._pq.ParquetFile(str(file), pre_buffer=False)
             try:
                 yield opened
             finally:
