@@ -10,6 +10,7 @@ from decimal import Decimal
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from youtu_st.errors import InputError, brief, did_you_mean, printable
 from youtu_st.protocol import Vectors
@@ -141,14 +142,23 @@ def matrix_of(rows: Sequence[Any], dimension: int, where: Sequence[str]) -> Vect
     for place, row in enumerate(rows):
         if row is None:
             raise InputError(f"{where[place]}: its vector is missing")
-        if not isinstance(row, list) or not all(type(number) in (int, float) for number in row):
+        numbers = _numbers(row)
+        if numbers is None:
             raise InputError(f"{where[place]}: its vector must be a list of numbers, not {brief(row)}")
         if len(row) != dimension:
             raise InputError(
                 f"{where[place]}: its vector has {len(row)} numbers, and others have {dimension}"
             )
-        try:
-            matrix[place] = row
-        except OverflowError as error:
-            raise InputError(f"{where[place]}: its vector has a number that is too large") from error
+        with np.errstate(over="ignore"):  # what is too large becomes infinite, which is told of later
+            matrix[place] = numbers
     return matrix
+
+
+def _numbers(row: Any) -> npt.NDArray[Any] | None:
+    """A list of numbers as an array; None for anything else."""
+    try:
+        found = np.array(row) if isinstance(row, list) else None
+    except ValueError:  # lists of several lengths in it
+        return None
+    plain = found is not None and found.ndim == 1 and found.dtype.kind in "fiu"
+    return found if plain else None

@@ -42,11 +42,12 @@ class LinesSource:
         in_lines = vectors and matrix is None
         self._fields: Fields | None = None
         self.count, self.dimension = 0, None if self._rows is None else int(self._rows.shape[1])
-        for line, record in self._records():
+        for number, line in self._lines():
             if self._fields is None:
+                record = self._record(number, line)
                 self._fields = fields.found(str(file), record, vectors=in_lines)
                 if in_lines:
-                    self.dimension = _length(record.get(self._fields.vector or ""), self._where(line))
+                    self.dimension = _length(record.get(self._fields.vector or ""), self._where(number))
             self.count += 1
         self._in_lines = in_lines
         if self._rows is not None and len(self._rows) != self.count:
@@ -62,8 +63,8 @@ class LinesSource:
         """All lines that are not blank, in order."""
         held: list[tuple[int, dict[str, Any]]] = []
         first = 0
-        for entry in self._records():
-            held.append(entry)
+        for number, line in self._lines():
+            held.append((number, self._record(number, line)))
             if len(held) == ROWS:
                 yield self._part(first, held)
                 first += len(held)
@@ -90,8 +91,8 @@ class LinesSource:
         metadata = [metadata_of(record, named, place) for record, place in zip(records, where, strict=True)]
         return Part(ids, [record.get(fields.text or "") for record in records], metadata, vectors)
 
-    def _records(self) -> Iterator[tuple[int, dict[str, Any]]]:
-        """The number and the object of each line that is not blank."""
+    def _lines(self) -> Iterator[tuple[int, bytes]]:
+        """The number of each line that is not blank, and the line."""
         try:
             with disk.open_plain(self._file) as file:
                 number = 0
@@ -99,9 +100,8 @@ class LinesSource:
                     number += 1
                     if len(line) > _LONGEST:
                         raise InputError(f"{self._where(number)}: it has more than {_LONGEST:,} bytes")
-                    if line.isspace():
-                        continue
-                    yield number, self._record(number, line)
+                    if not line.isspace():
+                        yield number, line
         except OSError as error:
             raise InputError(
                 f"{printable(str(self._file))}: {(error.strerror or str(error)).lower()}"

@@ -150,7 +150,8 @@ class ParquetSource:
         if numbers.null_count:
             place = _first(numbers.is_null()) // expected
             raise InputError(f"{where[place]}: a number of its vector is missing")
-        found: Vectors = numbers.to_numpy(zero_copy_only=False).astype(np.float32)
+        with np.errstate(over="ignore"):  # what is too large becomes infinite, which is told of later
+            found: Vectors = numbers.to_numpy(zero_copy_only=False).astype(np.float32)
         return found.reshape(len(column), expected)
 
 
