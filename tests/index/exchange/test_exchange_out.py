@@ -247,3 +247,16 @@ def test_a_merge_that_is_ended_leaves_nothing(tmp_path: Path, encoder: TinyEncod
     with pytest.raises(KeyboardInterrupt):
         merge_indexes(paths, tmp_path / "all", report=interrupted)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b"]
+
+
+def test_what_is_imported_or_merged_is_found_by_its_words(tmp_path: Path, encoder: TinyEncoder) -> None:
+    for name, word in (("a", "kestrel"), ("b", "buzzard")):
+        with VectorIndex.create(tmp_path / name, encoder) as index:
+            index.add([f"A {word} above the field.", "Nothing of the kind."], [word, f"{word}-not"])
+    merge_indexes([tmp_path / "a", tmp_path / "b"], tmp_path / "all")
+    export_index(tmp_path / "all", tmp_path / "t.parquet")
+    import_index(open_source(tmp_path / "t.parquet"), tmp_path / "again", encoder)
+    for name in ("all", "again"):
+        with VectorIndex.open(tmp_path / name, encoder) as index:
+            for word in ("kestrel", "buzzard"):
+                assert [hit.id for hit in index.search(word, k=3, mode="lexical")] == [word]

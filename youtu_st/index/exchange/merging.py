@@ -18,8 +18,9 @@ from youtu_st.index.directory import IndexDirectory
 from youtu_st.index.exchange.importing import check_empty, made_beside
 from youtu_st.index.filters import compile_filter
 from youtu_st.index.inputs import Batch
-from youtu_st.index.manifest import VERSION, Manifest, read_manifest
+from youtu_st.index.manifest import Manifest, read_manifest
 from youtu_st.index.vectors import VectorTable
+from youtu_st.index.words import check_available
 from youtu_st.inputs import one_of, unit_rows
 from youtu_st.probes import PROBE_COSINE, lowest_cosine
 
@@ -151,13 +152,14 @@ def _write(
     """
     first = opened[0].manifest
     manifest = replace(
-        first,
-        version=VERSION,
+        first.upgraded(),
         factory=factory or first.factory,
         count=0,
         created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         settings=first.settings if all(one.manifest.settings == first.settings for one in opened) else {},
     )
+    if manifest.lexical:
+        check_available()
     table = VectorTable(manifest.factory, manifest.dimension)
     out.parent.mkdir(parents=True, exist_ok=True)
     done = written = 0
