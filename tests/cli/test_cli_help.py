@@ -67,7 +67,7 @@ MANY = {
     "embed": 17,
     "build": 15,
     "import": 11,
-    "search": 10,
+    "search": 12,
     "mine": 11,
     "synth": 11,
     "retrieval": 18,
@@ -192,6 +192,7 @@ def test_every_argument_that_is_a_model_is_completed() -> None:
         "verify",
         "serve",
         "index build",
+        "index import",
         "index search",
         "index check",
     )
