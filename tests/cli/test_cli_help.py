@@ -38,6 +38,12 @@ COMMANDS = [
     ["index", "check"],
     ["index", "stats"],
     ["index", "explore"],
+    ["index", "import"],
+    ["index", "export"],
+    ["index", "list"],
+    ["index", "show"],
+    ["index", "delete"],
+    ["index", "merge"],
     ["train"],
     ["fuse"],
     ["data"],
@@ -55,11 +61,13 @@ COMMANDS = [
     ["eval", "chunks"],
 ]
 WRITING = (["train"], ["fuse"], ["convert"], ["encode"], ["embed"], ["build"], ["mine"], ["score"], ["synth"])
-WRITING += (["run"], ["report"], ["retrieval"], ["explore"])
+WRITING += (["run"], ["report"], ["retrieval"], ["explore"], ["import"], ["merge"])
 MANY = {
     "encode": 12,
     "embed": 17,
     "build": 15,
+    "import": 11,
+    "search": 12,
     "mine": 11,
     "synth": 11,
     "retrieval": 18,
@@ -184,6 +192,7 @@ def test_every_argument_that_is_a_model_is_completed() -> None:
         "verify",
         "serve",
         "index build",
+        "index import",
         "index search",
         "index check",
     )

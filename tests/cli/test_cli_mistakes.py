@@ -92,11 +92,12 @@ MISTAKES = [
     (
         ["index", "search", "idx", "q", "--filter", "{lang"],
         "--filter is not JSON: Expecting property name enclosed in double quotes: line 1 column 2 (char 1). "
-        """Example: --filter '{"lang": "zh"}'""",
+        """Examples: --filter lang=zh, --filter 'year>=2020,tags!=draft', --filter '{"lang": "zh"}'""",
     ),
     (
         ["index", "search", "idx", "q", "--filter", "[1]"],
-        """--filter must be a JSON object, not [1]. Example: --filter '{"lang": "zh"}'""",
+        "--filter cannot be read from '[1]' on. "
+        """Examples: --filter lang=zh, --filter 'year>=2020,tags!=draft', --filter '{"lang": "zh"}'""",
     ),
     (
         ["index", "search", "full", "q"],

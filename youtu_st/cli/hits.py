@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.text import Text
 
 from youtu_st.cli.console import cell, one_line, print_json
-from youtu_st.index import Hit, shown
+from youtu_st.index import Document, Hit, shown
 
 LINES = 6
 INDENT = " " * 4
@@ -40,7 +40,7 @@ def print_hits(
             console.print(Text(INDENT) + line if line else line, soft_wrap=True)
 
 
-def place(hit: Hit) -> str:
+def place(hit: Hit | Document) -> str:
     """Where a passage is from, see :func:`youtu_st.index.shown.place`."""
     return shown.place(hit.id, hit.metadata)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -10,7 +9,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from youtu_st.cli import check, copy, explore, stats, upgrade
+from youtu_st.cli import (
+    check,
+    copy,
+    explore,
+    index_documents,
+    index_export,
+    index_import,
+    index_merge,
+    stats,
+    upgrade,
+)
+from youtu_st.cli.conditions import Where, parse_conditions
 from youtu_st.cli.console import (
     Checkpoint,
     Fast,
@@ -30,7 +40,7 @@ from youtu_st.cli.loaded import SplitSpecialTokens, export_for_searches, load_re
 from youtu_st.cli.opening import encoder_for, manifest_of, opened_index, splits_special_tokens
 from youtu_st.cli.progress import Progress
 from youtu_st.cli.reading import Encoding, TextField, gathering, some, tell
-from youtu_st.errors import InputError, brief
+from youtu_st.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -197,11 +207,14 @@ def build(
 @app.command(epilog=SEARCH_EXAMPLE)
 def search(
     directory: Directory,
-    question: Annotated[str, typer.Argument(metavar="QUESTION", help="What to look for.")],
+    question: Annotated[
+        str | None, typer.Argument(metavar="[QUESTION]", help="What to look for.", show_default=False)
+    ] = None,
     k: Annotated[int, typer.Option("-k", metavar="N", help="Number of passages.")] = 5,
-    where: Annotated[
-        str | None,
-        typer.Option("--filter", metavar="JSON", help='Condition on metadata, such as \'{"lang": "zh"}\'.'),
+    where: Where = None,
+    queries: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Many questions: lines, or .jsonl with query and id; - for stdin."),
     ] = None,
     instruction: Annotated[
         str | None, typer.Option(metavar="TEXT", help="What the search is for; default: the models' own.")
@@ -234,12 +247,14 @@ def search(
 ) -> None:
     """Find the passages that answer a question."""
     from youtu_st.cli.hits import print_hits
+    from youtu_st.cli.index_queries import asked_for, print_answers
     from youtu_st.index import without_records
     from youtu_st.retriever import Retriever
 
-    check_question("QUESTION", question, k=k, reranker=rerank)
+    asked = asked_for(question, queries)
+    check_question("QUESTION", asked[0].question, k=k, reranker=rerank)
     mode = _mode(mode, weight, directory)
-    condition = None if where is None else _condition(where)
+    condition = parse_conditions(where)
     manifest = manifest_of(directory)
     encoder = encoder_for(
         directory,
@@ -260,9 +275,11 @@ def search(
                 for_a_question=True,
             )
         retriever = Retriever(index, reranker, candidates=max(4 * k, 20))
-        hits = retriever.search(
-            question, k, condition, instruction, mode=mode, weight=weight, show_progress=True
-        )
+        how: dict[str, Any] = {"instruction": instruction, "mode": mode, "weight": weight}
+        if question is None:
+            print_answers(retriever, asked, k, condition, full=full, as_json=as_json, **how)
+            return
+        hits = retriever.search(question, k, condition, show_progress=True, **how)
     if not hits and not as_json:
         say("note", "no passage matches")
     print_hits(
@@ -311,6 +328,12 @@ def info(
 
 
 app.command("copy", epilog=copy.EXAMPLE)(copy.copy)
+app.command("import", epilog=index_import.EXAMPLE)(index_import.import_documents)
+app.command("export", epilog=index_export.EXAMPLE)(index_export.export)
+app.command("list", epilog=index_documents.LIST_EXAMPLE)(index_documents.list_documents)
+app.command("show", epilog=index_documents.SHOW_EXAMPLE)(index_documents.show)
+app.command("delete", epilog=index_documents.DELETE_EXAMPLE)(index_documents.delete)
+app.command("merge", epilog=index_merge.EXAMPLE)(index_merge.merge)
 app.command("check", epilog=check.EXAMPLE)(check.check)
 app.command("stats", epilog=stats.EXAMPLE)(stats.stats)
 app.command("upgrade", epilog=upgrade.EXAMPLE)(upgrade.upgrade)
@@ -402,18 +425,3 @@ def _mode(mode: str | None, weight: float, directory: Path) -> Mode:
         return Asked(mode, weight).mode  # type: ignore[arg-type]
     except InputError as error:
         raise UsageError(f"--{error}") from error
-
-
-def _condition(where: str) -> dict[str, Any]:
-    """The filter, checked before a model is loaded for it."""
-    from youtu_st.index.filters import compile_filter
-
-    example = """Example: --filter '{"lang": "zh"}'"""
-    try:
-        condition: dict[str, Any] = json.loads(where)
-    except (ValueError, RecursionError) as error:
-        raise UsageError(f"--filter is not JSON: {error}. {example}") from error
-    if not isinstance(condition, dict):
-        raise UsageError(f"--filter must be a JSON object, not {brief(condition)}. {example}")
-    compile_filter(condition)
-    return condition

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from youtu_st.index.agreement import Agreement, check_vectors
 from youtu_st.index.blocks import Block
 from youtu_st.index.documents import count_documents
 from youtu_st.index.hits import Hits
@@ -14,6 +15,7 @@ from youtu_st.index.store import VectorIndex
 from youtu_st.index.upgrading import upgrade_index
 
 __all__ = [
+    "Agreement",
     "Block",
     "Condition",
     "Document",
@@ -26,6 +28,7 @@ __all__ = [
     "VectorIndex",
     "as_given",
     "check_index",
+    "check_vectors",
     "count_documents",
     "is_record",
     "measure_recall",

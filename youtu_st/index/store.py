@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from youtu_st.errors import InputError, brief
 from youtu_st.index import inputs
+from youtu_st.index.agreement import check_vectors
 from youtu_st.index.blocks import Block, read_blocks
 from youtu_st.index.creation import check_vacant, create_directory
 from youtu_st.index.directory import IndexDirectory
@@ -139,6 +140,7 @@ class VectorIndex(Searches):
         metadata: Iterable[dict[str, Any] | None] | None = None,
         *,
         vectors: npt.ArrayLike | None = None,
+        probe: bool = False,
     ) -> list[str]:
         """Add documents, all or none of them.
 
@@ -148,12 +150,16 @@ class VectorIndex(Searches):
             metadata: A dictionary of JSON values for each, or None.
             vectors: Their vectors if they are known, shape ``(len(texts), dimension)``; otherwise the
                 encoder makes them.
+            probe: Encode at most twenty of the texts again, and refuse vectors that are not this encoder's.
+                False trusts whoever hands them in, as who has just made them; vectors of unknown origin are
+                worth the twenty texts, see :func:`youtu_st.index.check_vectors`.
 
         Returns:
             The id of each text.
 
         Raises:
             InputError: If an argument is wrong: the message names the position.
+            IndexMismatchError: If ``probe`` finds a cosine below 0.999; then nothing is added.
             IndexLockedError: If somebody else is writing.
         """
         batch = inputs.check_batch(texts, ids, metadata)
@@ -161,6 +167,8 @@ class VectorIndex(Searches):
         if vectors is not None:
             rows = unit_rows(vectors, (len(batch.returned), self.manifest.dimension), "vectors")
             rows = rows if batch.kept is None else rows[batch.kept]
+            if probe:
+                check_vectors(self.encoder, batch.texts, rows)
         self._directory.become_writer()  # before the encoder's work, which may take hours
         if not batch.texts:
             return []
