@@ -22,8 +22,10 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from tiny import TinyEncoder
 
 from youtu_st.errors import IndexDamagedError, InputError, VectorIndexError
-from youtu_st.index import VectorIndex, check_index, fusion, lexical, repair_index, upgrade_index, words
-from youtu_st.index.bm25 import Postings, best, bm25
+from youtu_st.index import VectorIndex, check_index, fusion, repair_index, upgrade_index
+from youtu_st.index.lexical import search as lexical
+from youtu_st.index.lexical import words
+from youtu_st.index.lexical.bm25 import Postings, best, bm25
 
 ENCODER = TinyEncoder()
 # Words without a stem of their own but themselves, and characters of scripts that do not part theirs.

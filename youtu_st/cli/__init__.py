@@ -23,7 +23,7 @@ from youtu_st.cli import (
     evaluation,
     export,
     fuse,
-    index,
+    indexes,
     models,
     rerank,
     serve,
@@ -43,7 +43,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog=index.EXAMPLE,
+    epilog=indexes.EXAMPLE,
 )
 app.command("models", epilog=models.LIST_EXAMPLE)(models.models)
 app.command("convert", epilog=models.CONVERT_EXAMPLE)(models.convert)
@@ -57,7 +57,7 @@ app.command("serve", epilog=serve.EXAMPLE)(serve.serve)
 app.command("train", epilog=train.EXAMPLE)(train.train)
 app.command("verify", epilog=verify.EXAMPLE)(verify.verify)
 app.command("fuse", epilog=fuse.EXAMPLE)(fuse.fuse)
-app.add_typer(index.app, name="index")
+app.add_typer(indexes.app, name="index")
 app.add_typer(data.app, name="data")
 app.add_typer(evaluation.app, name="eval")
 

@@ -16,12 +16,12 @@ from youtu_st.index import creation, files
 from youtu_st.index.folding import Sizes
 from youtu_st.index.inputs import Batch
 from youtu_st.index.journal import Keys
+from youtu_st.index.lexical.words import check_available
 from youtu_st.index.manifest import VERSION, Manifest
 from youtu_st.index.reader import DirectoryReader
 from youtu_st.index.rows import Row
 from youtu_st.index.schema import WITHOUT_WORDS, explained
 from youtu_st.index.state import Change, State, write_committed
-from youtu_st.index.words import check_available
 from youtu_st.protocol import Vectors
 
 

@@ -13,12 +13,13 @@ from pathlib import Path
 import numpy as np
 
 from youtu_st.errors import VectorIndexError
-from youtu_st.index import schema, words
+from youtu_st.index import schema
 from youtu_st.index.fields import FieldIndex
 from youtu_st.index.files import DOCUMENTS
 from youtu_st.index.filters import Compiled
 from youtu_st.index.journal import Keys, keys_in
-from youtu_st.index.lexical import Mask, WordSearch
+from youtu_st.index.lexical import words
+from youtu_st.index.lexical.search import Mask, WordSearch
 from youtu_st.index.rows import Row, Rows, read_rows, row_checksums
 from youtu_st.index.schema import damaged, explained
 from youtu_st.index.state import Change, State
@@ -198,7 +199,7 @@ class DocumentStore:
     def search_words(
         self, question: str, k: int, keys: Keys, alive: Mask, wanted: Mask
     ) -> list[tuple[float, int]]:
-        """What a question's words find, see :meth:`youtu_st.index.lexical.WordSearch.search`.
+        """What a question's words find, see :meth:`youtu_st.index.lexical.search.WordSearch.search`.
 
         Raises:
             VectorIndexError: If this index has no words.

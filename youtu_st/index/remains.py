@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import TypeVar
 
 from youtu_st.errors import IndexNotFoundError, VectorIndexError, in_one_line
-from youtu_st.index import files, schema, words
+from youtu_st.index import files, schema
 from youtu_st.index.journal import Journal
+from youtu_st.index.lexical import words
 from youtu_st.index.manifest import Manifest, read_manifest
 from youtu_st.index.rows import Row, read_rows
 from youtu_st.index.state import Change, State, read_committed

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from youtu_st.errors import IndexDamagedError, VectorIndexError, brief, in_one_line
-from youtu_st.index import words
 from youtu_st.index.filters import prepare
+from youtu_st.index.lexical import words
 from youtu_st.index.rows import row_checksum
 from youtu_st.index.state import Change, State
 

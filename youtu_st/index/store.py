@@ -17,12 +17,12 @@ from youtu_st.index.creation import check_vacant, create_directory
 from youtu_st.index.directory import IndexDirectory
 from youtu_st.index.documents import DocumentStore
 from youtu_st.index.filters import Filter, compile_filter
+from youtu_st.index.lexical.words import check_available
 from youtu_st.index.manifest import Manifest, check_encoder, check_probes, read_manifest
 from youtu_st.index.model import encoder_of
 from youtu_st.index.results import Document
 from youtu_st.index.searches import Searches
 from youtu_st.index.vectors import VectorTable
-from youtu_st.index.words import check_available
 from youtu_st.inputs import check_count, unit_rows
 from youtu_st.protocol import TextEncoder, Vectors
 

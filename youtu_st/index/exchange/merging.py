@@ -18,9 +18,9 @@ from youtu_st.index.directory import IndexDirectory
 from youtu_st.index.exchange.importing import check_empty, made_beside
 from youtu_st.index.filters import compile_filter
 from youtu_st.index.inputs import Batch
+from youtu_st.index.lexical.words import check_available
 from youtu_st.index.manifest import Manifest, read_manifest
 from youtu_st.index.vectors import VectorTable
-from youtu_st.index.words import check_available
 from youtu_st.inputs import one_of, unit_rows
 from youtu_st.probes import PROBE_COSINE, lowest_cosine
 

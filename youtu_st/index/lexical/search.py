@@ -9,10 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from youtu_st.errors import IndexDamagedError
-from youtu_st.index.bm25 import Positions, Postings, best, bm25
 from youtu_st.index.journal import Keys
+from youtu_st.index.lexical.bm25 import Positions, Postings, best, bm25
+from youtu_st.index.lexical.words import Word, is_in_more_than, lengths_after, places_of, words_of
 from youtu_st.index.state import State
-from youtu_st.index.words import Word, is_in_more_than, lengths_after, places_of, words_of
 
 _MOST_BYTES = 64 << 20
 _FEW = 1_000

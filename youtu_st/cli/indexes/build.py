@@ -1,42 +1,26 @@
-"""``youtu-st index``: build, search, look at and check an index."""
+"""``youtu-st index build``: files to an index, and an index brought up to date."""
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from youtu_st.cli import (
-    check,
-    copy,
-    explore,
-    index_documents,
-    index_export,
-    index_import,
-    index_merge,
-    stats,
-    upgrade,
-)
-from youtu_st.cli.conditions import Where, parse_conditions
 from youtu_st.cli.console import (
     Checkpoint,
     Fast,
     Rounded,
     TrustRemoteCode,
     UsageError,
-    check_question,
     count,
     echo,
-    model_names,
-    print_json,
-    reranker_names,
     say,
     status,
 )
-from youtu_st.cli.loaded import SplitSpecialTokens, export_for_searches, load_reranker
+from youtu_st.cli.indexes.options import ModelOption
+from youtu_st.cli.loaded import SplitSpecialTokens, export_for_searches
 from youtu_st.cli.opening import encoder_for, manifest_of, opened_index, splits_special_tokens
 from youtu_st.cli.progress import Progress
 from youtu_st.cli.reading import Encoding, TextField, gathering, some, tell
@@ -48,32 +32,10 @@ if TYPE_CHECKING:
     from youtu_st.corpus import Found, Gathered, Lengths
     from youtu_st.encoder import Encoder
     from youtu_st.index import Manifest
-    from youtu_st.index.searching import Mode
 
 EXAMPLE = "Example: youtu-st index build notes/ handbook.pdf --out notes.index"
-SEARCH_EXAMPLE = 'Example: youtu-st index search notes.index "How do I renew a passport?" -k 3'
-INFO_EXAMPLE = "Example: youtu-st index info notes.index"
-
-app = typer.Typer(rich_markup_mode=None, epilog=EXAMPLE)
-
-Directory = Annotated[Path, typer.Argument(metavar="DIR", help="The index.")]
-ModelOption = Annotated[
-    str | None,
-    typer.Option(
-        "--model",
-        metavar="NAME",
-        help="A name, a directory, a hub id or a .yaml file.",
-        autocompletion=model_names,
-    ),
-]
 
 
-@app.callback()
-def index() -> None:
-    """Build and search an index of files."""
-
-
-@app.command(epilog=EXAMPLE)
 def build(
     paths: Annotated[
         list[Path],
@@ -204,142 +166,6 @@ def build(
     export_for_searches(encoder.model_name, source)
 
 
-@app.command(epilog=SEARCH_EXAMPLE)
-def search(
-    directory: Directory,
-    question: Annotated[
-        str | None, typer.Argument(metavar="[QUESTION]", help="What to look for.", show_default=False)
-    ] = None,
-    k: Annotated[int, typer.Option("-k", metavar="N", help="Number of passages.")] = 5,
-    where: Where = None,
-    queries: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Many questions: lines, or .jsonl with query and id; - for stdin."),
-    ] = None,
-    instruction: Annotated[
-        str | None, typer.Option(metavar="TEXT", help="What the search is for; default: the models' own.")
-    ] = None,
-    full: Annotated[bool, typer.Option("--full", help="Show passages whole.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Show passages as JSON.")] = False,
-    model: ModelOption = None,
-    checkpoint: Checkpoint = None,
-    mode: Annotated[
-        str | None,
-        typer.Option(
-            metavar="MODE",
-            help="dense: by meaning; lexical: by words; hybrid: by both. Default: hybrid, or dense where the "
-            "index has no words.",
-            autocompletion=lambda: ["dense", "lexical", "hybrid"],
-        ),
-    ] = None,
-    weight: Annotated[
-        float, typer.Option(metavar="W", help="Share of meaning in a hybrid search, from 0 to 1.")
-    ] = 0.5,
-    rerank: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME",
-            help="A reranker that puts the nearest passages into order.",
-            autocompletion=reranker_names,
-        ),
-    ] = None,
-    trust_remote_code: TrustRemoteCode = False,
-) -> None:
-    """Find the passages that answer a question."""
-    from youtu_st.cli.hits import print_hits
-    from youtu_st.cli.index_queries import asked_for, print_answers
-    from youtu_st.index import without_records
-    from youtu_st.retriever import Retriever
-
-    asked = asked_for(question, queries)
-    check_question("QUESTION", asked[0].question, k=k, reranker=rerank)
-    mode = _mode(mode, weight, directory)
-    condition = parse_conditions(where)
-    manifest = manifest_of(directory)
-    encoder = encoder_for(
-        directory,
-        manifest,
-        model=model,
-        checkpoint=checkpoint,
-        trust_remote_code=trust_remote_code,
-        exported="questions",
-    )
-    with opened_index(directory, encoder, checkpoint) as index:
-        reranker = None
-        if rerank is not None:  # it reads the passages as the encoder did
-            split = splits_special_tokens(manifest)
-            reranker = load_reranker(
-                rerank,
-                trust_remote_code=trust_remote_code,
-                split_special_tokens=split,
-                for_a_question=True,
-            )
-        retriever = Retriever(index, reranker, candidates=max(4 * k, 20))
-        how: dict[str, Any] = {"instruction": instruction, "mode": mode, "weight": weight}
-        if question is None:
-            print_answers(retriever, asked, k, condition, full=full, as_json=as_json, **how)
-            return
-        hits = retriever.search(question, k, condition, show_progress=True, **how)
-    if not hits and not as_json:
-        say("note", "no passage matches")
-    print_hits(
-        hits,
-        record=lambda hit: asdict(hit) | {"metadata": without_records(hit.metadata)},
-        full=full,
-        as_json=as_json,
-    )
-
-
-@app.command(epilog=INFO_EXAMPLE)
-def info(
-    directory: Directory,
-    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
-) -> None:
-    """Show what is in an index, and which model it is for."""
-    from youtu_st.index import count_documents
-
-    manifest = manifest_of(directory)
-    facts: dict[str, Any] = {
-        "passages": count_documents(directory),
-        "model": manifest.model,
-        "fingerprint": manifest.fingerprint,
-        "dimension": manifest.dimension,
-        "metric": manifest.metric,
-        "factory": manifest.factory,
-        "built with": dict(manifest.runtime),
-        "created": manifest.created,
-        "size": sum(file.stat().st_size for file in directory.iterdir() if file.is_file()),
-        "format": manifest.version,
-    }
-    if manifest.settings:
-        facts["settings"] = dict(manifest.settings)
-    if as_json:
-        facts["runtime"] = facts.pop("built with")
-        facts["bytes"] = facts.pop("size")
-        print_json(facts)
-        return
-    facts["passages"] = f"{facts['passages']:,}"
-    facts["built with"] = ", ".join(map(str, facts["built with"].values()))
-    if manifest.settings:
-        facts["settings"] = ", ".join(f"{name} {value}" for name, value in manifest.settings.items())
-    facts["size"] = f"{facts['size'] / 1e6:,.1f} MB"
-    for name, value in facts.items():
-        echo(f"{name:<12} {value}")
-
-
-app.command("copy", epilog=copy.EXAMPLE)(copy.copy)
-app.command("import", epilog=index_import.EXAMPLE)(index_import.import_documents)
-app.command("export", epilog=index_export.EXAMPLE)(index_export.export)
-app.command("list", epilog=index_documents.LIST_EXAMPLE)(index_documents.list_documents)
-app.command("show", epilog=index_documents.SHOW_EXAMPLE)(index_documents.show)
-app.command("delete", epilog=index_documents.DELETE_EXAMPLE)(index_documents.delete)
-app.command("merge", epilog=index_merge.EXAMPLE)(index_merge.merge)
-app.command("check", epilog=check.EXAMPLE)(check.check)
-app.command("stats", epilog=stats.EXAMPLE)(stats.stats)
-app.command("upgrade", epilog=upgrade.EXAMPLE)(upgrade.upgrade)
-app.command("explore", epilog=explore.EXAMPLE)(explore.explore)
-
-
 def _found(paths: list[Path], notes: Gathered, exclude: Sequence[str], *, ignore: bool) -> Found:
     """The files to read.
 
@@ -409,19 +235,3 @@ def _lengths(
             "of then; if it was another, say it with --chunk-tokens",
         )
     return chosen
-
-
-def _mode(mode: str | None, weight: float, directory: Path) -> Mode:
-    """How to search, checked before a model is loaded for it.
-
-    Raises:
-        UsageError: For another mode, or a weight that is none.
-    """
-    from youtu_st.index.searching import Asked
-
-    if mode is None:
-        mode = "hybrid" if manifest_of(directory).lexical else "dense"
-    try:
-        return Asked(mode, weight).mode  # type: ignore[arg-type]
-    except InputError as error:
-        raise UsageError(f"--{error}") from error
