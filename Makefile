@@ -68,6 +68,7 @@ bench: $(VENV)/.ready-bench  ## encoding, a start, the index, the adapters, rera
 	$(BIN)/python benchmarks/encode.py --json docs/encode-speed.json --plot docs/encode-speed.png
 	$(BIN)/python benchmarks/start.py
 	$(BIN)/python benchmarks/index.py
+	test ! -d ../shared/data || $(BIN)/python benchmarks/search.py
 	$(BIN)/python benchmarks/adapters.py
 	$(BIN)/python benchmarks/rerank.py
 	test ! -d ../shared/data/qwen3_tokenizer || $(BIN)/python benchmarks/tokens.py

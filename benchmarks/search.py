@@ -12,7 +12,7 @@ import argparse
 import tempfile
 from pathlib import Path
 
-from finding import quality, speed
+from finding import quality, speed, words
 from finding.data import SETS
 
 
@@ -35,6 +35,8 @@ def main() -> None:
         if asked.part in (None, "quality"):
             models = [model for model in asked.models if model != "e5-small" or asked.e5]
             print(quality.table(models, asked.sets, cache, asked.e5, asked.weights))
+        if asked.part in (None, "words"):
+            print(words.table(asked.sets))
         if asked.part in (None, "speed"):
             print(speed.report(asked.documents, asked.times))
 

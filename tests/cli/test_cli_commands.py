@@ -146,8 +146,11 @@ def test_search_for_people(run: Run, here: Path) -> None:
     first, second = result.out.split("\n\n")
     assert (result.code, result.err) == (0, "")
     lines = first.splitlines()
-    assert lines[0].split() == ["1", lines[0].split()[1], "notes/passport.md:1", "Passports"]
-    assert 0.6 < float(lines[0].split()[1]) < 1
+    found = re.fullmatch(
+        r" 1  0\.0164  notes/passport\.md:1  Passports  \(cosine (\d\.\d{4}), BM25 (\d\.\d{4})\)", lines[0]
+    )
+    assert found  # the first by meaning and by words: half of 1 / 61 from each
+    assert 0.6 < float(found[1]) < 1
     assert lines[1:] == [
         "    # Passports",
         "    How to travel.",
@@ -183,7 +186,11 @@ def test_search_as_json(run: Run, here: Path, encoder: Any) -> None:
         "year": 2020,
     }
     scores = encoder.encode_query([question]) @ encoder.encode_document([hit["text"] for hit in hits]).T
-    np.testing.assert_allclose([hit["score"] for hit in hits], scores[0], atol=1e-5)
+    np.testing.assert_allclose([hit["scores"]["cosine"] for hit in hits], scores[0], atol=1e-5)
+    ranks = [(hit["scores"]["dense_rank"], hit["scores"].get("lexical_rank")) for hit in hits]
+    assert ranks[0] == (1, 1)
+    expected = [0.5 / (60 + dense) + (0.5 / (60 + lexical) if lexical else 0) for dense, lexical in ranks]
+    assert [hit["score"] for hit in hits] == pytest.approx(expected)
     assert {hit["text"] for hit in hits} >= {PASSPORT.strip(), json.loads(FACTS.splitlines()[1])["text"]}
 
 

@@ -15,6 +15,7 @@ from youtu_st.index import Document, Hit, shown
 LINES = 6
 INDENT = " " * 4
 WIDEST = 100
+_NAMES = {"cosine": "cosine", "bm25": "BM25"}
 # After a long line, before a word: the author's editor broke the line, not the author.
 LINE_BREAK_IN_PROSE = re.compile(r"(?<=[^\n|]{60})\n(?=[A-Za-z(`*])")
 
@@ -50,7 +51,12 @@ def _head(rank: int, hit: Hit) -> Text:
         (f"{rank:>2}", "bold"), "  ", (f"{hit.score:.4f}", "cyan"), "  ", cell(place(hit), "bold")
     )
     title = hit.metadata.get("title")
-    return head.append_text(cell(f"  {one_line(str(title))}", "dim")) if title else head
+    if title:
+        head.append_text(cell(f"  {one_line(str(title))}", "dim"))
+    made_of = [f"{_NAMES[name]} {hit.scores[name]:.4f}" for name in _NAMES if name in hit.scores]
+    if len(hit.scores) > 1:
+        head.append(f"  ({', '.join(made_of)})", "dim")
+    return head
 
 
 def _body(console: Console, text: str, width: int, full: bool) -> list[Text]:
