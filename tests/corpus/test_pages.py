@@ -66,6 +66,13 @@ def test_the_title_stands_before_what_has_no_heading(tmp_path: Path) -> None:
     assert files.told(page(tmp_path / "e.html", "no tags & all")) == [("no tags & all", {})]
 
 
+def test_the_title_of_a_drawing_is_none_of_the_page(tmp_path: Path) -> None:
+    drawing = "<svg><g><title>Icon</title></g></svg><p>Fill in the form."
+    assert files.read(page(tmp_path / "a.html", drawing))[0].title == ""
+    (found,) = files.read(page(tmp_path / "b.html", f"{drawing}<title>Late</title>"))
+    assert (found.title, found.text) == ("Late", "Fill in the form.")
+
+
 def test_passages_overlap(tmp_path: Path) -> None:
     sentences = " ".join(f"The river number {n} flows north." for n in range(20))
     found = files.told(page(tmp_path / "a.html", f"<h1>Rivers</h1><p>{sentences}"), tokens=30, overlap=12)
@@ -108,7 +115,7 @@ def test_pages_that_nest_without_end(tmp_path: Path) -> None:
     assert files.read(near)[0].text == "x"
     flat = page(tmp_path / "flat.html", "<p>a<br>" * 20_000 + "<script>" + "<div>" * 5000 + "</script>")
     assert files.read(flat)[0].text.count("a") == 20_000
-    unclosed = page(tmp_path / "unclosed.html", "<!-- " + "<!--<script" * 20_000)
+    unclosed = page(tmp_path / "unclosed.html", "<!-- " + "<!--<script" * 200_000)
     assert files.read(unclosed) == []
 
 

@@ -30,7 +30,7 @@ _MEANT = {  # what a page means by a name, by the standard, where that is not wh
 }
 _HEADINGS = {f"h{level}": level for level in range(1, 7)}
 _UNREAD = names(
-    "head script style template noscript svg math canvas object embed iframe audio video map select",
+    "head title script style template noscript svg math canvas object embed iframe audio video map select",
     "datalist button textarea nav split",
 )
 _UNREAD_ROLES = ("navigation", "search", "menu", "menubar", "contentinfo")
@@ -67,7 +67,8 @@ def read_page(file: SourceFile, reading: Reading) -> Iterator[SourceDocument]:
     if _depth(text) > DEEPEST:
         raise InputError(f"{file.source}: its elements nest more than {DEEPEST:,} levels: that is no page")
     tree = parser.LexborHTMLParser(text)
-    named = tree.css_first("title")
+    # A drawing in the page may have a title of its own.
+    named = next((one for one in tree.css("title") if one.css_matches(":not(svg *)")), None)
     title = named.text() if named is not None else ""
     composing = _Composing()
     if tree.body is not None:
@@ -113,25 +114,32 @@ def _declared(head: bytes) -> str | None:
 def _depth(text: str) -> int:
     """How deep the elements of a page nest, before it is parsed: at least as deep as they do."""
     place = depth = deepest = 0
+    endless: set[str] = set()  # looked for once: a page may begin the same a million times
     while (tag := _TAG.search(text, place)) is not None:
         place = tag.end()
         name = (tag[3] or "").lower()
         if tag[1]:
-            place = _behind("-->", text, place)
+            place = _behind("-->", text, place, endless)
         elif tag[2]:
             depth = max(depth - (name not in _CLOSED), 0)
         elif name in _RAW:
-            place = _behind(f"</{name}", text, place)
+            place = _behind(f"</{name}", text, place, endless)
         else:
             depth += name not in _CLOSED
             deepest = max(deepest, depth)
     return deepest
 
 
-def _behind(end: str, text: str, place: int) -> int:
-    """Where an end is, or else the same place: what is never closed hides nothing."""
-    found = re.compile(re.escape(end), re.I).search(text, place)
-    return found.end() if found else place
+def _behind(end: str, text: str, place: int, endless: set[str]) -> int:
+    """Behind the next end, or else the same place: what is never closed hides nothing.
+
+    Ends that are not there any more are added to ``endless``.
+    """
+    found = None if end in endless else re.compile(re.escape(end), re.I).search(text, place)
+    if found is None:
+        endless.add(end)
+        return place
+    return found.end()
 
 
 class _Composing:
