@@ -219,3 +219,8 @@ def test_nothing_of_any_text_is_lost(
     tmp_path_factory: pytest.TempPathFactory, suffix: str, text: str
 ) -> None:
     pieces(tmp_path_factory.getbasetemp() / f"any{suffix}", text)
+
+
+def test_many_comments_take_no_square_of_them_in_time(tmp_path: Path) -> None:
+    text = "# x\n" * 100_000 + "def f(): pass\n"
+    assert pieces(tmp_path / "a.py", text) == [(1, "a.f")]

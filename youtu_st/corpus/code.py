@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from youtu_st.corpus.documents import Reading, SourceDocument, names
@@ -140,13 +140,16 @@ class _Cuts:
         """
         if depth > _DEEPEST:
             return
-        for child in node.named_children:
+        around = node.children
+        for place, child in enumerate(around):
+            if not child.is_named:
+                continue
             name = _name(child)
             if name is None:
                 if child.type in _WRAPPERS:
                     yield from self.of(child, title, depth + 1)
                 continue
-            start = _first_row(child)
+            start = _first_row(around, place)
             if start < self._row:  # on a line with another
                 continue
             yield title, start
@@ -226,16 +229,23 @@ def _words(node: Any) -> str | None:
     return found[0].replace("::", ".")[:_LONGEST_NAME] if found else None
 
 
-def _first_row(node: Any) -> int:
-    """The row that a definition begins in, with the comments right above it."""
-    row: int = node.start_point[0]
-    above = node.prev_named_sibling
-    while above is not None and above.type in _ABOVE and _after(above) == row:
-        before = above.prev_sibling
-        if before is not None and _after(before) > above.start_point[0]:  # at the end of a line of code
+def _first_row(around: Sequence[Any], place: int) -> int:
+    """The row that a definition begins in, with the comments right above it.
+
+    Args:
+        around: The children of a node: to ask one for the one before takes as long as there are such.
+        place: Which of them is the definition.
+    """
+    row: int = around[place].start_point[0]
+    for above in range(place - 1, -1, -1):
+        one = around[above]
+        if not one.is_named:
+            continue
+        if one.type not in _ABOVE or _after(one) != row:
             break
-        row = above.start_point[0]
-        above = above.prev_named_sibling
+        if above and _after(around[above - 1]) > one.start_point[0]:  # at the end of a line of code
+            break
+        row = one.start_point[0]
     return row
 
 
