@@ -118,6 +118,15 @@ def test_slides_have_titles_and_notes(tmp_path: Path) -> None:
     ]
 
 
+def test_stops_of_tabulators_are_no_text(tmp_path: Path) -> None:
+    made = docx.Document()
+    paragraph = made.add_paragraph("left\tright")
+    paragraph.paragraph_format.tab_stops.add_tab_stop(914_400)
+    paragraph.paragraph_format.tab_stops.add_tab_stop(1_828_800)
+    made.save(tmp_path / "a.docx")
+    assert files.read(tmp_path / "a.docx")[0].text == "left\tright"
+
+
 def test_entities_and_outside_files_are_refused(word: Path, tmp_path: Path) -> None:
     (tmp_path / "secret.txt").write_text("TOP SECRET")
     for encoding in ("utf-8", "utf-16"):

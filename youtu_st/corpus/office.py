@@ -14,6 +14,8 @@ _WORD = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
 _PARAGRAPH, _TABLE, _ROW, _CELL = (f"{_WORD}{name}" for name in ("p", "tbl", "tr", "tc"))
 _TEXT = f"{_WORD}t"
 _SPACES = {f"{_WORD}tab": "\t", f"{_WORD}br": "\n", f"{_WORD}cr": "\n", f"{_WORD}noBreakHyphen": "-"}
+_STOPS = f"{_WORD}tabs"
+"""Where tabulators lead to: each is called a tab, and is none of the text."""
 _UNREAD = (
     "{http://schemas.openxmlformats.org/markup-compatibility/2006}Fallback",  # the same again
     f"{_WORD}moveFrom",  # text that was moved, where it was before
@@ -77,6 +79,8 @@ def _text(paragraph: Any) -> str:
     """The text of a paragraph; that of a text box in it is a paragraph of its own."""
     parts = []
     for one in paragraph.iter(_TEXT, *_SPACES):
+        if one.getparent().tag == _STOPS:
+            continue
         if next(one.iterancestors(_PARAGRAPH), None) is paragraph and not _is_inside(one, *_UNREAD):
             parts.append((one.text or "") if one.tag == _TEXT else _SPACES[one.tag])
     return "".join(parts)

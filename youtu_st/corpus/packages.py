@@ -55,7 +55,7 @@ def slim(path: Path, kind: str) -> io.BytesIO:
                     raise InputError(
                         f"{path}: it unpacks to more than {MOST_BYTES >> 20} MiB of XML: that is no document"
                     )
-                if b"<!DOCTYPE" in content:
+                if b"<!DOCTYPE" in content.replace(b"\0", b""):  # also in UTF-16
                     raise InputError(f"{path}: not a readable {kind} file: {_NO_DOCTYPE}")
                 written.writestr(zipfile.ZipInfo(name), content)
     made.seek(0)
