@@ -63,6 +63,7 @@ def test_notebooks_of_old_versions(tmp_path: Path) -> None:
         b'{"nbformat": 99, "nbformat_minor": 0, "metadata": {}, "cells": []}',
         b'{"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": [{"cell_type": "code"}]}',
         b'{"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": 3}',
+        b'{"nbformat": 4, "nbformat_minor": 4, "metadata": {}, "cells": [{"cell_type": "code", "source": null}]}',
         b"[" * 100_000,
         b"<html>",
     ],

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from youtu_st.corpus.documents import Reading, SourceDocument
 from youtu_st.corpus.headings import markdown_headings
 from youtu_st.corpus.sources import SourceFile
-from youtu_st.errors import InputError, in_one_line, require
+from youtu_st.errors import InputError, brief, in_one_line, require
 from youtu_st.inputs import check_unicode
 
 BETWEEN = "\n\n"
@@ -23,7 +23,7 @@ def read_notebook(file: SourceFile, reading: Reading) -> Iterator[SourceDocument
     # The parser meets broken files of every kind, and raises errors of every kind.
     try:
         cells = [
-            (number, cell["cell_type"], str(cell["source"]))
+            (number, cell["cell_type"], _text(cell["source"]))
             for number, cell in enumerate(nbformat.reads(text, as_version=4)["cells"], start=1)
             if cell["cell_type"] in ("markdown", "code")
         ]
@@ -46,3 +46,9 @@ def read_notebook(file: SourceFile, reading: Reading) -> Iterator[SourceDocument
             has_lines=False,
         )
         character += len(text)
+
+
+def _text(source: object) -> str:
+    if not isinstance(source, str):
+        raise ValueError(f"the source of a cell is no text: {brief(source)}")
+    return source
