@@ -55,7 +55,25 @@ def test_what_is_meant(texts: list[str] | None, expected: Any) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", " ", "lang", "=zh", "lang=zh,", ",", "lang=zh,,n=1", "lang~zh", 'a="x', 'a="\\x"', 'a="x"y', "[1]"],
+    [
+        "",
+        " ",
+        "lang",
+        "=zh",
+        "lang=zh,",
+        ",",
+        "lang=zh,,n=1",
+        "lang~zh",
+        'a="x',
+        'a="\\x"',
+        'a="x"y',
+        "[1]",
+        "a==b",
+        "a!==b",
+        "a=>1",
+        "a=<1",
+        "a<>1",
+    ],
 )
 def test_what_cannot_be_read(text: str) -> None:
     with pytest.raises(UsageError, match="^--filter .*Examples: --filter lang=zh") as caught:

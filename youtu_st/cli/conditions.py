@@ -29,7 +29,7 @@ Where = Annotated[
 _OPERATORS = {"=": "$eq", "!=": "$ne", ">=": "$gte", "<=": "$lte", ">": "$gt", "<": "$lt"}
 _STRING = r'"(?:[^"\\]|\\.)*"'
 _FIELD = re.compile(rf"\s*({_STRING}|[^\s=!<>,\"][^=!<>,\"]*?)\s*(!=|>=|<=|=|>|<)\s*")
-_VALUE = re.compile(rf"({_STRING}|[^,\"][^,]*|)\s*(,|$)")
+_VALUE = re.compile(rf"({_STRING}|[^=<>,\"][^,]*|)\s*(,|$)")
 _NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?", re.ASCII)
 _WORDS: dict[str, bool | None] = {"true": True, "false": False, "null": None}
 _MOST = 10_000
@@ -41,7 +41,7 @@ def parse_conditions(texts: Sequence[str] | None) -> Filter | None:
     A text that begins with ``{`` is a filter as JSON. Any other is one or more of ``field=value`` with commas
     between them, also with ``!=``, ``>``, ``>=``, ``<`` and ``<=``. Numbers, ``true``, ``false`` and ``null``
     are what JSON has by these names; anything else is a string, and so is what stands in double quotes, which
-    may hold commas.
+    may hold commas, or begin with ``=``, which after an operator is more likely a slip of the pen.
 
     Args:
         texts: Each time that it was given; all must hold.
