@@ -113,3 +113,15 @@ def test_a_count_that_no_file_has(tmp_path: Path) -> None:
         (tmp_path / "x").write_bytes(head)
         with pytest.raises(InputError, match="it says that it has"):
             read_vectors(tmp_path / "x")
+
+
+def test_lists_that_would_take_more_memory_than_the_file_has_bytes(
+    tmp_path: Path, one_faiss_thread: None
+) -> None:
+    content = bytearray(written(tmp_path / "x", "IVF4,Flat").read_bytes())
+    struct.pack_into("<iq", content, 4, 1 << 20, 2000)  # 8 GB
+    code_size = content.index(b"ilar") + 12
+    struct.pack_into("<Q", content, code_size, 4 << 20)
+    (tmp_path / "x").write_bytes(content)
+    with pytest.raises(InputError, match=r"is no FAISS index that can be read: it is cut short$"):
+        read_vectors(tmp_path / "x")

@@ -179,3 +179,21 @@ def test_what_is_no_table(tmp_path: Path, encoder: TinyEncoder) -> None:
         pass
     with pytest.raises(InputError, match="is an index already: youtu-st index merge"):
         open_source(tmp_path / "idx")
+
+
+def test_odd_tables_are_a_line(tmp_path: Path, encoder: TinyEncoder) -> None:
+    twice = pa.table([TEXTS, TEXTS, rows(encoder)], names=["text", "text", "vector"])
+    pq.write_table(twice, tmp_path / "t.parquet")
+    with pytest.raises(InputError, match=r"t\.parquet has two columns 'text'$"):
+        open_source(tmp_path / "t.parquet")
+    deep = f'{{"text": "a", "vector": {rows(encoder)[0]}, "deep": {"[" * 900}{"]" * 900}}}'
+    (tmp_path / "deep.jsonl").write_text(deep)
+    with pytest.raises(InputError, match=r"deep\.jsonl, line 1: its metadata is nested too deeply$"):
+        import_index(open_source(tmp_path / "deep.jsonl"), tmp_path / "idx", encoder)
+    with (tmp_path / "m.npy").open("wb") as file:
+        header = {"descr": "<f4", "fortran_order": False, "shape": (-30, 16)}
+        np.lib.format.write_array_header_1_0(file, header)
+        file.write(bytes(4 * 30 * 16))
+    (tmp_path / "m.jsonl").write_text('{"text": "a"}\n' * 30)
+    with pytest.raises(InputError, match=r"m\.npy is no matrix of NumPy that can be read: "):
+        open_source(tmp_path / "m.npy")

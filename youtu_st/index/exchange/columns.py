@@ -89,7 +89,7 @@ def metadata_of(record: Mapping[str, Any], named: Iterable[str], where: str) -> 
     out; times and decimals become what Python writes for them.
 
     Raises:
-        InputError: If ``metadata`` is something else.
+        InputError: If ``metadata`` is something else, or nests without end.
     """
     held = record.get(METADATA)
     if isinstance(held, str):
@@ -100,10 +100,14 @@ def metadata_of(record: Mapping[str, Any], named: Iterable[str], where: str) -> 
     if held is not None and not isinstance(held, dict):
         raise InputError(f"{where}: its metadata must be an object, not {brief(held)}")
     skipped = {*named, METADATA}
-    further = {
-        key: _plain(value) for key, value in record.items() if key not in skipped and value is not None
-    }
-    return {**_plain(held or {}), **further}
+    try:
+        held = _plain(held or {})
+        further = {
+            key: _plain(value) for key, value in record.items() if key not in skipped and value is not None
+        }
+    except RecursionError as error:
+        raise InputError(f"{where}: its metadata is nested too deeply") from error
+    return {**held, **further}
 
 
 def _plain(value: Any) -> Any:

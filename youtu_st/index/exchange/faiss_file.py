@@ -179,6 +179,8 @@ class _Reader:
             self.refuse(f"its lists are kept as {printable(stored)!r}")
         if (self.number("Q"), self.number("Q")) != (lists, 4 * head.dimension):
             self.refuse("its lists are not as many, or their vectors not as long, as it says")
+        if 4 * head.vectors * head.dimension > self.left:  # no more memory than the file has bytes
+            self.refuse("it is cut short")
         vectors = np.empty((head.vectors, head.dimension), dtype=np.float32)
         seen = np.zeros(head.vectors, dtype=bool)
         for size in self._sizes(lists):

@@ -131,7 +131,7 @@ def _mapped(path: Path) -> Any:
     try:
         with disk.open_plain(path):
             found = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
+    except (OSError, ValueError, EOFError, OverflowError) as error:
         raise InputError(
             in_one_line(f"{printable(str(path))} is no matrix of NumPy that can be read", error)
         ) from error

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from youtu_st import disk
-from youtu_st.errors import InputError, in_one_line, printable, require
+from youtu_st.errors import InputError, brief, in_one_line, printable, require
 from youtu_st.index.exchange.columns import Fields, id_of, metadata_of
 from youtu_st.index.exchange.rows import ROWS, Part
 from youtu_st.protocol import Vectors
@@ -50,6 +50,8 @@ class ParquetSource:
         for file in files:
             with self._opened(file) as opened:
                 schema = opened.schema_arrow
+                if twice := sorted({name for name in schema.names if schema.names.count(name) > 1}):
+                    raise InputError(f"{printable(str(file))} has two columns {brief(twice[0])}")
                 found = fields.found(str(file), schema.names, vectors=vectors)
                 self._fields.append(found)
                 self.count += opened.metadata.num_rows

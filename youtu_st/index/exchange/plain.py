@@ -7,13 +7,15 @@ from typing import Any
 from youtu_st.errors import InputError
 
 _DEPTH = 100
+_VALUE = 64
+"""Bytes that a value takes in memory, however short it is, in characters."""
 
 
 class Copier:
     """Copies values, and counts: what a pickle names a thousand times is there a thousand times.
 
     Args:
-        most: Characters, and values, that all copies may have together.
+        most: What all copies may have together: characters of texts, and 64 for each value.
     """
 
     def __init__(self, most: int) -> None:
@@ -28,7 +30,7 @@ class Copier:
         return self._copied(value, 0)
 
     def _copied(self, value: Any, depth: int) -> Any:
-        self._left -= 1 + (len(value) if isinstance(value, str) else 0)
+        self._left -= _VALUE + (len(value) if isinstance(value, str) else 0)
         if self._left < 0:
             raise InputError("it holds the same values so often that they would fill the memory")
         if value is None or type(value) in (str, int, float, bool):
