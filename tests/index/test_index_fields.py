@@ -34,11 +34,18 @@ CONDITION = st.one_of(
     st.fixed_dictionaries({"$gte": st.integers(-2, 2)}),
     st.fixed_dictionaries({"$lt": st.sampled_from(["a", "b"])}),
     st.fixed_dictionaries({"$substring": st.sampled_from(["", "a"])}),
+    st.fixed_dictionaries({"$contains": VALUES}),
+    st.fixed_dictionaries({"$icontains": st.sampled_from(["", "A"])}),
+    st.fixed_dictionaries({"$size": st.integers(0, 2)}),
+    st.fixed_dictionaries({"$not": st.fixed_dictionaries({"$contains": VALUES})}),
     st.fixed_dictionaries({"$not": st.fixed_dictionaries({"$gt": st.integers(-1, 1)})}),
 )
 ONE = st.dictionaries(FIELD, CONDITION, min_size=1, max_size=2)
 FILTER = (
-    ONE | st.fixed_dictionaries({"$or": st.lists(ONE, max_size=3)}) | st.fixed_dictionaries({"$not": ONE})
+    ONE
+    | st.fixed_dictionaries({"$or": st.lists(ONE, max_size=3)})
+    | st.fixed_dictionaries({"$not": ONE})
+    | st.fixed_dictionaries({"$contains": st.sampled_from(["text", "0"]), "a": CONDITION})
 )
 
 
@@ -83,3 +90,21 @@ def test_it_keeps_a_few_fields(index: VectorIndex, monkeypatch: pytest.MonkeyPat
     for field in "abc" * 3:
         assert index.ids({field: 1}) == ["1"]
     assert len(index._directory._documents._fields._read_to) == 2
+
+
+@pytest.mark.parametrize(
+    "filter",
+    [
+        {"n": {"$contains": "a"}},
+        {"n": {"$icontains": "A"}},
+        {"n": {"$not": {"$contains": 1}}},
+        {"$contains": "one", "n": "a"},
+    ],
+)
+def test_what_the_table_does_not_say_is_asked_of_the_documents(
+    index: VectorIndex, filter: dict[str, Any]
+) -> None:
+    index.add(["one", "two"], ["1", "2"], [{"n": "a"}, {"n": [1]}])
+    for _ in range(3):
+        assert index.ids(filter) == ["1"]
+        assert [hit.id for hit in index.search("one", 5, filter)] == ["1"]

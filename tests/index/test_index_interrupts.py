@@ -9,6 +9,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from datetime import date
 from pathlib import Path
 from statistics import median
 from types import FrameType
@@ -21,7 +22,7 @@ from tiny import TinyEncoder
 import youtu_st.disk
 import youtu_st.index
 from youtu_st.errors import VectorIndexError
-from youtu_st.index import VectorIndex, check_index, repair_index
+from youtu_st.index import VectorIndex, check_index, filters, repair_index
 
 ENCODER = TinyEncoder()
 FACTORIES = ["Flat", "HNSW16", "IVF2,Flat"]
@@ -331,3 +332,24 @@ def test_an_interrupt_at_lines_of_a_repair(
         if not went_on:
             break
     assert repaired >= 1
+
+
+@pytest.mark.parametrize(
+    "filter", [{"$icontains": "a"}, {"n": {"$isubstring": "a"}}, {"n": {"$lt": date(2024, 5, 1)}}]
+)
+def test_ctrl_c_in_a_function_of_a_filter_is_ctrl_c(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, filter: dict[str, Any]
+) -> None:
+    """SQLite keeps to itself what was raised."""
+
+    def interrupt(_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(filters, "_lower", interrupt)
+    monkeypatch.setattr(filters, "instant", lambda value: 0 if isinstance(value, date) else interrupt(value))
+    with VectorIndex.create(tmp_path / "index", ENCODER) as index:
+        index.add(["a text"], None, [{"n": "a"}])
+        for work in (lambda: index.ids(filter), lambda: index.search("a", 1, filter)):
+            with pytest.raises(KeyboardInterrupt):
+                work()
+            assert len(index.search("a")) == 1

@@ -171,6 +171,33 @@ def test_what_most_of_many_documents_hold_is_not_looked_for(
     assert len(found(index, "the", mode="lexical")) == 40  # where there is no other word
 
 
+def test_what_is_found_does_not_turn_on_what_was_asked_before(
+    index: VectorIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lexical, "_FEW", 20)
+    index.add([f"the {'fox' if i % 10 == 0 else 'bern'}" for i in range(40)], [str(i) for i in range(40)])
+    expected = found(index, "the fox", mode="lexical")
+    assert len(found(index, "the", mode="lexical")) == 40
+    assert found(index, "the fox", mode="lexical") == expected
+
+
+def test_a_stem_is_not_taken_for_its_own_stem(index: VectorIndex, monkeypatch: pytest.MonkeyPatch) -> None:
+    """lenses: lens; lens: len, which most hold."""
+    monkeypatch.setattr(lexical, "_FEW", 20)
+    index.add([f"len w{i}x" for i in range(40)] + ["lenses of glass"], [str(i) for i in range(41)])
+    assert [id for id, _ in found(index, "lenses w7x", mode="lexical")] == ["7", "40"]
+
+
+@pytest.mark.parametrize("mode", ["lexical", "hybrid"])
+def test_a_mark_that_stands_alone_is_no_word(index: VectorIndex, mode: str) -> None:
+    index.add(["\u0301", "fox", "cafe\u0301 \u0301"], ["1", "2", "3"])
+    assert {"2"} <= {id for id, _ in found(index, "\u0301 fox", mode=mode)}
+    assert index.search("\u0301", mode="lexical") == []
+    assert [id for id, _ in found(index, "cafe", mode="lexical")] == ["3"]
+    index.delete(["1", "3"])
+    assert check_index(index.path).damage == ()
+
+
 def test_lexical_encodes_nothing_and_hybrid_each_question_once(index: VectorIndex) -> None:
     index.add(["the fox", "bern"], ["a", "b"])
     encoder = index.encoder
@@ -189,6 +216,8 @@ def test_a_vector_with_its_words(index: VectorIndex) -> None:
     assert found(index, "bern", mode="lexical") == found(index, vector, mode="lexical", words="bern")  # type: ignore[arg-type]
     with pytest.raises(InputError, match='mode="hybrid" looks for words'):
         index.search(vector, mode="hybrid")
+    with pytest.raises(InputError, match="words must be a str or a list of str, not 5"):
+        index.search_many(np.stack([vector, vector]), mode="lexical", words=5)  # type: ignore[arg-type]
     with pytest.raises(InputError, match="an entry for each of 2 queries, not 1"):
         index.search_many(np.stack([vector, vector]), mode="lexical", words="fox")
 
@@ -410,3 +439,28 @@ def test_lost_words_of_a_document_are_told(make: Callable[..., VectorIndex], enc
         with pytest.raises(IndexDamagedError, match="the words of 1 documents are lost"):
             index.search("fox", mode="lexical")
         assert len(index.search("fox", 5)) == 2  # meaning needs no words
+
+
+def test_damage_that_fts5_tells_at_the_end_is_ours(
+    make: Callable[..., VectorIndex], encoder: TinyEncoder
+) -> None:
+    with make() as index:
+        index.add(["the fox", "bern"], ["1", "2"])
+    with closing(sqlite3.connect(index.path / "documents.sqlite")) as connection, connection:
+        structure = b"\xff" * 9 + b"\x07" * 20
+        connection.execute("UPDATE words_data SET block = ? WHERE id = 10", [structure])
+    with VectorIndex.open(index.path, encoder) as opened:
+        for _ in range(2):
+            with pytest.raises(IndexDamagedError, match=r"documents\.sqlite is damaged"):
+                opened.search("fox", mode="lexical")
+            assert len(opened.search("fox")) == 2
+
+
+def test_a_length_that_is_none_is_damage(make: Callable[..., VectorIndex], encoder: TinyEncoder) -> None:
+    with make() as index:
+        index.add(["the fox"], ["1"])
+    with closing(sqlite3.connect(index.path / "documents.sqlite")) as connection, connection:
+        connection.execute("UPDATE words_docsize SET sz = 'text'")
+    with VectorIndex.open(index.path, encoder) as opened, pytest.raises(IndexDamagedError, match="is none"):
+        opened.search("fox", mode="lexical")
+    assert "is none" in check_index(index.path).damage[0]

@@ -16,7 +16,7 @@ from youtu_st.errors import VectorIndexError
 from youtu_st.index import schema
 from youtu_st.index.fields import FieldIndex
 from youtu_st.index.files import DOCUMENTS
-from youtu_st.index.filters import Compiled
+from youtu_st.index.filters import Compiled, interruptible
 from youtu_st.index.journal import Keys, keys_in
 from youtu_st.index.lexical import words
 from youtu_st.index.lexical.search import Mask, WordSearch
@@ -123,10 +123,19 @@ class DocumentStore:
         return state
 
     def end(self) -> None:
-        """End a transaction; what was written and not committed is undone."""
+        """End a transaction; what was written and not committed is undone.
+
+        Raises:
+            IndexDamagedError: If SQLite cannot.
+        """
         if self._open is not None and self._open.in_transaction:
-            # A reader's temporary tables stay: nothing else was written by it.
-            self._open.execute("ROLLBACK" if self._writing else "COMMIT")
+            with explained(self.path):
+                try:
+                    # A reader's temporary tables stay: nothing else was written by it.
+                    self._open.execute("ROLLBACK" if self._writing else "COMMIT")
+                except sqlite3.Error:  # FTS5 may say only here that its tables are damaged
+                    self.close()
+                    raise
 
     def commit(self, state: State, change: Change | None) -> State:
         """Store a new state, and what led to it, and make all of the transaction count.
@@ -267,7 +276,8 @@ class DocumentStore:
         """The ids of the documents that match a compiled filter, in the order they were added."""
         _, (condition, values) = self._prepared(compiled)
         query = f"SELECT id FROM documents NOT INDEXED WHERE {condition} ORDER BY key"
-        return [id for (id,) in self._connection.execute(query, values)]
+        with interruptible():
+            return [id for (id,) in self._connection.execute(query, values)]
 
     def _prepared(self, compiled: Compiled) -> tuple[str, Compiled]:
         """A filter that may be believed, over what is quickest to look at."""
@@ -280,7 +290,8 @@ class DocumentStore:
         """The keys of the documents that match, in rising order; of deleted ones too, perhaps."""
         table, (condition, values) = self._prepared(compiled)
         query = f"SELECT group_concat(key) FROM {table} WHERE {condition}"
-        (found,) = self._connection.execute(query, values).fetchone()
+        with interruptible():
+            (found,) = self._connection.execute(query, values).fetchone()
         return np.sort(keys_in(found))
 
     def allowed(self, compiled: Compiled | None, ids: Iterable[str] | None) -> Keys | None:

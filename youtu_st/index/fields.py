@@ -79,7 +79,7 @@ class FieldIndex:
                 self._read_to[path] = next_key - 1
         for said, kept in _SAME.items():
             condition = condition.replace(said, kept)
-        if "documents.metadata" in condition:
+        if "documents.metadata" in condition or "documents.text" in condition:
             return _DOCUMENTS, (condition, values)
         connection.execute(
             "INSERT OR IGNORE INTO temp.keys SELECT key FROM documents WHERE key > ?", [self._keys_to]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import date
 from typing import Any
 
@@ -30,16 +31,31 @@ ELEMENTS = (
 )
 KIND = "CASE {0}.type WHEN 'integer' THEN 'real' ELSE {0}.type END"
 _SAME = (  # kinds are compared too, so that True is not 1
-    f"({KIND.format('e')}, ifnull(e.value, '')) IN "
+    f"({KIND}, ifnull({{0}}.value, '')) IN "
     f"(SELECT {KIND.format('o')}, ifnull(o.value, '') FROM json_each(?) AS o)"
 )
-_SAME_TIME = "youtu_instant(e.value) IN (SELECT value FROM json_each(?))"
+_SAME_TIME = "youtu_instant({0}.value) IN (SELECT value FROM json_each(?))"
 
 
 def prepare(connection: sqlite3.Connection) -> None:
     """Give a connection what compiled filters call: SQLite's ``lower`` knows ASCII only, and no zones."""
     connection.create_function("youtu_lower", 1, _lower, deterministic=True)
     connection.create_function("youtu_instant", 1, instant, deterministic=True)
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Run a compiled filter so that Ctrl-C ends it.
+
+    Of an exception in a function that it calls, SQLite says only that there was one. These raise none of
+    their own: it came from outside.
+    """
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        if str(error) == "user-defined function raised exception":
+            raise KeyboardInterrupt from error
+        raise
 
 
 def _lower(value: Any) -> str | None:
@@ -191,11 +207,13 @@ def _among(path: str, values: Sequence[Any]) -> Compiled:
     return compiled
 
 
-def _equals_one(values: Sequence[Any]) -> Compiled:
+def _equals_one(values: Sequence[Any], element: str = "e") -> Compiled:
     times = [instant(value) for value in values if isinstance(value, date)]
     others = [value for value in values if not isinstance(value, date)]
-    parts: list[Compiled] = [(_SAME_TIME, [_dump(times)])] if times else []
-    return _join(" OR ", [*parts, (_SAME, [_dump(others)])] if others or not times else parts)
+    parts: list[Compiled] = [(_SAME_TIME.format(element), [_dump(times)])] if times else []
+    if others or not times:
+        parts.append((_SAME.format(element), [_dump(others)]))
+    return _join(" OR ", parts)
 
 
 def _compare(path: str, operator: str, value: Any) -> Compiled:
@@ -220,16 +238,17 @@ def _holds(path: str, operator: str, value: Any) -> Compiled:
 def _contains(path: str, operator: str, value: Any) -> Compiled:
     """As Python's ``in``: a list has such an element, or a string has these characters in it."""
     bound = scalar(value, operator) if operator == "$contains" else characters(value, operator)
-    element, values = _equals_one([bound])
+    # Not "e", which fields.py replaces: its table does not say whether a value stood in a list.
+    element, values = _equals_one([bound], "c")
     within = "0"
     if isinstance(bound, str):
-        text, part = map(_CONTAINS[operator].format, ("e.value", "json_extract(?, '$')"))
+        text, part = map(_CONTAINS[operator].format, ("c.value", "json_extract(?, '$')"))
         if operator == "$icontains":
-            element, values = f"(e.type = 'text' AND {text} = {part})", [_dump(bound)]
+            element, values = f"(c.type = 'text' AND {text} = {part})", [_dump(bound)]
         within, values = f"instr({text}, {part})", [*values, _dump(bound)]
     kind = "CASE json_type(documents.metadata, ?)"
     found = f"{kind} WHEN 'array' THEN {element} WHEN 'text' THEN {within} ELSE 0 END"
-    condition = f"EXISTS (SELECT 1 FROM json_each(documents.metadata, ?) AS e WHERE {found})"
+    condition = f"EXISTS (SELECT 1 FROM json_each(documents.metadata, ?) AS c WHERE {found})"
     return condition, [path, path, *values]
 
 

@@ -77,6 +77,8 @@ class Asked:
                 f'mode="{self.mode}" looks for words, which a vector has none of: pass the question, or '
                 "both: search(vector, words=question)"
             )
+        if not isinstance(given, list | tuple):
+            raise InputError(f"words must be a str or a list of str, not {brief(given)}")
         checked = check_texts(list(given), noun="query")
         if words is not None and len(checked) != len(queries):
             raise InputError(

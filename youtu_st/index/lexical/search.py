@@ -11,7 +11,7 @@ import numpy.typing as npt
 from youtu_st.errors import IndexDamagedError
 from youtu_st.index.journal import Keys
 from youtu_st.index.lexical.bm25 import Positions, Postings, best, bm25
-from youtu_st.index.lexical.words import Word, is_in_more_than, lengths_after, places_of, words_of
+from youtu_st.index.lexical.words import Word, documents_with, lengths_after, places_of, words_of
 from youtu_st.index.state import State
 
 _MOST_BYTES = 64 << 20
@@ -65,22 +65,30 @@ class WordSearch:
         """
         if self._next_key != state.next_key:
             self._forget(state.next_key)
-        words = self._telling(connection, words_of(question), int(np.count_nonzero(alive)))
+        words = self._telling(connection, words_of(question), keys, alive)
         postings = [self._postings(connection, word, keys) for word in words]
         scores = bm25(postings, self._lengths_of(connection, keys, alive), alive)
         scores[~wanted] = 0.0
         found = best(scores, k)
         return list(zip(scores[found].tolist(), keys[found].tolist(), strict=True))
 
-    def _telling(self, connection: sqlite3.Connection, words: list[Word], documents: int) -> list[Word]:
+    def _telling(
+        self, connection: sqlite3.Connection, words: list[Word], keys: Keys, alive: Mask
+    ) -> list[Word]:
         """Without those that most documents hold, which count next to nothing and take most of the time."""
+        documents = int(np.count_nonzero(alive))
         if documents < _FEW:
             return words
-        rare = [
-            word
-            for word in words
-            if word in self._kept or not is_in_more_than(connection, word, documents // 2)
-        ]
+        rare = []
+        for word in words:
+            if word.begins:
+                holding = 0
+            elif word in self._kept:  # counted alike: what is found must not turn on what was asked before
+                holding = int(np.count_nonzero(alive[self._postings(connection, word, keys).positions]))
+            else:
+                holding = documents_with(connection, word)
+            if holding <= documents // 2:
+                rare.append(word)
         return rare or words
 
     def _postings(self, connection: sqlite3.Connection, word: Word, keys: Keys) -> Postings:

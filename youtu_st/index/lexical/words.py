@@ -32,6 +32,7 @@ PARTS = {
 _INSTANCES = (
     "CREATE VIRTUAL TABLE IF NOT EXISTS temp.word_instances USING fts5vocab('main', 'words', 'instance')"
 )
+_COUNTS = "CREATE VIRTUAL TABLE IF NOT EXISTS temp.word_counts USING fts5vocab('main', 'words', 'row')"
 _INSERT = "INSERT INTO words(rowid, text) VALUES (?, ?)"
 _DELETE = "INSERT INTO words(words, rowid, text) VALUES ('delete', ?, ?)"
 
@@ -112,7 +113,8 @@ def words_of(question: str) -> list[Word]:
         connection.execute(TABLE)
         connection.execute("CREATE VIRTUAL TABLE found USING fts5vocab('words', 'row')")
         connection.execute(_INSERT, (1, _spaced(question, last=False)))
-        terms = [term for (term,) in connection.execute("SELECT term FROM found")]
+        # A mark that stands alone is a word of no characters to FTS5.
+        terms = [term for (term,) in connection.execute("SELECT term FROM found") if term]
     return [Word(term, len(term) == 1 and _RUN.match(term) is not None) for term in terms]
 
 
@@ -134,11 +136,12 @@ def optimize(connection: sqlite3.Connection) -> None:
     connection.execute("INSERT INTO words(words) VALUES ('optimize')")
 
 
-def is_in_more_than(connection: sqlite3.Connection, word: Word, most: int) -> bool:
-    """Whether more documents than so many hold a word."""
-    quoted = '"{}"'.format(word.term.replace('"', '""'))
-    found = connection.execute("SELECT 1 FROM words WHERE words MATCH ? LIMIT 1 OFFSET ?", [quoted, most])
-    return not word.begins and found.fetchone() is not None
+def documents_with(connection: sqlite3.Connection, word: Word) -> int:
+    """How many documents hold a word that stands for itself alone."""
+    # Not MATCH, which would take the stem of the stem: "lenses" is kept as "lens", and "lens" as "len".
+    connection.execute(_COUNTS)
+    row = connection.execute("SELECT doc FROM temp.word_counts WHERE term = ?", [word.term]).fetchone()
+    return 0 if row is None else int(row[0])
 
 
 def places_of(connection: sqlite3.Connection, word: Word) -> Keys:
@@ -155,13 +158,19 @@ def places_of(connection: sqlite3.Connection, word: Word) -> Keys:
 
 
 def lengths_after(connection: sqlite3.Connection, key: int) -> list[tuple[int, int]]:
-    """The key of each later document with the number of its words, in the order of the keys."""
+    """The key of each later document with the number of its words, in the order of the keys.
+
+    Raises:
+        sqlite3.Error: If one is no number.
+    """
     rows = connection.execute("SELECT id, sz FROM words_docsize WHERE id > ? ORDER BY id", [key])
     return [(id, _varint(size)) for id, size in rows]
 
 
-def _varint(blob: bytes) -> int:
+def _varint(blob: object) -> int:
     """SQLite's own form of a number: seven bits a byte, the last one without the eighth."""
+    if not isinstance(blob, bytes):
+        raise sqlite3.DatabaseError("a document's number of words is none")
     number = 0
     for byte in blob[:8]:
         number = number << 7 | byte & 127
