@@ -137,8 +137,21 @@ def test_words_of_two_characters_and_single_ones_are_found(index: VectorIndex) -
 
 
 def test_words_are_without_case_accents_width_and_ending(index: VectorIndex) -> None:
-    index.add(["Die Flüsse of EUROPE are flowing, Ｒｈｉｎｅ first."], ["a"])
-    for question in ("fluesse", "flüsse", "FLUSSE", "flow", "flows", "europe", "rhine", "ＲＨＩＮＥ"):
+    index.add(["Die Flüsse of EUROPE are flowing, Ｒｈｉｎｅ first, tiếng ﾄﾞｱ."], ["a"])
+    for question in (
+        "fluesse",
+        "flüsse",
+        "FLUSSE",
+        "tieng",
+        "tiếng",
+        "tie\u0302\u0301ng",
+        "ドア",
+        "flow",
+        "flows",
+        "europe",
+        "rhine",
+        "ＲＨＩＮＥ",
+    ):
         assert [id for id, _ in found(index, question, mode="lexical")] == (
             ["a"] if question != "fluesse" else []
         )

@@ -15,11 +15,12 @@ from collections.abc import Iterable, Iterator
 from contextlib import closing
 from itertools import zip_longest
 from typing import NamedTuple
+from unicodedata import normalize
 
 from youtu_st.errors import VectorIndexError, brief
 from youtu_st.index.journal import Keys, keys_in
 
-_TOKENIZER = "porter unicode61 categories 'L* N* Co Mn Mc'"
+_TOKENIZER = "porter unicode61 remove_diacritics 2 categories 'L* N* Co Mn Mc'"
 TABLE = f"CREATE VIRTUAL TABLE words USING fts5(text, content='', tokenize=\"{_TOKENIZER}\")"
 # What FTS5 makes for it; a text is not kept a second time (content='').
 PARTS = {
@@ -43,7 +44,7 @@ _UNPARTED = (
     "\U00020000-\U0003ffff"
 )
 _RUN = re.compile(f"[{_UNPARTED}]+")
-_WIDE = {wide: wide - 0xFEE0 for wide in range(0xFF01, 0xFF5F)} | {0x3000: 0x20}
+_WIDTHS = re.compile("[\u3000\uff01-\uffee]+")
 _LAST = "\U0010ffff"
 
 
@@ -95,7 +96,8 @@ def spaced(text: str) -> str:
 def _spaced(text: str, *, last: bool) -> str:
     if text.isascii():
         return text
-    text = text.translate(_WIDE)
+    # Unicode promises that what is assigned is normalised so for ever.
+    text = _WIDTHS.sub(lambda run: normalize("NFKC", run[0]), text)
 
     def pairs(run: re.Match[str]) -> str:
         found = run[0]
