@@ -34,11 +34,11 @@ test-slow: $(VENV)/.ready-test $(VENV)/.ready-ray  ## those: published figures o
 	$(PYTEST) -m "slow and not long and not ray and $(strip $(EVERYWHERE))"
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "ray and not long"
 
-test-long: $(VENV)/.ready-test $(VENV)/.ready-ray  ## kills at dozens of moments, of jobs, copies, actors and nodes: half an hour and more
+test-long: $(VENV)/.ready-test $(VENV)/.ready-ray $(VENV)/.ready-openvino  ## kills at dozens of moments, of jobs, copies, actors and nodes: half an hour and more
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m long
 
 test-openvino: $(VENV)/.ready-test $(VENV)/.ready-openvino  ## those that need OpenVINO
-	$(PYTEST) -m openvino
+	$(PYTEST) -m "openvino and not long"
 
 test-notebooks: $(VENV)/.ready-test $(VENV)/.ready-notebooks  ## the notebooks, run from top to bottom
 	$(BIN)/python -m pytest -m notebooks

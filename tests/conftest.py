@@ -7,24 +7,19 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from filelock import FileLock
+from run_once import IS_WORKER, RUN, once
 
-IS_WORKER = "PYTEST_XDIST_WORKER" in os.environ
-if not IS_WORKER:  # workers inherit it: what one has made or converted is there for all of them
-    os.environ["YOUTU_ST_TEST_RUN"] = tempfile.mkdtemp(prefix="youtu-st-test-")
-RUN = Path(os.environ["YOUTU_ST_TEST_RUN"])
 os.environ["YOUTU_ST_CACHE"] = str(RUN / "cache")  # nothing here may write into a user's
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # nor reach for a hub
 os.environ["YOUTU_ST_ENGINE"] = "torch"  # an index of a tiny model is not what an export is for
 
-import checkpoints  # noqa: E402
+import checkpoints
 
-import youtu_st  # noqa: E402
+import youtu_st
 
 SHARED = Path(__file__).parents[2] / "shared"
 SHARED_DATA = SHARED / "data"
@@ -42,17 +37,6 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
-def once(name: str, make: Callable[[Path], object]) -> Path:
-    """The directory ``name`` of this run, made by the first process that asks. Not to be written to."""
-    made = RUN / name
-    with FileLock(RUN / f"{name}.lock"):
-        if not made.exists():
-            scratch = RUN / f"{name}.part"
-            make(scratch)
-            scratch.rename(made)
-    return made
-
-
 @pytest.fixture(scope="session")
 def checkpoint() -> Callable[[str, str], Path]:
     """``checkpoint(architecture, tokenizer)``: a raw checkpoint's directory."""
@@ -68,6 +52,12 @@ def tiny(checkpoint: Callable[[str, str], Path]) -> Path:
         youtu_st.load(spec, checkpoint("youtu", "bpe-bos")).save_pretrained(str(out))
 
     return once("tiny", make)
+
+
+@pytest.fixture(scope="session")
+def exported_tiny(tiny: Path) -> Path:
+    """The tiny Youtu model as ``youtu_st.export`` writes it for ONNX Runtime. Not to be written to."""
+    return once("tiny-exported", lambda out: youtu_st.export(tiny, out=out))
 
 
 @pytest.fixture

@@ -31,6 +31,8 @@ CASES = [
     for j, kernel in enumerate(("sdpa", "eager"))
 ]
 """Every network with both kernels of attention, and every pooling with four of them."""
+ONCE = {CASES[2 * i + i // 2 % 2] for i in range(len(NETWORKS))}
+"""Every network once, and so with either mask each kernel, and every pooling twice."""
 
 
 def build(case: tuple[str, ...], checkpoint: Any, spec_file: Callable[..., Path]) -> SentenceTransformer:

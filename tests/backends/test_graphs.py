@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 from checkpoints import TEXTS, byte_bpe
-from graph_models import CASES, build, check_made, check_shapes, check_texts, features_of
+from graph_models import CASES, ONCE, build, check_made, check_shapes, check_texts, features_of
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.base.modules import Normalize
 from sentence_transformers.sentence_transformer.modules import Pooling, StaticEmbedding
@@ -50,7 +50,15 @@ def stock(checkpoint: Any) -> SentenceTransformer:
     return SentenceTransformer(modules=[transformer, pooling, Normalize()], prompts=prompts, device="cpu")
 
 
-@pytest.mark.parametrize("case", CASES, ids="-".join)
+@pytest.mark.parametrize(
+    "case",
+    [
+        pytest.param(
+            case, marks=[] if case in ONCE else [pytest.mark.slow, pytest.mark.long], id="-".join(case)
+        )
+        for case in CASES
+    ],
+)
 def test_vectors_are_the_models_own(
     case: Any, engine: Any, checkpoint: Any, spec_file: Any, out: Path
 ) -> None:

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import pytest
 from forked import busy, in_child
+from run_once import once
 
 from youtu_st.backends.graphs import FILES
 from youtu_st.backends.graphs.making import make_graph
@@ -45,11 +46,17 @@ def engine(request: Any) -> str:
 
 
 @pytest.fixture(scope="module")
-def folder(engine: Any, tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(engine: Any, tiny: Path, request: pytest.FixtureRequest) -> Path:
     """The graph of a tiny Youtu model. Not to be written to."""
-    out = tmp_path_factory.mktemp(f"graph-{engine}")
-    make_graph(load(tiny), out, engine=engine)
-    return out
+    if engine == "onnx":
+        exported: Path = request.getfixturevalue("exported_tiny")
+        return exported
+
+    def make(out: Path) -> None:
+        out.mkdir()
+        make_graph(load(tiny), out, engine=engine)
+
+    return once(f"graph-{engine}", make)
 
 
 @pytest.fixture(scope="module")

@@ -146,8 +146,9 @@ sys.exit(main(["encode", "texts.txt", "--role", "query", "--model", "minilm", "-
     assert "this needs transformers: pip install torch sentence-transformers; or name" in ran.stderr
 
 
-def test_another_engine_is_refused(tiny: Path, tmp_path: Path) -> None:
+def test_another_engine_is_refused(run: Run, tiny: Path, tmp_path: Path) -> None:
     (tmp_path / "texts.txt").write_text("one\n")
-    assert spawn("index", "build", "texts.txt", "--model", tiny, "--out", "idx", cwd=tmp_path).code == 0
+    built = run("index", "build", tmp_path / "texts.txt", "--model", tiny, "--out", tmp_path / "idx")
+    assert built.code == 0
     result = spawn("index", "search", "idx", "one", cwd=tmp_path, YOUTU_ST_ENGINE="cuda")
     assert (result.code, "YOUTU_ST_ENGINE must be onnx or torch, not 'cuda'" in result.err) == (2, True)

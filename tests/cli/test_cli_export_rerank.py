@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from checkpoints import TEXTS, cross_encoder_checkpoint, reranker_checkpoint
-from command import Result, spawn
+from command import Result
 
 from youtu_st.rerank import Reranker
 
@@ -79,9 +79,12 @@ def test_mistakes(run: Run, tmp_path: Path, tiny: Path) -> None:
 
 
 @pytest.mark.slow
-def test_commands_take_what_is_kept(tiny: Path, file: Path, cache: Path, tmp_path: Path) -> None:
+def test_commands_take_what_is_kept_unless_that_is_turned_off(
+    run: Run, tiny: Path, file: Path, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     raw = cross_encoder_checkpoint(tmp_path / "raw")
-    assert spawn("index", "build", "t.txt", "--model", tiny, "--out", "idx", cwd=tmp_path).code == 0
+    monkeypatch.chdir(tmp_path)
+    assert run("index", "build", "t.txt", "--model", tiny, "--out", "idx").code == 0  # which keeps tiny's own
     ranking = ("rerank", file, "--query", QUERY, "--model", raw)
     searching = ("index", "search", "idx", QUERY, "--rerank", raw)
     wanted = [hosts_of(*command, cwd=tmp_path) for command in (ranking, searching)]
@@ -92,15 +95,7 @@ def test_commands_take_what_is_kept(tiny: Path, file: Path, cache: Path, tmp_pat
         assert after == pytest.approx(before, abs=2e-5)
         assert "runs in ONNX Runtime, as it was exported; YOUTU_ST_ENGINE=torch turns that off" in said
         assert said.endswith("[]\n")
-
-
-@pytest.mark.slow
-def test_it_can_be_turned_off(
-    file: Path, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    raw = cross_encoder_checkpoint(tmp_path / "raw")
-    Reranker(raw, backend="onnx")
     monkeypatch.setenv("YOUTU_ST_ENGINE", "torch")
-    _, said = hosts_of("--debug", "rerank", file, "--query", QUERY, "--model", raw, cwd=tmp_path)
+    _, said = hosts_of("--debug", *ranking, cwd=tmp_path)
     assert "ONNX Runtime" not in said
     assert "torch" in said

@@ -29,6 +29,7 @@ FILES = [
 ]
 TEXTS = {f"id {i}": f"text {i} " + "with some words that fill a page " * (i % 7) for i in range(200)}
 TEXTS.update({f"id {i}": f"text {i} changed" for i in range(190, 210)})
+LONGER = [pytest.mark.slow, pytest.mark.long]
 GONE = ["id 3", "id 195"]
 for gone in GONE:
     del TEXTS[gone]
@@ -99,19 +100,25 @@ def damages(path: Path, seed: int) -> Iterator[str]:
     yield f"{path.name} is gone, seed {seed}"
 
 
-RUNS = [
-    pytest.param(
-        factory,
-        seed,
-        marks=[pytest.mark.slow] * (factory != "Flat" or seed > 0) + [pytest.mark.long] * (seed > 1),
-    )
-    for factory in FACTORIES
-    for seed in range(4)
-]
+VECTORS = ("manifest.json", "vectors-1.faiss", "journal-1.f32")
+"""Files that are others for another factory."""
 
 
-@pytest.mark.parametrize("name", FILES)
-@pytest.mark.parametrize(("factory", "seed"), RUNS)
+def marks(factory: str, name: str, seed: int) -> list[pytest.MarkDecorator]:
+    if (factory, seed) == ("Flat", 0):
+        return []
+    return [pytest.mark.slow, *([] if seed == 0 and name in VECTORS else [pytest.mark.long])]
+
+
+@pytest.mark.parametrize(
+    ("factory", "seed", "name"),
+    [
+        pytest.param(factory, seed, name, marks=marks(factory, name, seed))
+        for factory in FACTORIES
+        for seed in range(4)
+        for name in FILES
+    ],
+)
 def test_damage_is_never_a_wrong_answer(
     templates: dict[str, Path], tmp_path: Path, factory: str, name: str, seed: int
 ) -> None:
@@ -139,7 +146,8 @@ def test_damage_is_never_a_wrong_answer(
 
 
 @pytest.mark.parametrize(
-    ("factory", "at_once"), [*((factory, 32) for factory in FACTORIES), ("Flat", 1), ("Flat", 5)]
+    ("factory", "at_once"),
+    [*((factory, 32) for factory in FACTORIES), ("Flat", 1), pytest.param("Flat", 5, marks=LONGER)],
 )
 def test_a_repair_gives_back_all_that_is_intact(
     templates: dict[str, Path], tmp_path: Path, factory: str, at_once: int, monkeypatch: pytest.MonkeyPatch

@@ -27,20 +27,21 @@ if importlib.util.find_spec("onnxruntime") is None:  # importing it here would s
 
 LONG = "many words in a row " * 300
 ASKED = [*TEXTS, LONG, "two\n\nparagraphs"]
+LONGER = [pytest.mark.slow, pytest.mark.long]  # every architecture, mask and pooling is there without these
 CASES = [
     ("bert", "wordpiece", "bidirectional", "masked_mean"),
     ("qwen2", "bpe-bos-eos", "causal", "mean"),
-    ("qwen2", "bpe-bos", "bidirectional", "masked_mean"),
+    pytest.param("qwen2", "bpe-bos", "bidirectional", "masked_mean", marks=LONGER),
     ("qwen3", "bpe-bos", "causal", "last_token"),
     ("youtu", "bpe-bos", "bidirectional", "masked_mean"),
-    ("youtu", "bpe-bos", "causal", "cls"),
+    pytest.param("youtu", "bpe-bos", "causal", "cls", marks=LONGER),
 ]
 
 
 @pytest.fixture(scope="module")
-def exported(tmp_path_factory: pytest.TempPathFactory, tiny: Path) -> Path:
+def exported(exported_tiny: Path) -> Path:
     """The tiny Youtu model. Not to be written to."""
-    return youtu_st.export(tiny, out=tmp_path_factory.mktemp("exported") / "tiny")
+    return exported_tiny
 
 
 @pytest.fixture(scope="module")

@@ -16,6 +16,7 @@ from checkpoints import HIDDEN, TEXTS, byte_bpe, save_spec, unigram, word_piece
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracle import Oracle, unit
+from run_once import once
 from sentence_transformers import SentenceTransformer
 from transformers import XLMRobertaConfig, XLMRobertaModel
 
@@ -56,6 +57,20 @@ ODD: dict[str, tuple[str, str, dict[str, Any]]] = {
     "right": ("qwen2", "bpe-bos-eos", {"pooling": "mean", "padding_side": "right"}),
     "longer-than-told": ("qwen2", "bpe", {"pooling": "mean", "max_length": 8192}),
 }
+
+USUAL = [
+    *("bert-mean", "xlm-r-cls", "qwen2-all", "qwen3-last_token", "youtu-prompt_length"),
+    *("bert-cls", "xlm-r-mean", "qwen2-last_token", "qwen3-prompt_length", "youtu-all"),
+    *ODD,
+]
+"""What is looked at every time: each architecture and each mode with two of the other, and all that is odd."""
+EVERY = [*(f"{a}-{m}" for a, m in CASES), *ODD]
+
+
+def marked(case: str, *told: str) -> Any:
+    """A case, or what it is ``told`` as."""
+    marks = [pytest.mark.slow, *([] if case in USUAL else [pytest.mark.long])]
+    return pytest.param(*(told or [case]), marks=marks, id=case)
 
 
 def xlm_roberta(directory: Path) -> Path:
@@ -103,14 +118,25 @@ def texts_for(model: SentenceTransformer, role: str) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def plain(model_of, tmp_path_factory) -> Mapping[str, np.ndarray]:
-    """All cases' vectors from one program without this package: ``CASE/query``, ``/document``, ``/alone``."""
-    folder, jobs = tmp_path_factory.mktemp("plain"), []
-    for case in [*(f"{a}-{m}" for a, m in CASES), *ODD]:
-        model = model_of(case)
-        out = write_plain(model, folder / case)
-        jobs.append([case, str(out), texts_for(model, "query"), texts_for(model, "document")])
-    return read(jobs, folder)
+def plain(model_of) -> Callable[[str], Mapping[str, np.ndarray]]:
+    """``plain(case)``: vectors from a program without this package: ``CASE/query``, ``/document``, ``/alone``."""
+
+    def make(cases: list[str], folder: Path) -> None:
+        folder.mkdir()
+        jobs = []
+        for case in cases:
+            model = model_of(case)
+            out = write_plain(model, folder / case)
+            jobs.append([case, str(out), texts_for(model, "query"), texts_for(model, "document")])
+        read(jobs, folder)
+
+    def of(case: str) -> Mapping[str, np.ndarray]:
+        name, cases = (
+            ("usual", USUAL) if case in USUAL else ("rest", [one for one in EVERY if one not in USUAL])
+        )
+        return np.load(once(f"plain-{name}", lambda folder: make(cases, folder)) / "vectors.npz")
+
+    return of
 
 
 def read(jobs: list[Any], folder: Path) -> Mapping[str, np.ndarray]:
@@ -121,10 +147,9 @@ def read(jobs: list[Any], folder: Path) -> Mapping[str, np.ndarray]:
     return np.load(folder / "vectors.npz")
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("case", [*(f"{a}-{m}" for a, m in CASES), *ODD])
+@pytest.mark.parametrize("case", [marked(case) for case in EVERY])
 def test_the_vectors_are_the_encoders(plain, model_of, case):
-    model = model_of(case)
+    model, plain = model_of(case), plain(case)
     encoder = Encoder(model, truncation="ignore", unknown="ignore")
     queries = texts_for(model, "query")
     assert len(queries) > 20
@@ -152,10 +177,9 @@ def by_hand(oracle: Oracle, mode: str, prompt: str, text: str, limit: int) -> np
     return unit(hidden[first:].sum(axis=0) / (len(ids) - first))
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(("architecture", "mode"), CASES)
+@pytest.mark.parametrize(("architecture", "mode"), [marked("-".join(case), *case) for case in CASES])
 def test_the_vectors_are_those_worked_out_by_hand(plain, model_of, raw, architecture, mode):
-    model = model_of(f"{architecture}-{mode}")
+    model, plain = model_of(f"{architecture}-{mode}"), plain(f"{architecture}-{mode}")
     oracle = Oracle(raw(architecture, ARCHITECTURES[architecture]))
     for role in ("query", "document"):
         texts, prompt = texts_for(model, role), model.prompts[role]

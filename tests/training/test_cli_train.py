@@ -17,6 +17,7 @@ from rows import pairs, questions, write
 from safetensors.torch import load_file
 
 import youtu_st
+from youtu_st.cli import main
 
 COMMAND = Path(sys.executable).with_name("youtu-st")
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
@@ -57,7 +58,7 @@ def run(*arguments: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
 
 
 def test_the_plan_marks_what_is_before_a_text_and_trains_nothing(
-    tiny: Path, data: str, tmp_path: Path
+    tiny: Path, data: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     done = run(*words(tiny, data), "--dry-run", cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
@@ -66,7 +67,10 @@ def test_the_plan_marks_what_is_before_a_text_and_trains_nothing(
     assert "scored second: [Instruction: Compare \\nQuery:]" in done.stdout
     assert "asked candidates: [" not in done.stdout
     assert not list(tmp_path.iterdir())
-    plan = json.loads(run(*words(tiny, data), "--dry-run", "--json", cwd=tmp_path).stdout)
+    monkeypatch.chdir(tmp_path)
+    capsys.readouterr()
+    assert main([*words(tiny, data), "--dry-run", "--json"]) == 0
+    plan = json.loads(capsys.readouterr().out)
     assert [(one["found"]["name"], one["steps"], one["rows"], one["left_out"]) for one in plan["data"]] == [
         ("asked", 12, 4, 0),
         ("scored", 12, 4, 0),
@@ -124,7 +128,9 @@ def test_ctrl_c_leaves_a_checkpoint_and_says_how_to_go_on(tiny: Path, data: str,
     assert "train.max_steps: 400 then, 9 now" in refused.stderr
 
 
-def test_two_processes_train_one_model(tiny: Path, data: str, tmp_path: Path) -> None:
+def test_two_processes_train_one_model(
+    tiny: Path, data: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from test_two_processes import torchrun
 
     held = write(tmp_path / "held.jsonl", pairs(12))
@@ -135,8 +141,8 @@ def test_two_processes_train_one_model(tiny: Path, data: str, tmp_path: Path) ->
     measured, last = done.stdout.splitlines()
     assert measured.startswith("held_spearman_cosine: ")
     assert last.startswith("two: 4 steps in ")
-    alone = run(*words(tiny, data, "train.max_steps=4", "train.log_every=1"), "--out", "one", cwd=tmp_path)
-    assert alone.returncode == 0
+    monkeypatch.chdir(tmp_path)
+    assert main([*words(tiny, data, "train.max_steps=4", "train.log_every=1"), "--out", "one"]) == 0
     # Ranks take turns batch by batch, so a step of both is the step of one with batches as large.
     logs = [
         [

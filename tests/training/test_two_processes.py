@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from gloo_worker import CASES, GUARD
 from rows import classes, pairs, questions, write
+from run_once import once
 
 from youtu_st.training.data.rows import Row
 
@@ -42,9 +43,16 @@ def torchrun(
 
 
 @pytest.fixture(scope="module")
-def compared(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, float]]:
+def compared(tiny: Path) -> dict[str, dict[str, float]]:
     """The largest difference of gradients for each case, as a share of the largest gradient."""
-    folder = tmp_path_factory.mktemp("rows")
+    folder = once("gloo", lambda folder: compare(tiny, folder))
+    found: dict[str, dict[str, float]] = json.loads((folder / "found.json").read_text())
+    return found
+
+
+def compare(tiny: Path, folder: Path) -> None:
+    """Write ``found.json``."""
+    folder.mkdir()
     asked = questions(8, positives=2, negatives=4, instruction="Find the passage")
     # Texts that repeat across the two processes: a positive as another's negative, a question as a passage.
     asked[6] = replace(asked[6], negatives=(asked[1].positives[0], *asked[6].negatives[1:]))
@@ -67,8 +75,6 @@ def compared(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, 
     out = folder / "found.json"
     done = torchrun(HERE / "gloo_worker.py", tiny, folder, out, cwd=folder)
     assert done.returncode == 0, done.stderr[-3000:]
-    found: dict[str, dict[str, float]] = json.loads(out.read_text())
-    return found
 
 
 @pytest.mark.parametrize("case", CASES)
