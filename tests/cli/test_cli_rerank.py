@@ -176,7 +176,7 @@ def test_search_reads_more_and_shows_the_best(
 
 
 def test_search_for_people_shows_the_rerankers_scores(run: Run, numbers: Path, cross_encoder: Path) -> None:
-    result = run("index", "search", numbers, QUERY, "-k", "1", "--rerank", cross_encoder)
+    result = run("index", "search", numbers, QUERY, "-k", "1", "--mode", "dense", "--rerank", cross_encoder)
     texts = nearest(numbers, 20)
     order, scores = expected(Reranker(cross_encoder), texts)
     rank, score, place = result.out.splitlines()[0].split()
@@ -200,7 +200,15 @@ def test_an_instruction_is_for_both_models(
     reranker.model.save_pretrained(str(tmp_path / "reranker"))
     index, days = tmp_path / "idx", numbers.parent / "days.jsonl"
     assert run("index", "build", days, "--out", index, "--model", tiny).code == 0
-    options = ["--rerank", tmp_path / "reranker", "--trust-remote-code", "--instruction", TOLD]
+    options = [
+        "--rerank",
+        tmp_path / "reranker",
+        "--trust-remote-code",
+        "--instruction",
+        TOLD,
+        "--mode",
+        "dense",
+    ]
     hits = json.loads(run("index", "search", index, QUERY, *options, "--json", "-k", "2").out)
     texts = nearest(numbers, 20, youtu_st.Encoder(tiny, device="cpu"), TOLD)
     order, scores = expected(reranker, texts, TOLD)

@@ -55,7 +55,7 @@ def test_an_index_remembers_it(run: Run, folder: Path) -> None:
     assert run("index", "build", "t.txt", "--out", "on", FLAG).code == 0
     assert read_manifest(folder / "on").identity["split_special_tokens"] == "true"
     encoder = Encoder.shared("minilm", split_special_tokens=True)
-    result = run("index", "search", "on", "Yes [SEP] no", "--json")
+    result = run("index", "search", "on", "Yes [SEP] no", "--mode", "dense", "--json")
     assert result.code == 0, result.err
     (hit,) = json.loads(result.out)
     wanted = encoder.similarity(encoder.encode_query(["Yes [SEP] no"]), encoder.encode_document([text]))[0, 0]
@@ -100,7 +100,7 @@ def test_passages_are_as_long_as_they_are_read(run: Run, folder: Path) -> None:
     result = run("index", "build", "t.txt", "--out", "on", FLAG)
     assert result.code == 0
     assert "were cut" not in result.err
-    found = json.loads(run("index", "search", "on", "[SEP]", "--json", "-k", "99").out)
+    found = json.loads(run("index", "search", "on", "[SEP]", "--mode", "dense", "--json", "-k", "99").out)
     assert sum(len("".join(hit["text"].split())) for hit in found) == 400 * len("[SEP]")
     tokenizer: Any = AutoTokenizer.from_pretrained(MINILM, split_special_tokens=True)
     assert max(len(tokenizer(hit["text"])["input_ids"]) for hit in found) <= 256

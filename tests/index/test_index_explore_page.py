@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from browser import Page, chromium
+from page_browser import Page, chromium
 
 from youtu_st.index import Document, Sample
 from youtu_st.index.exploring import page

@@ -276,7 +276,8 @@ class Threads:
             with self.lock:
                 dies = self.deaths[shard] > 0
                 self.deaths[shard] -= dies
-                rival = self.shelf.is_done(shard) or shard in self.shelf.claimed()
+                # In this order: what is placed between the two is no longer claimed, and done.
+                rival = shard in self.shelf.claimed() or self.shelf.is_done(shard)
                 if not rival:
                     self.shelf.claim(shard)
             if rival:  # as a worker does: it waits

@@ -47,12 +47,12 @@ def test_every_kind_is_found_by_its_name(folder: Path):
 
 
 def test_folders_are_walked_sorted_and_without_what_is_hidden(folder: Path):
-    for name in ("b.jsonl", "a.jsonl", ".hidden.jsonl", "sub/c.txt", ".git/d.txt", "e.docx", "f.gz"):
+    for name in ("b.jsonl", "a.jsonl", ".hidden.jsonl", "sub/c.txt", ".git/d.txt", "e.odt", "f.gz"):
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_text("x\n")
     notes = Gathered()
     assert names("docs", notes=notes) == ["docs/a.jsonl", "docs/b.jsonl", "docs/sub/c.txt"]
-    assert notes.notes == ["skipped 2 files of other kinds: docs/e.docx, docs/f.gz"]
+    assert notes.notes == ["skipped 2 files of other kinds: docs/e.odt, docs/f.gz"]
     assert notes.count == 0
 
 
@@ -105,13 +105,13 @@ def test_the_folder_that_is_written_to_is_not_read(folder: Path):
     ("path", "message"),
     [
         ("gone.jsonl", "gone.jsonl: no such file or folder"),
-        ("a.docx", "a.docx: cannot read files of this kind; known: .parquet, .jsonl, .jsonl.gz, "),
+        ("a.odt", "a.odt: cannot read files of this kind; known: .parquet, .jsonl, .jsonl.gz, "),
         ("a.gz", "a.gz: cannot read files of this kind"),
         ("pipe.jsonl", "pipe.jsonl: "),
     ],
 )
 def test_what_cannot_be_read(folder: Path, path: str, message: str):
-    for name in ("a.docx", "a.gz"):
+    for name in ("a.odt", "a.gz"):
         Path(name).write_bytes(b"x")
     os.mkfifo("pipe.jsonl")
     with pytest.raises(InputError) as caught:

@@ -54,7 +54,7 @@ def _head(rank: int, hit: Hit) -> Text:
     if title:
         head.append_text(cell(f"  {one_line(str(title))}", "dim"))
     made_of = [f"{_NAMES[name]} {hit.scores[name]:.4f}" for name in _NAMES if name in hit.scores]
-    if len(hit.scores) > 1:
+    if len(hit.scores) > 1 and "rerank" not in hit.scores:
         head.append(f"  ({', '.join(made_of)})", "dim")
     return head
 

@@ -81,8 +81,6 @@ class FieldIndex:
             condition = condition.replace(said, kept)
         if "documents.metadata" in condition or "documents.text" in condition:
             return _DOCUMENTS, (condition, values)
-        connection.execute(
-            "INSERT OR IGNORE INTO temp.keys SELECT key FROM documents WHERE key > ?", [self._keys_to]
-        )
+        connection.execute(_ADD_KEYS, [self._keys_to])
         self._keys_to = next_key - 1
         return "temp.keys AS documents", (condition, values)
