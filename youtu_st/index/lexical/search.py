@@ -30,6 +30,8 @@ class WordSearch:
 
     def __init__(self) -> None:
         self._forget(0)
+        self._counted_at = 0
+        self._holding: dict[Word, int] = {}
         self._keys: Keys = np.empty(0, dtype=np.int64)
         self._lengths: npt.NDArray[np.float64] = np.empty(0)
         self._aligned, self._aligned_to = self._lengths, self._keys
@@ -65,6 +67,8 @@ class WordSearch:
         """
         if self._next_key != state.next_key:
             self._forget(state.next_key)
+        if self._counted_at != state.commit:
+            self._holding, self._counted_at = {}, state.commit
         words = self._telling(connection, words_of(question), keys, alive)
         postings = [self._postings(connection, word, keys) for word in words]
         scores = bm25(postings, self._lengths_of(connection, keys, alive), alive)
@@ -79,17 +83,19 @@ class WordSearch:
         documents = int(np.count_nonzero(alive))
         if documents < _FEW:
             return words
-        rare = []
         for word in words:
-            if word.begins:
-                holding = 0
-            elif word in self._kept:  # counted alike: what is found must not turn on what was asked before
-                holding = int(np.count_nonzero(alive[self._postings(connection, word, keys).positions]))
-            else:
-                holding = documents_with(connection, word)
-            if holding <= documents // 2:
-                rare.append(word)
+            if word not in self._holding:
+                self._holding[word] = self._count(connection, word, keys, alive)
+        rare = [word for word in words if self._holding[word] <= documents // 2]
         return rare or words
+
+    def _count(self, connection: sqlite3.Connection, word: Word, keys: Keys, alive: Mask) -> int:
+        """How many documents hold a word; of one that stands for many it is not asked."""
+        if word.begins:
+            return 0
+        if word in self._kept:  # counted alike: what is found must not turn on what was asked before
+            return int(np.count_nonzero(alive[self._postings(connection, word, keys).positions]))
+        return documents_with(connection, word)
 
     def _postings(self, connection: sqlite3.Connection, word: Word, keys: Keys) -> Postings:
         kept = self._kept.pop(word, None)
