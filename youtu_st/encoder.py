@@ -6,8 +6,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
-import numpy as np
-
 from youtu_st.backends import Backend, Dtype, Weights
 from youtu_st.errors import InputError
 from youtu_st.inference.described import DescribedEncoder
@@ -15,7 +13,7 @@ from youtu_st.inference.outputs import VectorOutput
 from youtu_st.inference.progress import Show
 from youtu_st.inference.requests import Steps
 from youtu_st.inference.scheduler import LARGE
-from youtu_st.inference.similarities import Similarities, compare
+from youtu_st.inference.similarities import Compares
 from youtu_st.inference.truncation import Truncation
 from youtu_st.inference.unique import Unique
 from youtu_st.inference.unread import Unknown
@@ -32,7 +30,7 @@ BLOCK_TEXTS = 1024
 """Texts of a stream that are encoded together."""
 
 
-class Encoder(DescribedEncoder):
+class Encoder(DescribedEncoder, Compares):
     """One model, one definition of the prompt and of the mask, for every framework.
 
     Safe to call from many threads. Vectors are float32 rows of unit length, in input order.
@@ -281,34 +279,6 @@ class Encoder(DescribedEncoder):
         checked = check_texts(texts)
         unique = Unique.of(checked, self._subject.prompts_for(role, instruction, len(checked)))
         yield from self.lane.read(unique, output, self._report(model=self.model_name))
-
-    def similarity(self, queries: Vectors, documents: Vectors) -> Vectors:
-        """Cosine of each query with each document.
-
-        Args:
-            queries: Shape ``(n, d)``, as encoded here.
-            documents: Shape ``(m, d)``, as encoded here.
-
-        Returns:
-            Shape ``(n, m)``, float32.
-        """
-        return np.asarray(queries, dtype=np.float32) @ np.asarray(documents, dtype=np.float32).T
-
-    def compare(
-        self,
-        texts: Sequence[str],
-        *,
-        queries: Sequence[str] | None = None,
-        instruction: str | None = None,
-    ) -> Similarities:
-        """Encode texts, and compare them with each other, or with questions: a notebook shows the cosines.
-
-        See :func:`youtu_st.inference.similarities.compare`.
-
-        Raises:
-            InputError: If there is no text, one is blank, or there is an instruction and no question.
-        """
-        return compare(self, texts, queries=queries, instruction=instruction)
 
     async def _scheduled(
         self,

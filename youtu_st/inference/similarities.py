@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -100,6 +100,38 @@ def compare(
     # Unit vectors, but for what rounding leaves.
     cosines = np.clip(np.asarray(vectors, np.float32) @ np.asarray(documents, np.float32).T, -1, 1)
     return Similarities(cosines, rows, columns)
+
+
+class Compares:
+    """What an encoder says of texts beside each other."""
+
+    def similarity(self, queries: Vectors, documents: Vectors) -> Vectors:
+        """Cosine of each query with each document.
+
+        Args:
+            queries: Shape ``(n, d)``, as encoded here.
+            documents: Shape ``(m, d)``, as encoded here.
+
+        Returns:
+            Shape ``(n, m)``, float32.
+        """
+        return np.asarray(queries, dtype=np.float32) @ np.asarray(documents, dtype=np.float32).T
+
+    def compare(
+        self,
+        texts: Sequence[str],
+        *,
+        queries: Sequence[str] | None = None,
+        instruction: str | None = None,
+    ) -> Similarities:
+        """Encode texts, and compare them with each other, or with questions: a notebook shows the cosines.
+
+        See :func:`youtu_st.inference.similarities.compare`.
+
+        Raises:
+            InputError: If there is no text, one is blank, or there is an instruction and no question.
+        """
+        return compare(cast(TextEncoder, self), texts, queries=queries, instruction=instruction)
 
 
 def _named(number: int, text: str) -> str:
