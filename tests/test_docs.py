@@ -9,6 +9,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from settled import settled
 
 from youtu_st.cli import main
 from youtu_st.errors import MissingDependencyError
@@ -139,7 +140,7 @@ def test_the_chinese_page_of_commands_shows_what_a_terminal_would(tmp_path, monk
         for command, want in re.findall(r"^\$ youtu-st (.*)\n((?:(?!\$ ).*\n)*)", console, re.MULTILINE):
             main(shlex.split(command))
             said = capsys.readouterr()
-            got = re.sub(r" +$", "", said.err + said.out, flags=re.MULTILINE)
+            got = re.sub(r" +$", "", settled(said.err) + said.out, flags=re.MULTILINE)
             assert_same_but_scores(
                 got.strip(), want.strip(), f"docs/zh/cli.md shows other output for: {command}"
             )

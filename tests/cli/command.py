@@ -9,6 +9,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from settled import settled
+
 COMMAND = Path(sys.executable).with_name("youtu-st")
 
 PASSPORT = """\
@@ -76,4 +78,4 @@ def spawn(*arguments: object, cwd: Path, stdin: str = "", **environment: str) ->
         env={**os.environ, **environment},
         timeout=120,
     )
-    return Result(done.returncode, done.stdout.decode(), done.stderr.decode())
+    return Result(done.returncode, done.stdout.decode(), settled(done.stderr.decode()))

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from command import FACTS, PASSPORT, Result, spawn
+from settled import settled
 
 from youtu_st.cli import main
 
@@ -19,7 +20,7 @@ def run(capsys: pytest.CaptureFixture[str]) -> Callable[..., Result]:
         capsys.readouterr()  # what the test itself has printed, such as a library's bar while it loads
         code = main([str(argument) for argument in arguments])
         captured = capsys.readouterr()
-        return Result(code, captured.out, captured.err)
+        return Result(code, captured.out, settled(captured.err))
 
     return call
 

@@ -111,7 +111,7 @@ def test_an_index_opens_in_the_other_mode(
         bool(again),
     ]
     question = "capital of France"
-    found = run("index", "search", index, question, "--json")
+    found = run("index", "search", index, question, "--mode", "dense", "--json")
     assert (found.code, found.err) == (0, "")
     hits = json.loads(found.out)
     plain = youtu_st.Encoder(tiny, device="cpu", dtype="float32")

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 import typer.main
+from settled import settled
 
 from youtu_st.cli import app, main
 
@@ -69,11 +70,11 @@ class Typist:
         if self._apart:
             command = [str(Path(sys.executable).with_name(words[0])), *words[1:]]
             ran = subprocess.run(command, capture_output=True, text=True, check=False)
-            return re.sub(r" +$", "", ran.stderr + ran.stdout, flags=re.MULTILINE)
+            return re.sub(r" +$", "", settled(ran.stderr) + ran.stdout, flags=re.MULTILINE)
         self._capfd.readouterr()
         main(words[1:])
         said = self._capfd.readouterr()
-        return re.sub(r" +$", "", said.err + said.out, flags=re.MULTILINE)
+        return re.sub(r" +$", "", settled(said.err) + said.out, flags=re.MULTILINE)
 
 
 def typed(capfd: pytest.CaptureFixture[str], *marks: str) -> Typist:

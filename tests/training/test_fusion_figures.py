@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from fusing import save_base, tuned
 from scipy.stats import spearmanr
+from settled import settled
 
 import youtu_st
 from youtu_st.cli import main
@@ -174,7 +175,8 @@ def test_files_of_other_things(tmp_path):
 def run(capsys, *arguments):
     capsys.readouterr()
     code = main(["fuse", *map(str, arguments)])
-    return code, *capsys.readouterr()
+    said = capsys.readouterr()
+    return code, said.out, settled(said.err)
 
 
 def test_the_command_fuses_and_compares(tmp_path, files, saved, capsys, monkeypatch):
