@@ -42,7 +42,7 @@ def table(
 ) -> str:
     """A line for each model and data set."""
     ways = WAYS | {f"weight {weight}": {"mode": "hybrid", "weight": weight} for weight in weights}
-    lines = [f"{'nDCG@10':<24}" + "".join(f"{way:>22}" for way in ways)]
+    lines = [f"{'nDCG@10':<24}" + "".join(f"{way:>26}" for way in ways)]
     for model in models:
         made = encoder(model, e5)
         for name in sets:
@@ -55,11 +55,11 @@ def table(
                 texts = [document.content for document in data.corpus.values()]
                 index.add(texts, list(data.corpus), vectors=documents)
                 found = {way: values(index, data, queries, options) for way, options in ways.items()}
-            cells = [f"{found['dense'].mean():>22.4f}"]
+            cells = [f"{found['dense'].mean():>26.4f}"]
             for way in list(ways)[1:]:
                 ends = interval(found[way] - found["dense"])
                 shown = f"{ends[0]:+.3f}..{ends[1]:+.3f}" if ends else ""
-                cells.append(f"{f'{found[way].mean():.4f} ({shown})':>22}")
+                cells.append(f"{f'{found[way].mean():.4f} ({shown})':>26}")
             lines.append(f"{f'{model}, {name}':<24}" + "".join(cells))
             print(lines[-1], flush=True)
     return "\n".join(lines)
