@@ -283,6 +283,7 @@ def test_mistakes_in_questions(run: Run, here: Path, tmp_path: Path) -> None:
     refused(b"\n \n", ": there are no questions in it", "q.txt")
     refused(b"\xff\xfe", ": it is not UTF-8 at byte 0", "q.txt")
     refused(b'{"query": "a"}\n{', ", line 2: it is no JSON")
+    refused(b'{"query": "a", "query": "b"}', ", line 1: it cannot be read: the field 'query' is there twice")
     refused(b"[1]", ", line 1: it must be an object, not [1]")
     refused(b'{"query": " "}', ", line 1: its query must be a question, not ' '")
     refused(b'{"query": "a", "id": [1]}', ", line 1: its id must be a str or an int, not [1]")
