@@ -57,6 +57,18 @@ def test_out_and_in_again(run: Run, here: Path, tmp_path: Path, suffix: str) -> 
     assert [hit["metadata"] for hit in one] == [hit["metadata"] for hit in other]
 
 
+def test_nothing_out_and_in_again(run: Run, here: Path, tmp_path: Path) -> None:
+    shutil.copytree("idx", tmp_path / "old")
+    assert run("index", "delete", tmp_path / "old", "--filter", "line>=0", "--yes").code == 0
+    for id in [one["id"] for one in json.loads(run("index", "list", tmp_path / "old", "--json").out)]:
+        assert run("index", "delete", tmp_path / "old", id, "--yes").code == 0
+    assert run("index", "export", tmp_path / "old", "--to", tmp_path / "t.parquet").code == 0
+    done = run("index", "import", tmp_path / "t.parquet", "--out", tmp_path / "new")
+    assert (done.code, done.out) == (0, f"imported 0 texts from a Parquet table -> {tmp_path}/new\n")
+    assert done.err.endswith(f"note: there are no documents in {tmp_path}/t.parquet: the index is empty\n")
+    assert json.loads(run("index", "info", tmp_path / "new", "--json").out)["passages"] == 0
+
+
 def test_a_folder_of_langchain(run: Run, tmp_path: Path) -> None:
     community = pytest.importorskip("langchain_community.vectorstores")
     from langchain_core.embeddings import Embeddings

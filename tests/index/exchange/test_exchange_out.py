@@ -73,6 +73,37 @@ def test_out_and_in_again_is_equal_bit_by_bit(
     assert vectors.tobytes() == rows.tobytes()
 
 
+@pytest.mark.parametrize("suffix", [".parquet", ".jsonl", ".npy"])
+@pytest.mark.parametrize("encode", [False, True])
+def test_an_index_without_documents_goes_out_and_in_again(
+    suffix: str, encode: bool, tmp_path: Path, encoder: TinyEncoder
+) -> None:
+    filled(tmp_path / "a", encoder, 0, 3)
+    with VectorIndex.open(tmp_path / "a", encoder) as index:
+        index.delete(index.ids())
+    assert export_index(tmp_path / "a", tmp_path / f"t{suffix}") == 0
+    done = import_index(
+        open_source(tmp_path / f"t{suffix}", vectors=not encode), tmp_path / "b", encoder, encode=encode
+    )
+    assert (done.documents, done.agreement) == (0, None)
+    assert everything(tmp_path / "b", encoder)[0] == []
+    assert export_index(tmp_path / "b", tmp_path / f"u{suffix}") == 0
+    assert (tmp_path / f"u{suffix}").read_bytes() == (tmp_path / f"t{suffix}").read_bytes()
+    with VectorIndex.open(tmp_path / "b", encoder) as index:
+        index.add(["Rain."], ["r"])
+        assert index.search("rain", mode="lexical")[0].id == "r"
+
+
+def test_an_empty_matrix_still_has_a_width(tmp_path: Path, encoder: TinyEncoder) -> None:
+    VectorIndex.create(tmp_path / "a", encoder).close()
+    export_index(tmp_path / "a", tmp_path / "t.npy")
+    with pytest.raises(
+        IndexMismatchError, match=r"t\.npy has vectors of 16 numbers, and those of 'wide' have 24"
+    ):
+        import_index(open_source(tmp_path / "t.npy"), tmp_path / "b", TinyEncoder(24, name="wide"))
+    assert not (tmp_path / "b").exists()
+
+
 def test_odd_vectors_keep_every_bit_in_lines(tmp_path: Path) -> None:
     """Nine digits are enough for every float32, the smallest and those between two powers of two too."""
     from youtu_st.index.exchange.exporting import _numbers

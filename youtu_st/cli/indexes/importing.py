@@ -104,7 +104,9 @@ def import_documents(
     finally:
         opened.close()
     echo(f"imported {count(done.documents, 'text')} from {opened.kind} -> {out}")
-    if done.agreement is None:
+    if not done.documents:
+        say("note", f"there are no documents in {source}: the index is empty")
+    elif done.agreement is None:
         echo("vectors   all encoded here")
     else:
         echo(

@@ -31,7 +31,8 @@ class Imported:
 
     Attributes:
         documents: How many the index has.
-        agreement: How the vectors that were taken over agree with the encoder's; None: all were encoded.
+        agreement: How the vectors that were taken over agree with the encoder's; None: all were encoded, or
+            there are none.
     """
 
     documents: int
@@ -83,7 +84,7 @@ def import_index(
     check_empty(out)
     _check_lengths(source, encoder, encode)
     probes = _check(source, report, encode)
-    agreement = None if encode else _compare(source, encoder, probes)
+    agreement = None if encode or not probes.texts else _compare(source, encoder, probes)
     out.parent.mkdir(parents=True, exist_ok=True)
     with made_beside(out) as built, VectorIndex.create(built, encoder, factory) as index:
         done = 0
@@ -126,9 +127,9 @@ def _encoded(encoder: TextEncoder, part: Part) -> Vectors:
 
 
 def _check_lengths(source: Source, encoder: TextEncoder, encode: bool) -> None:
-    """Refuse a source without documents, and one whose vectors have another length."""
-    if not source.count:
-        raise InputError(f"{printable(source.name)} has no documents")
+    """Refuse a source whose vectors have another length; without documents, few kinds say which."""
+    if not source.count and source.dimension is None:
+        return
     if not encode and source.dimension != encoder.dimension:
         has = "no vectors" if source.dimension is None else f"vectors of {source.dimension} numbers"
         raise IndexMismatchError(
