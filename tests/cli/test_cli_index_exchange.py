@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from command import Result, spawn, spawn_on_a_terminal
+from command import COMMAND, Result, spawn, spawn_on_a_terminal
 from test_cli_index_stats import Sixteen, make
 
 import youtu_st
@@ -349,3 +349,43 @@ def test_on_a_terminal_nothing_commands_it(tmp_path: Path) -> None:
         assert not {"\x1b]", "\x9b", "\u202e", "\x07"} & {
             part for part in ("\x1b]", "\x9b", "\u202e", "\x07") if part in shown
         }
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", ["build", "import", "merge", "upgrade"])
+def test_two_at_once_into_one_directory(here: Path, tmp_path: Path, command: str) -> None:
+    """One of them makes it; the other, if it comes in between, says in a line who was there and what to do."""
+    made = tmp_path / "new"
+    one, other = (make(tmp_path / name, np.eye(9, 16)) for name in ("one", "other"))
+    if command == "import":
+        spawn("index", "export", "idx", "--to", tmp_path / "t.jsonl", cwd=here)
+    if command == "upgrade":
+        with VectorIndex.create(made, Sixteen(), lexical=False) as index:
+            index.add([f"text {i}" for i in range(2000)], vectors=np.ones((2000, 16)))
+    arguments = {
+        "build": ["notes", "--out", made],
+        "import": [tmp_path / "t.jsonl", "--out", made],
+        "merge": [one, other, "--keep", "first", "--out", made],
+        "upgrade": [made],
+    }[command]
+    processes = [
+        subprocess.Popen(
+            [str(COMMAND), "index", command, *map(str, arguments)],
+            cwd=here,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(3)
+    ]
+    ended = [(*process.communicate(timeout=120), process.returncode) for process in processes]
+    assert 0 in [code for *_, code in ended]
+    for _, err, code in ended:
+        errors = [line for line in err.splitlines() if line.startswith("youtu-st: error: ")]
+        assert (code, len(errors)) in ((0, 0), (2, 1)), err
+        for line in errors:
+            assert str(made) in line
+            assert "Errno" not in line
+            assert re.search("choose another|close that one", line)
+    assert not [path.name for path in tmp_path.iterdir() if path.name.startswith(".")]
+    assert spawn("index", "check", made, cwd=here).code == 0

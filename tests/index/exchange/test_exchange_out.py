@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -291,3 +292,40 @@ def test_what_is_imported_or_merged_is_found_by_its_words(tmp_path: Path, encode
         with VectorIndex.open(tmp_path / name, encoder) as index:
             for word in ("kestrel", "buzzard"):
                 assert [hit.id for hit in index.search(word, k=3, mode="lexical")] == [word]
+
+
+def test_who_comes_second_to_a_new_directory_is_told(tmp_path: Path, encoder: TinyEncoder) -> None:
+    for name, first in (("a", 0), ("b", 5)):
+        filled(tmp_path / name, encoder, first, 5)
+    export_index(tmp_path / "a", tmp_path / "t.jsonl")
+    sources, before = [tmp_path / "a", tmp_path / "b"], sorted(path.name for path in tmp_path.iterdir())
+
+    def merge(**how: Any) -> int:
+        return merge_indexes(sources, tmp_path / "new", **how).documents
+
+    def bring(**how: Any) -> int:
+        return import_index(open_source(tmp_path / "t.jsonl"), tmp_path / "new", encoder, **how).documents
+
+    message = (
+        "new: another process has put something there meanwhile: choose another directory, or remove that one"
+    )
+    for first, second, count in (
+        (merge, bring, 5),
+        (bring, merge, 10),
+        (merge, merge, 10),
+        (bring, bring, 5),
+    ):
+        done: list[int] = []
+
+        def meanwhile(*told: object, second: Any = second, done: list[int] = done) -> None:
+            if not done:
+                done.append(0)
+                done.append(second())
+
+        with pytest.raises(IndexExistsError, match=message) as caught:
+            first(report=meanwhile)
+        assert "\n" not in str(caught.value)
+        assert "Errno" not in str(caught.value)
+        assert len(everything(tmp_path / "new", encoder)[0]) == done[1] == count  # whole, and the other's
+        shutil.rmtree(tmp_path / "new")
+        assert sorted(path.name for path in tmp_path.iterdir()) == before  # and nothing is left

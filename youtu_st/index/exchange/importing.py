@@ -11,8 +11,15 @@ from pathlib import Path
 import numpy as np
 
 from youtu_st import disk
-from youtu_st.errors import IndexExistsError, IndexMismatchError, InputError, brief, counted, printable
-from youtu_st.index import files
+from youtu_st.errors import (
+    IndexExistsError,
+    IndexMismatchError,
+    InputError,
+    VectorIndexError,
+    brief,
+    counted,
+    printable,
+)
 from youtu_st.index.agreement import Agreement, compare_vectors, spread
 from youtu_st.index.creation import check_vacant
 from youtu_st.index.exchange.rows import Part, Source
@@ -109,15 +116,21 @@ def check_empty(out: Path) -> None:
 
 @contextmanager
 def made_beside(out: Path) -> Iterator[Path]:
-    """A directory beside another, whose name it takes at the end; after an error or Ctrl-C it is gone."""
+    """A directory beside another, whose name it takes at the end; after an error or Ctrl-C it is gone.
+
+    Raises:
+        IndexExistsError: If somebody has put something there meanwhile.
+        VectorIndexError: If it cannot take the name for another reason.
+    """
     built = disk.beside(out)
     try:
         yield built
-        with files.writing(out):
-            if out.exists():
-                out.rmdir()  # empty, or this fails
-            built.rename(out)
-            disk.flush(out.parent)
+        try:
+            disk.take_place(built, out)
+        except FileExistsError as error:
+            raise IndexExistsError(f"{printable(str(out))}: {error.strerror}") from error
+        except OSError as error:
+            raise VectorIndexError(f"{printable(str(out))} cannot be written: {error}") from error
     finally:
         shutil.rmtree(built, ignore_errors=True)
 
