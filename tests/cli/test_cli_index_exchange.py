@@ -362,15 +362,15 @@ def test_two_at_once_into_one_directory(here: Path, tmp_path: Path, command: str
     if command == "upgrade":
         with VectorIndex.create(made, Sixteen(), lexical=False) as index:
             index.add([f"text {i}" for i in range(2000)], vectors=np.ones((2000, 16)))
-    arguments = {
+    commands: dict[str, list[Any]] = {
         "build": ["notes", "--out", made],
         "import": [tmp_path / "t.jsonl", "--out", made],
         "merge": [one, other, "--keep", "first", "--out", made],
         "upgrade": [made],
-    }[command]
+    }
     processes = [
         subprocess.Popen(
-            [str(COMMAND), "index", command, *map(str, arguments)],
+            [str(COMMAND), "index", command, *map(str, commands[command])],
             cwd=here,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -295,8 +295,8 @@ def test_what_is_imported_or_merged_is_found_by_its_words(tmp_path: Path, encode
 
 
 def test_who_comes_second_to_a_new_directory_is_told(tmp_path: Path, encoder: TinyEncoder) -> None:
-    for name, first in (("a", 0), ("b", 5)):
-        filled(tmp_path / name, encoder, first, 5)
+    for name, start in (("a", 0), ("b", 5)):
+        filled(tmp_path / name, encoder, start, 5)
     export_index(tmp_path / "a", tmp_path / "t.jsonl")
     sources, before = [tmp_path / "a", tmp_path / "b"], sorted(path.name for path in tmp_path.iterdir())
 

@@ -67,7 +67,7 @@ def import_documents(
     """
     name = None if model is None else absolute_model(model)
     from youtu_st.index.exchange import Fields, import_index, open_source
-    from youtu_st.index.exchange.importing import check_empty
+    from youtu_st.index.exchange.place import check_empty
     from youtu_st.probes import PROBE_COSINE
 
     check_empty(out)

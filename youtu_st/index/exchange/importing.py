@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from youtu_st import disk
 from youtu_st.errors import (
-    IndexExistsError,
     IndexMismatchError,
     InputError,
-    VectorIndexError,
     brief,
     counted,
     printable,
 )
 from youtu_st.index.agreement import Agreement, compare_vectors, spread
-from youtu_st.index.creation import check_vacant
+from youtu_st.index.exchange.place import check_empty, made_beside
 from youtu_st.index.exchange.rows import Part, Source
 from youtu_st.index.inputs import check_batch
 from youtu_st.index.store import VectorIndex
@@ -92,7 +87,6 @@ def import_index(
     _check_lengths(source, encoder, encode)
     probes = _check(source, report, encode)
     agreement = None if encode or not probes.texts else _compare(source, encoder, probes)
-    out.parent.mkdir(parents=True, exist_ok=True)
     with made_beside(out) as built, VectorIndex.create(built, encoder, factory) as index:
         done = 0
         for part in source.parts():
@@ -101,38 +95,6 @@ def import_index(
             done += len(part.ids)
             report("encoding" if encode else "writing", done, source.count)
     return Imported(done, agreement)
-
-
-def check_empty(out: Path) -> None:
-    """Refuse a directory that holds anything: what takes its name later can take nothing else's.
-
-    Raises:
-        IndexExistsError: Naming it.
-    """
-    check_vacant(out)
-    if out.exists() and any(out.iterdir()):
-        raise IndexExistsError(f"{printable(str(out))} must be a new or an empty directory")
-
-
-@contextmanager
-def made_beside(out: Path) -> Iterator[Path]:
-    """A directory beside another, whose name it takes at the end; after an error or Ctrl-C it is gone.
-
-    Raises:
-        IndexExistsError: If somebody has put something there meanwhile.
-        VectorIndexError: If it cannot take the name for another reason.
-    """
-    built = disk.beside(out)
-    try:
-        yield built
-        try:
-            disk.take_place(built, out)
-        except FileExistsError as error:
-            raise IndexExistsError(f"{printable(str(out))}: {error.strerror}") from error
-        except OSError as error:
-            raise VectorIndexError(f"{printable(str(out))} cannot be written: {error}") from error
-    finally:
-        shutil.rmtree(built, ignore_errors=True)
 
 
 def _encoded(encoder: TextEncoder, part: Part) -> Vectors:
