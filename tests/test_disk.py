@@ -13,6 +13,7 @@ import pytest
 from youtu_st import disk
 from youtu_st.cli.encode import write_matrix
 from youtu_st.disk import beside, replace, whole, write_whole
+from youtu_st.errors import ModelLoadError
 
 POSIX = pytest.mark.skipif(os.name != "posix", reason="permissions and links as POSIX has them")
 
@@ -144,6 +145,48 @@ def test_a_directory_takes_its_name_too(tmp_path: Path) -> None:
     write_whole(made / "file", b"x")
     replace(made, tmp_path / "entry")
     assert (names(tmp_path), (tmp_path / "entry" / "file").read_bytes()) == (["entry"], b"x")
+
+
+@pytest.mark.parametrize("there", ["nothing", "an empty folder", "a folder", "a file"])
+def test_a_directory_takes_a_place_that_is_free(tmp_path: Path, there: str) -> None:
+    written, target = tmp_path / "w", tmp_path / "t"
+    written.mkdir()
+    (written / "new").touch()
+    if there != "nothing":
+        target.touch() if there == "a file" else target.mkdir()
+    if there == "a folder":
+        (target / "old").touch()
+    if there in ("nothing", "an empty folder"):
+        disk.take_place(written, target)
+        assert [path.name for path in target.iterdir()] == ["new"]
+        assert not written.exists()
+        return
+    with pytest.raises(FileExistsError, match="another process has put something there meanwhile") as caught:
+        disk.take_place(written, target)
+    assert caught.value.filename == str(target)
+    assert (written / "new").exists()
+    assert target.is_file() or [path.name for path in target.iterdir()] == ["old"]
+
+
+@pytest.mark.parametrize("room", ["loading", "training"])
+def test_a_model_that_comes_second_is_told_so(tmp_path: Path, room: str) -> None:
+    from youtu_st.loading import vacant
+    from youtu_st.training.fusion import writing
+
+    out, made = tmp_path / "out", vacant.whole_directory if room == "loading" else writing.whole_directory
+
+    def write() -> None:
+        with made(out) as written:
+            (written / "mine").touch()
+            out.mkdir()
+            (out / "theirs").touch()
+
+    message = "another process has put something there meanwhile: choose"
+    with pytest.raises((ModelLoadError, FileExistsError), match=message) as caught:
+        write()
+    assert "\n" not in str(caught.value)
+    assert names(tmp_path) == ["out"]
+    assert names(out) == ["theirs"]
 
 
 def test_a_matrix_is_there_whole_or_as_it_was(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ import numpy as np
 import xxhash
 
 _PART = 1 << 22
+_TAKEN = "another process has put something there meanwhile: choose another directory, or remove that one"
 _KINDS = {
     stat.S_IFDIR: "a folder",
     stat.S_IFIFO: "a pipe",
@@ -88,6 +89,23 @@ def replace(written: Path, path: Path) -> None:
     flush(written)
     os.replace(written, path)
     flush(path.parent)
+
+
+def take_place(written: Path, target: Path) -> None:
+    """As :func:`replace`, for a directory: its name must be free, or that of an empty one.
+
+    Raises:
+        FileExistsError: If somebody has put something there meanwhile: ``strerror`` says what to do.
+        OSError: If it cannot be for another reason.
+    """
+    try:
+        if target.is_dir():
+            target.rmdir()  # empty, or this fails; Windows replaces no directory
+        replace(written, target)
+    except OSError as error:
+        if target.exists() and (not target.is_dir() or any(target.iterdir())):
+            raise FileExistsError(errno.EEXIST, _TAKEN, str(target)) from error
+        raise
 
 
 def flush(path: Path) -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 import re
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any, TypeGuard
 
 import numpy as np
 import numpy.typing as npt
 
-from youtu_st.errors import InputError
+from youtu_st.errors import InputError, brief
 from youtu_st.protocol import Vectors
 
 _NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
@@ -169,6 +170,23 @@ def unit_rows(
         np.divide(matrix, norms, out=(unit := np.empty_like(matrix)), casting="same_kind")
         return unit
     return matrix
+
+
+def once_each(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of JSON whose fields are there once each, for the ``object_pairs_hook`` of :mod:`json`.
+
+    Raises:
+        ValueError: Naming one that is there twice.
+    """
+    made = dict(pairs)
+    if len(made) < len(pairs):
+        raise twice(Counter(name for name, _ in pairs).most_common(1)[0][0])
+    return made
+
+
+def twice(name: str) -> ValueError:
+    """The error of an object that has two fields of one name."""
+    return ValueError(f"the field {brief(name)} is there twice")
 
 
 def check_max_length(max_length: object, limit: int | None) -> int:

@@ -14,7 +14,7 @@ from typing_extensions import Self
 
 from langchain_youtu.docstore import Docstore
 from langchain_youtu.documents import Scored, scored
-from langchain_youtu.searches import Search, refuse
+from langchain_youtu.searches import OF_VARIETY, OF_VECTOR, Search, refuse
 from youtu_st.errors import InputError, brief
 from youtu_st.index import VectorIndex
 
@@ -182,13 +182,14 @@ class FaissCalls:
         self, embedding: list[float], k: int = 4, filter: Any = None, **options: Any
     ) -> Scored:
         """As ``similarity_search_with_score``, for a question's vector."""
-        return scored(Search.of(k, {"filter": filter, **options}).near(self.index, embedding))
+        search = Search.of(k, {"filter": filter, **options}, dense_for=OF_VECTOR)
+        return scored(search.near(self.index, embedding))
 
     async def asimilarity_search_with_score_by_vector(
         self, embedding: list[float], k: int = 4, filter: Any = None, **options: Any
     ) -> Scored:
         """As :meth:`similarity_search_with_score_by_vector`, without blocking the event loop."""
-        search = Search.of(k, {"filter": filter, **options})
+        search = Search.of(k, {"filter": filter, **options}, dense_for=OF_VECTOR)
         return scored(await asyncio.to_thread(search.near, self.index, embedding))
 
     def max_marginal_relevance_search_with_score_by_vector(
@@ -201,7 +202,7 @@ class FaissCalls:
         **options: Any,
     ) -> list[tuple[Document, float]]:
         """As ``max_marginal_relevance_search_by_vector``, with cosines to the question."""
-        search = Search.of(k, options, fetch_k=fetch_k, lambda_mult=lambda_mult)
+        search = Search.of(k, options, fetch_k=fetch_k, lambda_mult=lambda_mult, dense_for=OF_VARIETY)
         return scored(search.diverse(self.index, embedding))
 
     async def amax_marginal_relevance_search_with_score_by_vector(

@@ -11,8 +11,9 @@ from langchain_core.embeddings import Embeddings
 from langchain_core.vectorstores import VectorStore, VectorStoreRetriever
 
 from langchain_youtu.documents import Scored, langchain_document, scored
-from langchain_youtu.searches import Search, relevance
+from langchain_youtu.searches import OF_RELEVANCE, OF_VARIETY, OF_VECTOR, Search, relevance
 from langchain_youtu.store_retriever import BY_WORDS, StoreRetriever
+from youtu_st.errors import InputError, brief
 from youtu_st.index import VectorIndex
 
 
@@ -34,15 +35,16 @@ class SearchCalls(VectorStore):
 
         Raises:
             ValueError: If there is no such type.
+            InputError: If ``mode`` is another one.
         """
         if search_type in BY_WORDS:
-            return self.similarity_search(query, mode=search_type, **options)
+            return self.similarity_search(query, **_of_type(search_type, options))
         return super().search(query, search_type, **options)
 
     async def asearch(self, query: str, search_type: str, **options: Any) -> list[Document]:
         """As :meth:`search`, without blocking the event loop."""
         if search_type in BY_WORDS:
-            return await self.asimilarity_search(query, mode=search_type, **options)
+            return await self.asimilarity_search(query, **_of_type(search_type, options))
         return await super().asearch(query, search_type, **options)
 
     def as_retriever(self, **options: Any) -> VectorStoreRetriever:
@@ -85,7 +87,7 @@ class SearchCalls(VectorStore):
         self, query: str, k: int = 4, filter: Any = None, **options: Any
     ) -> Scored:
         """As :meth:`similarity_search`, with cosines, or what a search by words has in their place."""
-        search = Search.of(k, {"filter": filter, **options}, words=True)
+        search = Search.of(k, {"filter": filter, **options})
         vector = self.embeddings.embed_query(query) if search.needs_vector else None
         return scored(search.found(self.index, query, vector))
 
@@ -93,15 +95,19 @@ class SearchCalls(VectorStore):
         self, query: str, k: int = 4, filter: Any = None, **options: Any
     ) -> Scored:
         """As :meth:`similarity_search_with_score`, without blocking the event loop."""
-        search = Search.of(k, {"filter": filter, **options}, words=True)
+        search = Search.of(k, {"filter": filter, **options})
         vector = await self.embeddings.aembed_query(query) if search.needs_vector else None
         return scored(await asyncio.to_thread(search.found, self.index, query, vector))
 
     def similarity_search_with_relevance_scores(
         self, query: str, k: int = 4, filter: Any = None, **options: Any
     ) -> Scored:
-        """As :meth:`similarity_search`, with relevances from 0 to 1, which are (1 + cosine) / 2."""
-        Search.of(k, {"filter": filter, **options})  # a search by words has none
+        """As :meth:`similarity_search`, with relevances from 0 to 1, which are (1 + cosine) / 2.
+
+        Raises:
+            InputError: As there; and for ``mode``, of which ``dense`` alone has them.
+        """
+        Search.of(k, {"filter": filter, **options}, dense_for=OF_RELEVANCE)
         found = self.similarity_search_with_score(query, k, filter, **options)
         return [(document, relevance(cosine)) for document, cosine in found]
 
@@ -109,7 +115,7 @@ class SearchCalls(VectorStore):
         self, query: str, k: int = 4, filter: Any = None, **options: Any
     ) -> Scored:
         """As :meth:`similarity_search_with_relevance_scores`, without blocking the event loop."""
-        Search.of(k, {"filter": filter, **options})
+        Search.of(k, {"filter": filter, **options}, dense_for=OF_RELEVANCE)
         found = await self.asimilarity_search_with_score(query, k, filter, **options)
         return [(document, relevance(cosine)) for document, cosine in found]
 
@@ -117,10 +123,8 @@ class SearchCalls(VectorStore):
         self, embedding: list[float], k: int = 4, filter: Any = None, **options: Any
     ) -> list[Document]:
         """As :meth:`similarity_search`, for a question's vector, of any length but zero."""
-        return [
-            langchain_document(hit)
-            for hit in Search.of(k, {"filter": filter, **options}).near(self.index, embedding)
-        ]
+        search = Search.of(k, {"filter": filter, **options}, dense_for=OF_VECTOR)
+        return [langchain_document(hit) for hit in search.near(self.index, embedding)]
 
     async def asimilarity_search_by_vector(
         self, embedding: list[float], k: int = 4, filter: Any = None, **options: Any
@@ -152,7 +156,9 @@ class SearchCalls(VectorStore):
             FilterError: If the filter is malformed.
             TypeError: For an unknown keyword.
         """
-        search = Search.of(k, {"filter": filter, **options}, fetch_k=fetch_k, lambda_mult=lambda_mult)
+        search = Search.of(
+            k, {"filter": filter, **options}, fetch_k=fetch_k, lambda_mult=lambda_mult, dense_for=OF_VARIETY
+        )
         hits = search.diverse(self.index, self.embeddings.embed_query(query))
         return [langchain_document(hit) for hit in hits]
 
@@ -166,7 +172,9 @@ class SearchCalls(VectorStore):
         **options: Any,
     ) -> list[Document]:
         """As :meth:`max_marginal_relevance_search`, without blocking the event loop."""
-        search = Search.of(k, {"filter": filter, **options}, fetch_k=fetch_k, lambda_mult=lambda_mult)
+        search = Search.of(
+            k, {"filter": filter, **options}, fetch_k=fetch_k, lambda_mult=lambda_mult, dense_for=OF_VARIETY
+        )
         vector = await self.embeddings.aembed_query(query)
         hits = await asyncio.to_thread(search.diverse, self.index, vector)
         return [langchain_document(hit) for hit in hits]
@@ -181,7 +189,9 @@ class SearchCalls(VectorStore):
         **options: Any,
     ) -> list[Document]:
         """As :meth:`max_marginal_relevance_search`, for a question's vector."""
-        search = Search.of(k, {"filter": filter, **options}, fetch_k=fetch_k, lambda_mult=lambda_mult)
+        search = Search.of(
+            k, {"filter": filter, **options}, fetch_k=fetch_k, lambda_mult=lambda_mult, dense_for=OF_VARIETY
+        )
         return [langchain_document(hit) for hit in search.diverse(self.index, embedding)]
 
     async def amax_marginal_relevance_search_by_vector(
@@ -190,3 +200,17 @@ class SearchCalls(VectorStore):
         """As :meth:`max_marginal_relevance_search_by_vector`, without blocking the event loop."""
         call = self.max_marginal_relevance_search_by_vector
         return await asyncio.to_thread(call, embedding, *given, **options)
+
+
+def _of_type(search_type: str, options: dict[str, Any]) -> dict[str, Any]:
+    """The keywords of a search, with the mode that its type is.
+
+    Raises:
+        InputError: If they have another.
+    """
+    if options.get("mode", search_type) != search_type:
+        raise InputError(
+            f"search_type={brief(search_type)} and mode={brief(options['mode'])} are two modes: give one of "
+            "them"
+        )
+    return {**options, "mode": search_type}

@@ -19,6 +19,13 @@ def relevance(cosine: float) -> float:
 
 
 _MODES = ("mode", "weight", "fusion")
+OF_RELEVANCE = (
+    "relevance is (1 + cosine) / 2, and a search by words ranks by something else: "
+    "similarity_search_with_score gives its scores"
+)
+OF_VECTOR = "words are looked for, and a vector has none: similarity_search takes the question"
+OF_VARIETY = "maximal marginal relevance goes by cosines alone: similarity_search finds by words"
+"""Why some searches find by meaning alone, and what there is instead."""
 _DEEPEST = 30
 _FURTHER = 5
 # What FAISS takes, and what is to be said to who passes it here.
@@ -77,7 +84,7 @@ class Search:
         *,
         fetch_k: int = 20,
         lambda_mult: float = 0.5,
-        words: bool = False,
+        dense_for: str = "",
     ) -> Search:
         """From the arguments of a search, checked before the question is encoded.
 
@@ -86,14 +93,14 @@ class Search:
             options: Keywords.
             fetch_k: As for ``max_marginal_relevance_search``, and so is ``lambda_mult``.
             lambda_mult: See there.
-            words: Whether there is a question, which can be searched for by its words.
+            dense_for: Why the only mode is ``dense``; empty: any is.
 
         Raises:
-            InputError: If a number is out of range.
+            InputError: If a number is out of range, or the mode is none, or none here.
             FilterError: If the filter is malformed.
             TypeError: For an unknown keyword.
         """
-        known = ("filter", "score_threshold", *(_MODES if words else ()))
+        known = ("filter", "score_threshold", *_MODES)
         options = dict(options)
         # Of FAISS, which filters the nearest fetch_k only. Here a filter sees all documents.
         check_count("fetch_k", options.pop("fetch_k", 1))
@@ -104,6 +111,8 @@ class Search:
         if not callable(filter):
             compile_filter(filter)
         Asked(search.mode, search.weight, search.fusion)
+        if dense_for and search.mode != "dense":
+            raise InputError(f'mode="{search.mode}" cannot be had here: {dense_for}')
         if search.score_threshold is not None:
             check_share("score_threshold", search.score_threshold)
             if search.mode != "dense":

@@ -91,6 +91,30 @@ def test_what_no_filter_may_say() -> None:
         parse_conditions(["a" * 20_000])
 
 
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ('{"a": 1, "a": 2}', "'a'"),
+        ('{"a": 1, "\\u0061": 1}', "'a'"),
+        ('{"year": {"$gte": 1, "$gte": 2}}', r"'\$gte'"),
+        ('{"$or": [{"b": 1}, {"$and": [{"语": 1, "语": 2}]}]}', "'语'"),
+        ('{"a": {"$in": [{"x": 1, "x": 1}]}}', "'x'"),
+    ],
+)
+def test_a_key_that_is_there_twice(text: str, key: str) -> None:
+    with pytest.raises(
+        UsageError, match=f"^--filter cannot be read: the field {key} is there twice. Examples"
+    ) as caught:
+        parse_conditions(["lang=zh", text])
+    assert "\n" not in str(caught.value)
+
+
+def test_a_field_that_is_said_twice_must_be_both() -> None:
+    assert parse_conditions(["n>1,n<3"]) == {"$and": [{"n": {"$gt": 1}}, {"n": {"$lt": 3}}]}
+    same = {"n": {"$gt": 1}, "$or": [{"n": {"$lt": 3}}, {"n": 5}]}  # one name in several objects
+    assert parse_conditions([json.dumps(same)]) == same
+
+
 FIELDS = st.text(min_size=1, max_size=9).filter(
     lambda text: not text.startswith("$") and "\0" not in text and "." not in text
 )

@@ -69,7 +69,7 @@ MANY = {
     "import": 11,
     "search": 12,
     "mine": 11,
-    "synth": 11,
+    "synth": 12,
     "retrieval": 18,
     "run": 21,
     "plan": 13,

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from command import Result, spawn, spawn_on_a_terminal
+from command import COMMAND, Result, spawn, spawn_on_a_terminal
 from test_cli_index_stats import Sixteen, make
 
 import youtu_st
@@ -55,6 +55,18 @@ def test_out_and_in_again(run: Run, here: Path, tmp_path: Path, suffix: str) -> 
     )
     assert [hit["id"] for hit in one] == [hit["id"] for hit in other]
     assert [hit["metadata"] for hit in one] == [hit["metadata"] for hit in other]
+
+
+def test_nothing_out_and_in_again(run: Run, here: Path, tmp_path: Path) -> None:
+    shutil.copytree("idx", tmp_path / "old")
+    assert run("index", "delete", tmp_path / "old", "--filter", "line>=0", "--yes").code == 0
+    for id in [one["id"] for one in json.loads(run("index", "list", tmp_path / "old", "--json").out)]:
+        assert run("index", "delete", tmp_path / "old", id, "--yes").code == 0
+    assert run("index", "export", tmp_path / "old", "--to", tmp_path / "t.parquet").code == 0
+    done = run("index", "import", tmp_path / "t.parquet", "--out", tmp_path / "new")
+    assert (done.code, done.out) == (0, f"imported 0 texts from a Parquet table -> {tmp_path}/new\n")
+    assert done.err.endswith(f"note: there are no documents in {tmp_path}/t.parquet: the index is empty\n")
+    assert json.loads(run("index", "info", tmp_path / "new", "--json").out)["passages"] == 0
 
 
 def test_a_folder_of_langchain(run: Run, tmp_path: Path) -> None:
@@ -283,6 +295,7 @@ def test_mistakes_in_questions(run: Run, here: Path, tmp_path: Path) -> None:
     refused(b"\n \n", ": there are no questions in it", "q.txt")
     refused(b"\xff\xfe", ": it is not UTF-8 at byte 0", "q.txt")
     refused(b'{"query": "a"}\n{', ", line 2: it is no JSON")
+    refused(b'{"query": "a", "query": "b"}', ", line 1: it cannot be read: the field 'query' is there twice")
     refused(b"[1]", ", line 1: it must be an object, not [1]")
     refused(b'{"query": " "}', ", line 1: its query must be a question, not ' '")
     refused(b'{"query": "a", "id": [1]}', ", line 1: its id must be a str or an int, not [1]")
@@ -336,3 +349,43 @@ def test_on_a_terminal_nothing_commands_it(tmp_path: Path) -> None:
         assert not {"\x1b]", "\x9b", "\u202e", "\x07"} & {
             part for part in ("\x1b]", "\x9b", "\u202e", "\x07") if part in shown
         }
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", ["build", "import", "merge", "upgrade"])
+def test_two_at_once_into_one_directory(here: Path, tmp_path: Path, command: str) -> None:
+    """One of them makes it; the other, if it comes in between, says in a line who was there and what to do."""
+    made = tmp_path / "new"
+    one, other = (make(tmp_path / name, np.eye(9, 16)) for name in ("one", "other"))
+    if command == "import":
+        spawn("index", "export", "idx", "--to", tmp_path / "t.jsonl", cwd=here)
+    if command == "upgrade":
+        with VectorIndex.create(made, Sixteen(), lexical=False) as index:
+            index.add([f"text {i}" for i in range(2000)], vectors=np.ones((2000, 16)))
+    commands: dict[str, list[Any]] = {
+        "build": ["notes", "--out", made],
+        "import": [tmp_path / "t.jsonl", "--out", made],
+        "merge": [one, other, "--keep", "first", "--out", made],
+        "upgrade": [made],
+    }
+    processes = [
+        subprocess.Popen(
+            [str(COMMAND), "index", command, *map(str, commands[command])],
+            cwd=here,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(3)
+    ]
+    ended = [(*process.communicate(timeout=120), process.returncode) for process in processes]
+    assert 0 in [code for *_, code in ended]
+    for _, err, code in ended:
+        errors = [line for line in err.splitlines() if line.startswith("youtu-st: error: ")]
+        assert (code, len(errors)) in ((0, 0), (2, 1)), err
+        for line in errors:
+            assert str(made) in line
+            assert "Errno" not in line
+            assert re.search("choose another|close that one", line)
+    assert not [path.name for path in tmp_path.iterdir() if path.name.startswith(".")]
+    assert spawn("index", "check", made, cwd=here).code == 0

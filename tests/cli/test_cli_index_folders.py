@@ -103,6 +103,13 @@ def test_nothing_but_ignored_files_is_an_error_that_says_so(run: Run, project: P
     assert not Path("idx").exists()
     wrong = run("index", "build", "p", "--out", "idx", "--exclude", "a\\")
     assert wrong.err == "youtu-st: error: --exclude: 'a\\\\' is no pattern as a .gitignore has them\n"
+    for pattern, message in (
+        ("[", "'[' is no pattern as a .gitignore has them"),
+        ("!", "'!' is no pattern: it names nothing"),
+        ("./src", "'./src' can match nothing: no path below a folder has the name '.' in it"),
+    ):
+        wrong = run("index", "build", "p", "--out", "idx", "--exclude", "*.md", "--exclude", pattern)
+        assert (wrong.code, wrong.err) == (2, f"youtu-st: error: --exclude: {message}\n")
 
 
 def test_a_missing_package_is_one_line_with_what_to_type(

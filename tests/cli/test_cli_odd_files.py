@@ -192,3 +192,42 @@ def test_one_run_one_list_and_all_else_is_found(run: Run, odd: Path) -> None:
     stopped = run("index", "build", "docs", "--out", "idx")
     assert stopped.code == 2
     assert len(json.loads(run("index", "search", "idx", "plumbers", "-k", "1", "--json").out)) == 1
+
+
+TEXTS = "The café closes at eight.\nA red planet — Mars.\n"
+READING = {  # commands that read texts, with the file in place of FILE
+    "compare": ["--file", "FILE"],
+    "encode": ["FILE", "--role", "document", "--out", "v.npy"],
+    "index build": ["FILE", "--out", "idx"],
+    "rerank": ["FILE", "--query", "q"],
+    "verify": ["minilm", "--sample", "FILE"],
+}
+
+
+@pytest.mark.parametrize("command", READING)
+def test_what_a_command_advises_it_takes(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    """A text that is nearly UTF-8 is not guessed at: one says what it is."""
+    monkeypatch.chdir(tmp_path)
+    Path("t.txt").write_bytes(TEXTS.encode() + b"\xff\xfe broken\n")
+    arguments = [argument.replace("FILE", "t.txt") for argument in READING[command]]
+    done = run(*command.split(), *arguments)
+    assert done.code == 2
+    assert "t.txt: not UTF-8 at byte 50 (0xff): say what it is with --encoding" in done.err
+    again = run(*command.split(), *arguments, "--encoding", "klingon")
+    assert again.err.startswith("youtu-st: error: --encoding must be the name of an encoding")
+    advised = run(*command.split(), *arguments, "--encoding", "ascii")
+    assert "t.txt: not ASCII at byte 7 (0xc3)" in advised.err
+
+
+def test_texts_in_an_encoding_that_is_said(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "one.txt").write_text(TEXTS, encoding="utf-8")
+    (tmp_path / "other.txt").write_text(TEXTS, encoding="cp1252")
+    expected = run("compare", "--file", tmp_path / "one.txt")
+    done = run("compare", "--file", tmp_path / "other.txt", "--encoding", "cp1252")
+    assert (done.code, done.out, done.err) == (0, expected.out, expected.err)
+    for command in (["compare", "a", "b"], ["verify", "minilm"]):
+        done = run(*command, "--encoding", "cp1252")
+        assert done.code == 2
+        assert done.err.startswith("youtu-st: error: --encoding goes with --")

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +14,7 @@ from pathlib import Path
 import pytest
 from command import Result
 
-from youtu_st.index import VectorIndex, read_manifest
+from youtu_st.index import RecordedEncoder, VectorIndex, read_manifest
 
 Run = Callable[..., Result]
 QUESTION = "莱茵河 sea"
@@ -76,3 +80,53 @@ def test_an_index_of_the_release_before(run: Run, tmp_path: Path, monkeypatch: p
     assert run("index", "upgrade", "old").out == "old: up to date (format 3), nothing to do\n"
     (hit,) = found(run("index", "search", "old", "Aare", "--mode", "lexical", "--json"))
     assert hit["id"] == "b"
+
+
+def test_by_words_the_model_is_not_needed(run: Run, tmp_path: Path, here: Path) -> None:
+    with VectorIndex.open("idx", RecordedEncoder(read_manifest("idx"))) as index:
+        expected = [hit.id for hit in index.search(QUESTION, 3, mode="lexical")]
+    replace(read_manifest("idx"), model=str(tmp_path / "gone")).write(moved(tmp_path))
+    asked = ("index", "search", tmp_path / "idx", QUESTION, "-k", 3, "--json")
+    assert [hit["id"] for hit in found(run(*asked, "--mode", "lexical"))] == expected
+    assert run(*asked).code == 2  # by both, it is
+    (tmp_path / "questions").write_text(f"{QUESTION}\npassport\n", encoding="utf-8")
+    done = run(
+        "index", "search", tmp_path / "idx", "--queries", tmp_path / "questions", "-k", 3,
+        "--mode", "lexical", "--json",
+    )  # fmt: skip
+    assert done.code == 0, done.err
+    first, second = map(json.loads, done.out.splitlines())
+    assert [hit["id"] for hit in first["hits"]] == expected
+    assert len(second["hits"]) == 1
+
+
+def moved(tmp_path: Path) -> Path:
+    """A copy of the index, to be written to."""
+    return Path(shutil.copytree("idx", tmp_path / "idx"))
+
+
+def test_by_words_nothing_is_loaded(here: Path) -> None:
+    script = (
+        "import sys; from youtu_st.cli import main; "
+        "code = main(['index', 'search', 'idx', 'passport', '--mode', 'lexical']); "
+        "loaded = {'torch', 'transformers', 'onnxruntime', 'tokenizers'} & {*sys.modules}; "
+        "sys.exit(f'{code} {loaded}' if code or loaded else 0)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], env=os.environ, capture_output=True, text=True, timeout=120
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "passport.md" in done.stdout
+
+
+def test_by_words_a_model_that_is_named_is_still_a_name(run: Run, here: Path) -> None:
+    result = run("index", "search", "idx", "sea", "--mode", "lexical", "--model", "minilmm")
+    assert result.code == 2
+    assert "Did you mean 'minilm'?" in result.err
+
+
+def test_by_words_and_reranked(run: Run, here: Path, tmp_path: Path) -> None:
+    replace(read_manifest("idx"), model=str(tmp_path / "gone")).write(moved(tmp_path))
+    result = run("index", "search", tmp_path / "idx", "sea", "--mode", "lexical", "--rerank", "no-such-one")
+    assert "no-such-one" in result.err
+    assert "gone" not in result.err

@@ -63,6 +63,19 @@ PATTERNS = [
         "/",
     ),
     *("b/**/", "/*", "!/a", "*.txt\r", "a**", "**", "[a-", "\\", "a\\", "***", "c d", "/**/a.md", "a//b"),
+    *(
+        "[",
+        "[a.md",
+        "!",
+        "a[b-a].md",
+        "[a-z].md",
+        "[b-aa].md",
+        "[z-ab].md",
+        "[!b-a].md",
+        "./a.md",
+        "../a",
+        "//a.md",
+    ),
 ]
 RULES = st.lists(st.sampled_from(PATTERNS), max_size=5)
 
@@ -172,8 +185,28 @@ def test_patterns_of_the_caller_count_for_more_than_files(tmp_path: Path) -> Non
     assert names("/logs", "!b.md") == ["a.md", "b.md", "x/d.md", "x/logs/c.md"]
     assert names("*.md", ignore=False) == ["logs/b.txt"]
     assert names(ignore=False) == ["a.md", "b.md", "logs/a.md", "logs/b.txt", "x/d.md", "x/logs/c.md"]
-    with pytest.raises(InputError, match=r"'a\\\\' is no pattern as a \.gitignore has them"):
-        names("a\\")
+    for pattern, message in REFUSED.items():
+        with pytest.raises(InputError) as caught:
+            names(pattern)
+        assert str(caught.value).startswith(repr(pattern))
+        assert message in str(caught.value)
+        assert "\n" not in str(caught.value)
+    (tmp_path / ".gitignore").write_text(
+        "".join(f"{pattern}\n" for pattern in REFUSED if "\0" not in pattern)
+    )
+    assert names("x") == ["a.md", "b.md", "logs/a.md", "logs/b.txt"]  # there, git passes over them
+
+
+REFUSED = {
+    **dict.fromkeys(
+        ("a\\", "\\", "[", "[a", "a/[", "[]", "[!]", "[z-a].md", "![", "[a/b]"),
+        "is no pattern as a .gitignore has",
+    ),
+    **dict.fromkeys(("", "!", " ", "/", "//", "!/"), "is no pattern: it names nothing"),
+    **dict.fromkeys(("./a.md", "../x", "a//b", "//a", "x/../a.md", ".", "!./x"), "can match nothing"),
+    **dict.fromkeys(("a\0b", "\0", "a\nb"), "must be one pattern"),
+    "# a.md": "is a comment",
+}
 
 
 def test_what_is_named_is_read_and_what_is_left_out_is_counted(tmp_path: Path) -> None:

@@ -13,8 +13,8 @@ from tiny import TinyEncoder
 from langchain_youtu import YoutuVectorStore as LangChainStore
 from llama_index.vector_stores.youtu import YoutuVectorStore as LlamaIndexStore
 from youtu_st import Encoder
-from youtu_st.errors import IndexMismatchError, IndexNotFoundError, ModelLoadError
-from youtu_st.index import VectorIndex
+from youtu_st.errors import IndexMismatchError, IndexNotFoundError, InputError, ModelLoadError
+from youtu_st.index import RecordedEncoder, VectorIndex, read_manifest
 
 OPEN: dict[str, Callable[[Path], Any]] = {
     "index": VectorIndex.open,
@@ -58,3 +58,15 @@ def test_another_model_of_the_name_is_not_taken(tmp_path: Path, tiny: Path) -> N
     VectorIndex.create(tmp_path / "index", TinyEncoder(name=str(tiny))).close()
     with pytest.raises(IndexMismatchError, match="built with another encoder"):
         VectorIndex.open(tmp_path / "index")
+
+
+def test_what_was_written_down_of_it_opens_it_for_searches_by_words(tmp_path: Path) -> None:
+    with VectorIndex.create(tmp_path / "index", TinyEncoder(name="gone/nowhere")) as index:
+        index.add(["Mars is red.", "金星很热。"], ["a", "b"])
+        expected = index.search("red 金星", mode="lexical")
+    with VectorIndex.open(tmp_path / "index", RecordedEncoder(read_manifest(tmp_path / "index"))) as index:
+        assert index.search("red 金星", mode="lexical") == expected
+        assert len(expected) == 2
+        for mode in ("dense", "hybrid"):
+            with pytest.raises(InputError, match="'red' must be encoded by 'gone/nowhere'"):
+                index.search("red", mode=mode)

@@ -16,8 +16,8 @@ from pymilvus import MilvusClient
 from qdrant_client import QdrantClient
 
 from youtu_st.index import VectorIndex
+from youtu_st.index.recorded import RecordedEncoder
 from youtu_st.probes import EncoderRecord
-from youtu_st.scale.copying.recorded import RecordedEncoder
 
 DIMENSION = 24
 ENCODER = record(DIMENSION)

@@ -37,10 +37,10 @@ from youtu_st.errors import (
     YoutuError,
 )
 from youtu_st.index import VectorIndex
+from youtu_st.index.recorded import RecordedEncoder
 from youtu_st.scale.copying import copy_rows
 from youtu_st.scale.copying.keys import key_of
 from youtu_st.scale.copying.record import NAME, CopyRecord
-from youtu_st.scale.copying.recorded import RecordedEncoder
 
 DATABASES = ["lancedb", "milvus", "qdrant"]
 

@@ -23,10 +23,10 @@ from qdrant_client import QdrantClient
 from youtu_st import Encoder
 from youtu_st.errors import IndexMismatchError, InputError
 from youtu_st.index import VectorIndex
+from youtu_st.index.recorded import RecordedEncoder
 from youtu_st.probes import PROBE_TEXTS
 from youtu_st.scale.copying import copy_rows
 from youtu_st.scale.copying.lance import LanceTable
-from youtu_st.scale.copying.recorded import RecordedEncoder
 
 STORES = ("lancedb", "milvus", "qdrant", "index")
 ROWS = 90

@@ -19,7 +19,7 @@ from youtu_st.cli.console import (
     print_json,
 )
 from youtu_st.cli.loaded import SplitSpecialTokens, load_encoder
-from youtu_st.cli.reading import gathering, tell
+from youtu_st.cli.reading import Encoding, gathering, tell
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -41,6 +41,7 @@ def compare(
             metavar="FILE", help="Further texts: .txt (one a line), .jsonl or .csv, or - for standard input."
         ),
     ] = None,
+    encoding: Encoding = None,
     query: Annotated[
         list[str] | None,
         typer.Option(metavar="TEXT", help="A question to compare the texts with; may be repeated."),
@@ -56,7 +57,7 @@ def compare(
 ) -> None:
     """Show the cosines of texts with each other, or of questions with texts."""
     name = absolute_model(model)
-    given = _given(texts or [], file)
+    given = _given(texts or [], file, encoding)
     _check(given, query or [], instruction)
     encoder = load_encoder(
         name,
@@ -74,12 +75,14 @@ def compare(
     _print(found)
 
 
-def _given(texts: list[str], file: str | None) -> list[str]:
+def _given(texts: list[str], file: str | None, encoding: str | None) -> list[str]:
     if file is None:
+        if encoding is not None:
+            raise UsageError("--encoding goes with --file")
         return texts
     from youtu_st.corpus import read_texts
 
-    reading, notes = gathering()
+    reading, notes = gathering(encoding)
     texts = [*texts, *read_texts(file, reading)]
     tell(notes)
     return texts

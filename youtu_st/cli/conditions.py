@@ -67,10 +67,13 @@ def parse_conditions(texts: Sequence[str] | None) -> Filter | None:
 
 
 def _as_json(text: str) -> dict[str, Any]:
+    from youtu_st.inputs import once_each
+
     try:
-        found = json.loads(text)
+        found = json.loads(text, object_pairs_hook=once_each)
     except (ValueError, RecursionError) as error:
-        raise UsageError(f"--filter is not JSON: {error}. {EXAMPLES}") from error
+        what = "is not JSON" if isinstance(error, json.JSONDecodeError) else "cannot be read"
+        raise UsageError(f"--filter {what}: {error}. {EXAMPLES}") from error
     if not isinstance(found, dict):
         raise UsageError(f"--filter must be a JSON object, not {brief(found)}. {EXAMPLES}")
     return found

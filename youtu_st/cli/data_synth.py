@@ -10,7 +10,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from youtu_st.cli.console import UsageError, absolute_model, count, echo, model_names, say, status
+from youtu_st.cli.console import (
+    TrustRemoteCode,
+    UsageError,
+    absolute_model,
+    count,
+    echo,
+    model_names,
+    say,
+    status,
+)
 from youtu_st.cli.loaded import load_encoder
 from youtu_st.cli.reading import check_out
 
@@ -66,6 +75,7 @@ def synth(
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Go on after the estimate without asking.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Write over a file that is there.")] = False,
+    trust_remote_code: TrustRemoteCode = False,
 ) -> int:
     """Let a chat model write more training data: 0 if it gave all, 1 if some rows are left as they were.
 
@@ -98,9 +108,20 @@ def synth(
     again = ["youtu-st", "data", "synth", str(file), "--mode", mode, "--model", model, "--out", str(out)]
     again += ["--chat", chat, "--at-once", str(at_once)]
     again += ["--limit", str(limit)] if limit is not None else []
-    again += [option for option, given in (("--yes", yes), ("--force", force)) if given]
+    flags = {"--yes": yes, "--force": force, "--trust-remote-code": trust_remote_code}
+    again += [option for option, given in flags.items() if given]
     how = {"at_once": at_once, "force": force}
-    return _run(selection, out, chat, name, prices, yes=yes, again=shlex.join(again), how=how)
+    return _run(
+        selection,
+        out,
+        chat,
+        name,
+        prices,
+        yes=yes,
+        again=shlex.join(again),
+        trust_remote_code=trust_remote_code,
+        how=how,
+    )
 
 
 def _show(selection: Selection, out: Path, chat: str | None, prices: Prices) -> None:
@@ -127,6 +148,7 @@ def _run(
     *,
     yes: bool,
     again: str,
+    trust_remote_code: bool,
     how: dict[str, Any],
 ) -> int:
     from youtu_st.cli.chat_model import load_chat_model
@@ -141,7 +163,7 @@ def _run(
         if not typer.confirm("Go on?", err=True):
             echo("nothing was asked")
             return 1
-    encoder = load_encoder(encoder_name, trust_remote_code=False)
+    encoder = load_encoder(encoder_name, trust_remote_code=trust_remote_code)
     try:
         with status("asking ...") as spinner:
             made = synthesize(

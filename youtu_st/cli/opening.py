@@ -12,6 +12,7 @@ from youtu_st.errors import IndexMismatchError, IndexNotFoundError, ModelLoadErr
 if TYPE_CHECKING:
     from youtu_st.encoder import Encoder
     from youtu_st.index import Manifest, VectorIndex
+    from youtu_st.protocol import TextEncoder
 
 _WEIGHTS_ELSEWHERE = "If {} was built with --checkpoint, it is opened with the same"
 
@@ -58,6 +59,19 @@ def encoder_for(
         raise ModelLoadError(f"{error}. {_WEIGHTS_ELSEWHERE.format(directory)}") from error
 
 
+def recorded_encoder(manifest: Manifest, model: str | None) -> TextEncoder:
+    """What opens an index of which nothing is encoded: no model is loaded, and one that is named is a name.
+
+    Raises:
+        UnknownModelError: If it is none.
+    """
+    from youtu_st.index import RecordedEncoder
+
+    if model is not None:
+        absolute_model(model)
+    return RecordedEncoder(manifest)
+
+
 def splits_special_tokens(manifest: Manifest) -> bool:
     """Whether special tokens in texts are read as characters in the index."""
     from youtu_st.protocol import settings_of
@@ -65,7 +79,7 @@ def splits_special_tokens(manifest: Manifest) -> bool:
     return bool(settings_of(manifest.identity))
 
 
-def opened_index(directory: Path, encoder: Encoder, checkpoint: str | None) -> VectorIndex:
+def opened_index(directory: Path, encoder: TextEncoder, checkpoint: str | None) -> VectorIndex:
     """The index, opened with its model.
 
     Raises:

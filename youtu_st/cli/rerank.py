@@ -15,7 +15,7 @@ from youtu_st.cli.console import (
     reranker_names,
 )
 from youtu_st.cli.loaded import SplitSpecialTokens, load_reranker
-from youtu_st.cli.reading import gathering, tell
+from youtu_st.cli.reading import Encoding, gathering, tell
 
 DEFAULT_MODEL = "qwen3-reranker-0.6b"
 EXAMPLE = 'Example: youtu-st rerank answers.txt --query "Which planet is red?" -k 3'
@@ -34,6 +34,7 @@ def rerank(
     ] = DEFAULT_MODEL,
     checkpoint: Checkpoint = None,
     k: Annotated[int | None, typer.Option("-k", metavar="N", help="Number of texts; default: all.")] = None,
+    encoding: Encoding = None,
     instruction: Annotated[
         str | None, typer.Option(metavar="TEXT", help="What a good answer is; default: the model's own.")
     ] = None,
@@ -51,7 +52,7 @@ def rerank(
 
     check_question("--query", query, k=k, reranker=model)
     name = "standard input" if file == STANDARD_INPUT else file
-    reading, notes = gathering()
+    reading, notes = gathering(encoding)
     lines = list(read_numbered_texts(file, reading))
     tell(notes)
     if not lines:

@@ -17,6 +17,7 @@ from youtu_st.cli.console import (
     loading,
     print_json,
 )
+from youtu_st.cli.reading import Encoding, gathering, tell
 
 EXAMPLE = (
     "Example: youtu-st verify minilm\n\n"
@@ -40,6 +41,7 @@ def verify(
     sample: Annotated[
         str | None, typer.Option(metavar="FILE", help="Texts that its vocabulary must read, one a line.")
     ] = None,
+    encoding: Encoding = None,
     tokens: Annotated[bool, typer.Option(help="Show sample texts token by token.")] = True,
     as_json: Annotated[bool, typer.Option("--json", help="All that was found, as JSON.")] = False,
     trust_remote_code: TrustRemoteCode = False,
@@ -48,8 +50,6 @@ def verify(
 
     The exit code is 1 where anything is off.
     """
-    from youtu_st.corpus import read_numbered_texts
-
     name = _embedding_model(model)
     if engine is None and engine_model is not None:
         raise UsageError("--engine-model goes with --engine URL")
@@ -59,7 +59,7 @@ def verify(
         raise UsageError("--sample is for the model that runs here, without --engine")
     if data is not None and not data.is_dir():
         raise UsageError(f"there is no directory {str(data)!r}")
-    texts = [] if sample is None else list(read_numbered_texts(sample))
+    texts = _sample(sample, encoding)
     loaded: dict[str, Any] = {"checkpoint": checkpoint, "trust_remote_code": trust_remote_code}
     if engine is None:
         good = _examine(name, data, texts, tokens=tokens, as_json=as_json, **loaded)
@@ -67,6 +67,19 @@ def verify(
         good = _compare(name, engine, engine_model, as_json=as_json, **loaded)
     if not good:
         raise typer.Exit(1)
+
+
+def _sample(sample: str | None, encoding: str | None) -> list[tuple[int, str]]:
+    if sample is None:
+        if encoding is not None:
+            raise UsageError("--encoding goes with --sample")
+        return []
+    from youtu_st.corpus import read_numbered_texts
+
+    reading, notes = gathering(encoding)
+    texts = list(read_numbered_texts(sample, reading))
+    tell(notes)
+    return texts
 
 
 def _embedding_model(model: str) -> str:

@@ -20,6 +20,8 @@ FILE = ".gitignore"
 _MOST_BYTES = 1 << 20
 _ANY = "**"
 _CLASS = re.compile(r"\[:([a-z]+):\]")
+_BRACKETS = re.compile(r"(\[[!^]?\]?)((?:\\.|[^\]\\])*)\]")
+_RANGE = re.compile(r"(\\?.)-(\\?.)", re.DOTALL)
 _CLASSES = {  # which git knows, and pathspec does not
     "alnum": "0-9A-Za-z",
     "alpha": "A-Za-z",
@@ -73,14 +75,14 @@ class Rules:
 
     Args:
         lines: The patterns, one a line; blank ones and comments are none.
-        strict: Whether what is no pattern is an error; git passes over it.
+        strict: Whether what is no pattern, or one that no name can match, is an error; git passes over it.
 
     Raises:
-        InputError: If one is no pattern, and ``strict``.
+        InputError: If one is that, and ``strict``.
     """
 
     def __init__(self, lines: Iterable[str], *, strict: bool = False) -> None:
-        made = [one for line in lines if (one := _pattern(line, strict)) is not None]
+        made = [one for line in lines if (one := _checked(line) if strict else _pattern(line)) is not None]
         self._patterns = made[::-1]
         self._any = GitIgnoreSpec([pattern for one in made for pattern in one.spec.patterns])
 
@@ -96,9 +98,36 @@ class Rules:
         return next((not one.negated for one in self._patterns if one.matches(names, end)), None)
 
 
-def _pattern(line: str, strict: bool) -> _Pattern | None:
+def _checked(line: str) -> _Pattern:
+    """A pattern that somebody wrote to leave something out: what can match nothing is a slip of the pen.
+
+    Raises:
+        InputError: Saying why it is none.
+    """
+    if "\0" in line or "\n" in line:
+        raise InputError(f"{brief(line)} must be one pattern, without NUL or line breaks")
+    if line.startswith("#"):
+        raise InputError(
+            f"{brief(line)} is a comment, as in a .gitignore: a name that begins so needs \\ before it"
+        )
+    bare = _without_spaces(line.removeprefix("!"))
+    if not bare.strip("/"):
+        raise InputError(f"{brief(line)} is no pattern: it names nothing")
+    names = bare.removeprefix("/").removesuffix("/").split("/")
+    if odd := [name for name in names if name in ("", ".", "..")]:
+        raise InputError(
+            f"{brief(line)} can match nothing: no path below a folder has the name {brief(odd[0])} in it"
+        )
+    made = _pattern(line)
+    if made is None or _in_order(line) != line or any(one.regex is None for one in made.spec.patterns):
+        raise InputError(f"{brief(line)} is no pattern as a .gitignore has them")
+    return made
+
+
+def _pattern(line: str) -> _Pattern | None:
     negated = line.startswith("!")
-    bare = _without_spaces(_CLASS.sub(lambda found: _CLASSES.get(found[1], found[0]), line[negated:]))
+    told = _CLASS.sub(lambda found: _CLASSES.get(found[1], found[0]), line[negated:])
+    bare = _without_spaces(_in_order(told))
     if not bare.strip("/") or (bare.startswith("#") and not negated):
         return None
     is_for_folders = bare.endswith("/")
@@ -115,10 +144,17 @@ def _pattern(line: str, strict: bool) -> _Pattern | None:
             "/" in bare.rstrip("/"),
             _spec(f"/{'/'.join(ends)}{'/' if is_for_folders else ''}") if ends else None,
         )
-    except ValueError as error:
-        if strict:
-            raise InputError(f"{brief(line)} is no pattern as a .gitignore has them") from error
+    except (ValueError, re.error):
         return None
+
+
+def _in_order(pattern: str) -> str:
+    """With brackets whose ranges run upwards: of one that runs downwards, git matches the first character."""
+
+    def mended(found: re.Match[str]) -> str:
+        return found[0] if found[1][-1] <= found[2][-1] else found[1]
+
+    return _BRACKETS.sub(lambda found: f"{found[1]}{_RANGE.sub(mended, found[2])}]", pattern)
 
 
 def _spec(pattern: str) -> GitIgnoreSpec:

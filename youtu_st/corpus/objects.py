@@ -7,8 +7,9 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
-from youtu_st.corpus.tables import DECODER, Fail, Record, record_of, twice
+from youtu_st.corpus.tables import DECODER, Fail, Record, record_of
 from youtu_st.errors import InputError, in_one_line
+from youtu_st.inputs import twice
 
 _SPACE = re.compile(r"[ \t\n\r]*")
 

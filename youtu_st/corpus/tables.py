@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from youtu_st.corpus.decoding import LONGEST
-from youtu_st.errors import InputError, brief, in_one_line, printable
-from youtu_st.inputs import check_no_nul, check_unicode
+from youtu_st.errors import InputError, in_one_line, printable
+from youtu_st.inputs import check_no_nul, check_unicode, once_each
 
 TEXT_FIELDS = ("text", "content")
 ID_FIELDS = ("id", "_id")
@@ -128,19 +128,7 @@ def _finite(digits: str) -> float:
     return number
 
 
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    made = dict(pairs)
-    if len(made) < len(pairs):
-        raise twice(Counter(name for name, _ in pairs).most_common(1)[0][0])
-    return made
-
-
-def twice(name: str) -> ValueError:
-    """The error of an object that has two fields of one name."""
-    return ValueError(f"the field {brief(name)} is there twice")
-
-
-DECODER = json.JSONDecoder(parse_constant=_no_number, parse_float=_finite, object_pairs_hook=_object)
+DECODER = json.JSONDecoder(parse_constant=_no_number, parse_float=_finite, object_pairs_hook=once_each)
 """JSON as an index can hold it: numbers that are finite, fields that are there once."""
 
 

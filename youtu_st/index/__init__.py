@@ -8,6 +8,7 @@ from youtu_st.index.documents import count_documents
 from youtu_st.index.hits import Hits
 from youtu_st.index.manifest import Manifest, read_manifest
 from youtu_st.index.recall import Recall, measure_recall
+from youtu_st.index.recorded import RecordedEncoder
 from youtu_st.index.repair import Condition, Repair, check_index, repair_index
 from youtu_st.index.results import Document, Hit, as_given, is_record, without_records
 from youtu_st.index.sample import Sample, sample_documents
@@ -23,6 +24,7 @@ __all__ = [
     "Hits",
     "Manifest",
     "Recall",
+    "RecordedEncoder",
     "Repair",
     "Sample",
     "VectorIndex",

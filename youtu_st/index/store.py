@@ -81,7 +81,8 @@ class VectorIndex(Searches):
             path: The directory.
             encoder: The encoder it was built with. Another dtype, device or backend may open it if its
                 vectors of the manifest's probe texts have a cosine of at least 0.999 to the stored ones.
-                None: this process's one for the model that the manifest names.
+                None: this process's one for the model that the manifest names. Where nothing is encoded, as
+                in a search by words, ``RecordedEncoder(read_manifest(path))`` does, and no model is loaded.
             search_parameters: FAISS parameters such as ``"nprobe=64"`` or ``"efSearch=128"``.
 
         Raises:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from youtu_st.disk import beside, flush, replace
+from youtu_st.disk import beside, flush, take_place
 from youtu_st.errors import InputError, ModelLoadError, YoutuError, in_one_line
 
 
@@ -49,9 +49,7 @@ def whole_directory(out: str | Path) -> Iterator[Path]:
             yield written
             for path in written.rglob("*"):
                 flush(path)
-            if target.is_dir():
-                target.rmdir()
-            replace(written, target)
+            take_place(written, target)
     except BaseException:
         shutil.rmtree(written, ignore_errors=True)
         with suppress(OSError):  # somebody else's files are there by now
@@ -66,5 +64,7 @@ def _explained(out: str | Path) -> Iterator[None]:
         yield
     except YoutuError:
         raise
+    except FileExistsError as error:
+        raise ModelLoadError(f"{out}: {(error.strerror or str(error)).lower()}") from error
     except Exception as error:
         raise ModelLoadError(in_one_line(f"cannot write {str(out)!r}", error)) from error

@@ -17,7 +17,7 @@ from sentence_transformers.util import get_world_size
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments, set_seed
 
 from youtu_st.backends.quiet import quiet_host
-from youtu_st.disk import beside
+from youtu_st.disk import beside, take_place
 from youtu_st.encoder import Encoder
 from youtu_st.errors import NonFiniteError, PeerError, TrainingError
 from youtu_st.loading import load
@@ -301,9 +301,7 @@ def _save(
         if card is not None and card.is_file():
             shutil.copyfile(card, written / CARD)
         record.write(written)
-        if out.is_dir():
-            out.rmdir()  # it is empty
-        written.rename(out)
+        take_place(written, out)
     finally:
         shutil.rmtree(adapter, ignore_errors=True)
         shutil.rmtree(written, ignore_errors=True)

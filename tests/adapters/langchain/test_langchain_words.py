@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -154,18 +154,101 @@ def test_what_cannot_be_asked_is_refused_before_anything_is_encoded(
 
 
 def test_where_there_is_no_question_there_are_no_words(store: YoutuVectorStore) -> None:
-    vector = [1.0] * 16
-    for call in (
-        lambda: store.similarity_search_by_vector(vector, mode="hybrid"),
-        lambda: store.similarity_search_with_score_by_vector(vector, mode="lexical"),
-        lambda: store.max_marginal_relevance_search(QUESTION, mode="hybrid"),
-        lambda: store.similarity_search_with_relevance_scores(QUESTION, mode="hybrid"),
-        lambda: asyncio.run(store.asimilarity_search_with_relevance_scores(QUESTION, mode="hybrid")),
+    with pytest.raises(
+        TypeError, match="unknown keyword 'modes': allowed here are filter, score_threshold, mode"
     ):
-        with pytest.raises(TypeError, match="unknown keyword 'mode'"):
-            call()
+        store.similarity_search(QUESTION, modes="hybrid")
     with pytest.raises(FilterError):
         store.search(QUESTION, "lexical", filter={"$x": 1})
+
+
+VECTOR = [1.0] * 16
+RELEVANCE = (
+    r"relevance is \(1 \+ cosine\) / 2, and a search by words ranks by something else: similarity_search_with"
+)
+NO_WORDS = "words are looked for, and a vector has none: similarity_search takes the question"
+VARIETY = "maximal marginal relevance goes by cosines alone: similarity_search finds by words"
+THRESHOLD = {"search_type": "similarity_score_threshold", "score_threshold": 0.1}
+BY_MEANING: dict[str, tuple[str, Callable[..., Any]]] = {
+    "relevance": (
+        RELEVANCE,
+        lambda store, **mode: store.similarity_search_with_relevance_scores(QUESTION, **mode),
+    ),
+    "search": (RELEVANCE, lambda store, **mode: store.search(QUESTION, **THRESHOLD, **mode)),
+    "retriever": (
+        RELEVANCE,
+        lambda store, **mode: store.as_retriever(
+            search_type="similarity_score_threshold", search_kwargs={"score_threshold": 0.1, **mode}
+        ).invoke(QUESTION),
+    ),
+    "vector": (NO_WORDS, lambda store, **mode: store.similarity_search_by_vector(VECTOR, **mode)),
+    "scores": (NO_WORDS, lambda store, **mode: store.similarity_search_with_score_by_vector(VECTOR, **mode)),
+    "mmr": (VARIETY, lambda store, **mode: store.max_marginal_relevance_search(QUESTION, **mode)),
+    "search mmr": (VARIETY, lambda store, **mode: store.search(QUESTION, "mmr", **mode)),
+    "mmr vector": (
+        VARIETY,
+        lambda store, **mode: store.max_marginal_relevance_search_by_vector(VECTOR, **mode),
+    ),
+    "mmr scores": (
+        VARIETY,
+        lambda store, **mode: store.max_marginal_relevance_search_with_score_by_vector(VECTOR, **mode),
+    ),
+    "arelevance": (
+        RELEVANCE,
+        lambda store, **mode: asyncio.run(store.asimilarity_search_with_relevance_scores(QUESTION, **mode)),
+    ),
+    "asearch": (RELEVANCE, lambda store, **mode: asyncio.run(store.asearch(QUESTION, **THRESHOLD, **mode))),
+    "aretriever": (
+        VARIETY,
+        lambda store, **mode: asyncio.run(
+            store.as_retriever(search_type="mmr", search_kwargs=mode).ainvoke(QUESTION)
+        ),
+    ),
+    "avector": (
+        NO_WORDS,
+        lambda store, **mode: asyncio.run(store.asimilarity_search_by_vector(VECTOR, **mode)),
+    ),
+    "ascores": (
+        NO_WORDS,
+        lambda store, **mode: asyncio.run(store.asimilarity_search_with_score_by_vector(VECTOR, **mode)),
+    ),
+    "ammr": (
+        VARIETY,
+        lambda store, **mode: asyncio.run(store.amax_marginal_relevance_search(QUESTION, **mode)),
+    ),
+    "ammr vector": (
+        VARIETY,
+        lambda store, **mode: asyncio.run(store.amax_marginal_relevance_search_by_vector(VECTOR, **mode)),
+    ),
+}
+
+
+@pytest.mark.parametrize("door", BY_MEANING)
+def test_what_goes_by_cosines_says_why_it_has_no_words(store: YoutuVectorStore, door: str) -> None:
+    reason, call = BY_MEANING[door]
+    for mode in ("hybrid", "lexical"):
+        with pytest.raises(InputError, match=f'^mode="{mode}" cannot be had here: {reason}') as caught:
+            call(store, mode=mode)
+        assert "\n" not in str(caught.value)
+    with pytest.raises(InputError, match="mode must be one of dense, lexical, hybrid"):
+        call(store, mode="words")
+    assert ASKED == []
+    assert call(store, mode="dense", weight=0.5) == call(store)  # what these do anyhow
+
+
+@pytest.mark.parametrize("search_type", ["hybrid", "lexical"])
+def test_a_type_and_a_mode_are_one(store: YoutuVectorStore, search_type: str) -> None:
+    found = store.search(QUESTION, search_type)
+    assert store.search(QUESTION, search_type, mode=search_type) == found
+    retriever = store.as_retriever(search_type=search_type, search_kwargs={"mode": search_type})
+    assert retriever.invoke(QUESTION) == found == asyncio.run(retriever.ainvoke(QUESTION))
+    message = f"search_type='{search_type}' and mode='dense' are two modes: give one of them"
+    with pytest.raises(InputError, match=message):
+        store.search(QUESTION, search_type, mode="dense")
+    with pytest.raises(InputError, match=message):
+        asyncio.run(store.asearch(QUESTION, search_type, mode="dense"))
+    with pytest.raises(InputError, match=message):
+        store.as_retriever(search_type=search_type, search_kwargs={"mode": "dense"}).invoke(QUESTION)
 
 
 @pytest.mark.parametrize("mode", ["lexical", "hybrid"])

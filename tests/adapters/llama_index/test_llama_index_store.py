@@ -446,7 +446,7 @@ def test_mmr_chooses_from_more_than_it_returns(store: YoutuVectorStore, encoder:
         (
             VectorStoreQuery(query_str="q", mode=VectorStoreQueryMode.SVM),
             {},
-            r"must be one of default, mmr, hybrid, text_search, sparse here, not .*SVM",
+            r"must be one of default, mmr, hybrid, text_search, sparse here, not 'svm'",
         ),
         (VectorStoreQuery(), {}, "must have query_embedding or query_str, and this has neither"),
         (VectorStoreQuery(query_str="q"), {"mmr_treshold": 1}, "not 'mmr_treshold'"),

@@ -113,10 +113,27 @@ def test_an_engine_and_a_retriever_end_to_end(filled: YoutuVectorStore, encoder:
 
 @pytest.mark.parametrize("mode", ["svm", "semantic_hybrid", "linear_regression"])
 def test_other_modes_are_refused(filled: YoutuVectorStore, mode: str) -> None:
-    with pytest.raises(InputError, match="must be one of default, mmr, hybrid, text_search, sparse here"):
+    message = f"must be one of default, mmr, hybrid, text_search, sparse here, not '{mode}'"
+    with pytest.raises(InputError, match=message):
         ask(filled, mode, query_str=QUESTION)
-    with pytest.raises(InputError, match="weight must be"):
+    with pytest.raises(InputError, match="alpha must be"):
         ask(filled, "hybrid", query_str=QUESTION, alpha=1.5)
+
+
+@pytest.mark.parametrize("mode", ["default", "mmr", "hybrid", "text_search", "sparse", "lexical"])
+def test_a_mode_may_be_a_plain_str(filled: YoutuVectorStore, mode: Any) -> None:
+    vector = filled.index.encoder.encode_query([QUESTION])[0].tolist()
+    if mode == "lexical":
+        with pytest.raises(InputError, match="must be one of default, .* here, not 'lexical'"):
+            filled.query(VectorStoreQuery(mode=mode, query_str=QUESTION))
+        return
+    found = filled.query(VectorStoreQuery(mode=mode, query_str=QUESTION, query_embedding=vector))
+    assert found.ids == ask(filled, mode, query_str=QUESTION, query_embedding=vector)
+    if mode not in ("default", "mmr"):
+        with pytest.raises(
+            InputError, match=f"a query of mode '{mode}' looks for words: it must have query_str"
+        ):
+            filled.query(VectorStoreQuery(mode=mode, query_embedding=vector))
 
 
 @pytest.mark.parametrize("mode", ["lexical", "hybrid"])

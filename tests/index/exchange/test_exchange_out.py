@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +72,37 @@ def test_out_and_in_again_is_equal_bit_by_bit(
     assert len(documents) == total == (count - 1 if count > 7 else count)
     assert documents == others
     assert vectors.tobytes() == rows.tobytes()
+
+
+@pytest.mark.parametrize("suffix", [".parquet", ".jsonl", ".npy"])
+@pytest.mark.parametrize("encode", [False, True])
+def test_an_index_without_documents_goes_out_and_in_again(
+    suffix: str, encode: bool, tmp_path: Path, encoder: TinyEncoder
+) -> None:
+    filled(tmp_path / "a", encoder, 0, 3)
+    with VectorIndex.open(tmp_path / "a", encoder) as index:
+        index.delete(index.ids())
+    assert export_index(tmp_path / "a", tmp_path / f"t{suffix}") == 0
+    done = import_index(
+        open_source(tmp_path / f"t{suffix}", vectors=not encode), tmp_path / "b", encoder, encode=encode
+    )
+    assert (done.documents, done.agreement) == (0, None)
+    assert everything(tmp_path / "b", encoder)[0] == []
+    assert export_index(tmp_path / "b", tmp_path / f"u{suffix}") == 0
+    assert (tmp_path / f"u{suffix}").read_bytes() == (tmp_path / f"t{suffix}").read_bytes()
+    with VectorIndex.open(tmp_path / "b", encoder) as index:
+        index.add(["Rain."], ["r"])
+        assert index.search("rain", mode="lexical")[0].id == "r"
+
+
+def test_an_empty_matrix_still_has_a_width(tmp_path: Path, encoder: TinyEncoder) -> None:
+    VectorIndex.create(tmp_path / "a", encoder).close()
+    export_index(tmp_path / "a", tmp_path / "t.npy")
+    with pytest.raises(
+        IndexMismatchError, match=r"t\.npy has vectors of 16 numbers, and those of 'wide' have 24"
+    ):
+        import_index(open_source(tmp_path / "t.npy"), tmp_path / "b", TinyEncoder(24, name="wide"))
+    assert not (tmp_path / "b").exists()
 
 
 def test_odd_vectors_keep_every_bit_in_lines(tmp_path: Path) -> None:
@@ -260,3 +292,40 @@ def test_what_is_imported_or_merged_is_found_by_its_words(tmp_path: Path, encode
         with VectorIndex.open(tmp_path / name, encoder) as index:
             for word in ("kestrel", "buzzard"):
                 assert [hit.id for hit in index.search(word, k=3, mode="lexical")] == [word]
+
+
+def test_who_comes_second_to_a_new_directory_is_told(tmp_path: Path, encoder: TinyEncoder) -> None:
+    for name, start in (("a", 0), ("b", 5)):
+        filled(tmp_path / name, encoder, start, 5)
+    export_index(tmp_path / "a", tmp_path / "t.jsonl")
+    sources, before = [tmp_path / "a", tmp_path / "b"], sorted(path.name for path in tmp_path.iterdir())
+
+    def merge(**how: Any) -> int:
+        return merge_indexes(sources, tmp_path / "new", **how).documents
+
+    def bring(**how: Any) -> int:
+        return import_index(open_source(tmp_path / "t.jsonl"), tmp_path / "new", encoder, **how).documents
+
+    message = (
+        "new: another process has put something there meanwhile: choose another directory, or remove that one"
+    )
+    for first, second, count in (
+        (merge, bring, 5),
+        (bring, merge, 10),
+        (merge, merge, 10),
+        (bring, bring, 5),
+    ):
+        done: list[int] = []
+
+        def meanwhile(*told: object, second: Any = second, done: list[int] = done) -> None:
+            if not done:
+                done.append(0)
+                done.append(second())
+
+        with pytest.raises(IndexExistsError, match=message) as caught:
+            first(report=meanwhile)
+        assert "\n" not in str(caught.value)
+        assert "Errno" not in str(caught.value)
+        assert len(everything(tmp_path / "new", encoder)[0]) == done[1] == count  # whole, and the other's
+        shutil.rmtree(tmp_path / "new")
+        assert sorted(path.name for path in tmp_path.iterdir()) == before  # and nothing is left

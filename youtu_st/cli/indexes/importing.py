@@ -67,7 +67,7 @@ def import_documents(
     """
     name = None if model is None else absolute_model(model)
     from youtu_st.index.exchange import Fields, import_index, open_source
-    from youtu_st.index.exchange.importing import check_empty
+    from youtu_st.index.exchange.place import check_empty
     from youtu_st.probes import PROBE_COSINE
 
     check_empty(out)
@@ -104,7 +104,9 @@ def import_documents(
     finally:
         opened.close()
     echo(f"imported {count(done.documents, 'text')} from {opened.kind} -> {out}")
-    if done.agreement is None:
+    if not done.documents:
+        say("note", f"there are no documents in {source}: the index is empty")
+    elif done.agreement is None:
         echo("vectors   all encoded here")
     else:
         echo(

@@ -14,6 +14,7 @@ import typer
 
 from youtu_st.cli.console import UsageError, echo
 from youtu_st.errors import brief, in_one_line, printable
+from youtu_st.inputs import once_each
 
 if TYPE_CHECKING:
     from youtu_st.index import Hit
@@ -75,9 +76,10 @@ def read_queries(file: Path) -> list[Asked]:
 
 def _record(line: str, where: str) -> Asked:
     try:
-        found = json.loads(line)
+        found = json.loads(line, object_pairs_hook=once_each)
     except (ValueError, RecursionError) as error:
-        raise UsageError(in_one_line(f"{where}: it is no JSON", error)) from error
+        what = "is no JSON" if isinstance(error, json.JSONDecodeError) else "cannot be read"
+        raise UsageError(in_one_line(f"{where}: it {what}", error)) from error
     if isinstance(found, str):
         found = {"query": found}
     if not isinstance(found, dict):

@@ -19,11 +19,18 @@ from youtu_st.cli.console import (
 )
 from youtu_st.cli.indexes.options import Directory, ModelOption
 from youtu_st.cli.loaded import load_reranker
-from youtu_st.cli.opening import encoder_for, manifest_of, opened_index, splits_special_tokens
+from youtu_st.cli.opening import (
+    encoder_for,
+    manifest_of,
+    opened_index,
+    recorded_encoder,
+    splits_special_tokens,
+)
 from youtu_st.errors import InputError
 
 if TYPE_CHECKING:
-    from youtu_st.index.searching import Mode
+    from youtu_st.index.searching import Asked as How
+    from youtu_st.protocol import TextEncoder
 
 EXAMPLE = 'Example: youtu-st index search notes.index "How do I renew a passport?" -k 3'
 
@@ -76,17 +83,21 @@ def search(
 
     asked = asked_for(question, queries)
     check_question("QUESTION", asked[0].question, k=k, reranker=rerank)
-    mode = _mode(mode, weight, directory)
+    how = _how(mode, weight, directory)
     condition = parse_conditions(where)
     manifest = manifest_of(directory)
-    encoder = encoder_for(
-        directory,
-        manifest,
-        model=model,
-        checkpoint=checkpoint,
-        trust_remote_code=trust_remote_code,
-        exported="questions",
-    )
+    encoder: TextEncoder
+    if how.needs_vectors:
+        encoder = encoder_for(
+            directory,
+            manifest,
+            model=model,
+            checkpoint=checkpoint,
+            trust_remote_code=trust_remote_code,
+            exported="questions",
+        )
+    else:
+        encoder = recorded_encoder(manifest, model)
     with opened_index(directory, encoder, checkpoint) as index:
         reranker = None
         if rerank is not None:  # it reads the passages as the encoder did
@@ -98,11 +109,11 @@ def search(
                 for_a_question=True,
             )
         retriever = Retriever(index, reranker, candidates=max(4 * k, 20))
-        how: dict[str, Any] = {"instruction": instruction, "mode": mode, "weight": weight}
+        said: dict[str, Any] = {"instruction": instruction, "mode": how.mode, "weight": weight}
         if question is None:
-            print_answers(retriever, asked, k, condition, full=full, as_json=as_json, **how)
+            print_answers(retriever, asked, k, condition, full=full, as_json=as_json, **said)
             return
-        hits = retriever.search(question, k, condition, show_progress=True, **how)
+        hits = retriever.search(question, k, condition, show_progress=True, **said)
     if not hits and not as_json:
         say("note", "no passage matches")
     print_hits(
@@ -113,17 +124,17 @@ def search(
     )
 
 
-def _mode(mode: str | None, weight: float, directory: Path) -> Mode:
+def _how(mode: str | None, weight: float, directory: Path) -> How:
     """How to search, checked before a model is loaded for it.
 
     Raises:
         UsageError: For another mode, or a weight that is none.
     """
-    from youtu_st.index.searching import Asked
+    from youtu_st.index.searching import Asked as How
 
     if mode is None:
         mode = "hybrid" if manifest_of(directory).lexical else "dense"
     try:
-        return Asked(mode, weight).mode  # type: ignore[arg-type]
+        return How(mode, weight)  # type: ignore[arg-type]
     except InputError as error:
         raise UsageError(f"--{error}") from error

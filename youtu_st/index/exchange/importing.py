@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from youtu_st import disk
-from youtu_st.errors import IndexExistsError, IndexMismatchError, InputError, brief, counted, printable
-from youtu_st.index import files
+from youtu_st.errors import (
+    IndexMismatchError,
+    InputError,
+    brief,
+    counted,
+    printable,
+)
 from youtu_st.index.agreement import Agreement, compare_vectors, spread
-from youtu_st.index.creation import check_vacant
+from youtu_st.index.exchange.place import check_empty, made_beside
 from youtu_st.index.exchange.rows import Part, Source
 from youtu_st.index.inputs import check_batch
 from youtu_st.index.store import VectorIndex
@@ -31,7 +33,8 @@ class Imported:
 
     Attributes:
         documents: How many the index has.
-        agreement: How the vectors that were taken over agree with the encoder's; None: all were encoded.
+        agreement: How the vectors that were taken over agree with the encoder's; None: all were encoded, or
+            there are none.
     """
 
     documents: int
@@ -83,8 +86,7 @@ def import_index(
     check_empty(out)
     _check_lengths(source, encoder, encode)
     probes = _check(source, report, encode)
-    agreement = None if encode else _compare(source, encoder, probes)
-    out.parent.mkdir(parents=True, exist_ok=True)
+    agreement = None if encode or not probes.texts else _compare(source, encoder, probes)
     with made_beside(out) as built, VectorIndex.create(built, encoder, factory) as index:
         done = 0
         for part in source.parts():
@@ -95,40 +97,14 @@ def import_index(
     return Imported(done, agreement)
 
 
-def check_empty(out: Path) -> None:
-    """Refuse a directory that holds anything: what takes its name later can take nothing else's.
-
-    Raises:
-        IndexExistsError: Naming it.
-    """
-    check_vacant(out)
-    if out.exists() and any(out.iterdir()):
-        raise IndexExistsError(f"{printable(str(out))} must be a new or an empty directory")
-
-
-@contextmanager
-def made_beside(out: Path) -> Iterator[Path]:
-    """A directory beside another, whose name it takes at the end; after an error or Ctrl-C it is gone."""
-    built = disk.beside(out)
-    try:
-        yield built
-        with files.writing(out):
-            if out.exists():
-                out.rmdir()  # empty, or this fails
-            built.rename(out)
-            disk.flush(out.parent)
-    finally:
-        shutil.rmtree(built, ignore_errors=True)
-
-
 def _encoded(encoder: TextEncoder, part: Part) -> Vectors:
     return encoder.encode_document(part.texts if part.encoded is None else part.encoded)
 
 
 def _check_lengths(source: Source, encoder: TextEncoder, encode: bool) -> None:
-    """Refuse a source without documents, and one whose vectors have another length."""
-    if not source.count:
-        raise InputError(f"{printable(source.name)} has no documents")
+    """Refuse a source whose vectors have another length; without documents, few kinds say which."""
+    if not source.count and source.dimension is None:
+        return
     if not encode and source.dimension != encoder.dimension:
         has = "no vectors" if source.dimension is None else f"vectors of {source.dimension} numbers"
         raise IndexMismatchError(

@@ -15,7 +15,7 @@ from youtu_st.errors import IndexMismatchError, InputError, VectorIndexError, br
 from youtu_st.index.blocks import Block, read_blocks
 from youtu_st.index.creation import create_directory
 from youtu_st.index.directory import IndexDirectory
-from youtu_st.index.exchange.importing import check_empty, made_beside
+from youtu_st.index.exchange.place import check_empty, made_beside
 from youtu_st.index.filters import compile_filter
 from youtu_st.index.inputs import Batch
 from youtu_st.index.lexical.words import check_available
@@ -161,7 +161,6 @@ def _write(
     if manifest.lexical:
         check_available()
     table = VectorTable(manifest.factory, manifest.dimension)
-    out.parent.mkdir(parents=True, exist_ok=True)
     done = written = 0
     with made_beside(out) as built:
         create_directory(built, manifest, table)

@@ -12,11 +12,11 @@ from youtu_st.errors import IndexNotFoundError, InputError, StoreError, VectorIn
 from youtu_st.index import Manifest, VectorIndex, read_manifest
 from youtu_st.index.creation import check_vacant
 from youtu_st.index.inputs import check_batch
+from youtu_st.index.recorded import RecordedEncoder
 from youtu_st.probes import EncoderRecord
 from youtu_st.protocol import Vectors
 from youtu_st.scale.copying.digest import digest_of
 from youtu_st.scale.copying.record import CopyRecord
-from youtu_st.scale.copying.recorded import RecordedEncoder
 from youtu_st.scale.copying.rows import TO_JSON, Rows, rows_of_a_block, values_of
 
 _ROWS, _IDS = "copied_rows", "copied_ids"

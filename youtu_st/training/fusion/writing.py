@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from youtu_st.disk import beside, replace
+from youtu_st.disk import beside, take_place
 from youtu_st.errors import InputError
 from youtu_st.training.fusion.alignment import Part, Weight
 from youtu_st.training.fusion.methods import Method
@@ -53,7 +53,7 @@ def whole_directory(target: Path) -> Iterator[Path]:
 
     Raises:
         TrainingError: If the disk takes no more.
-        OSError: If it cannot be written for another reason.
+        OSError: If somebody has put something there meanwhile, or it cannot be written for another reason.
     """
     written = beside(target)
     try:
@@ -64,9 +64,7 @@ def whole_directory(target: Path) -> Iterator[Path]:
             if path.is_file():
                 with path.open("rb+") as file:
                     os.fsync(file.fileno())
-        if target.is_dir():
-            target.rmdir()
-        replace(written, target)
+        take_place(written, target)
     finally:
         shutil.rmtree(written, ignore_errors=True)
 

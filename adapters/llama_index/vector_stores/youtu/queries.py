@@ -7,9 +7,10 @@ from typing import Any
 from llama_index.core.vector_stores.types import VectorStoreQuery, VectorStoreQueryMode
 
 from llama_index.vector_stores.youtu.filters import in_documents, to_filter
-from youtu_st.errors import InputError
+from youtu_st.errors import InputError, brief
 from youtu_st.index import Hit, VectorIndex
 from youtu_st.index.inputs import check_ids
+from youtu_st.inputs import check_share
 
 _FETCH = 20
 _MODES = ("default", "mmr", "hybrid", "text_search", "sparse")
@@ -37,7 +38,7 @@ def hits_of(index: VectorIndex, query: VectorStoreQuery, mmr_threshold: float | 
         return index.search(question, query.similarity_top_k, **confined)
     if query.mode == VectorStoreQueryMode.HYBRID:
         k = _first(query.hybrid_top_k, query.similarity_top_k)
-        weight = 0.5 if query.alpha is None else query.alpha
+        weight = 0.5 if query.alpha is None else check_share("alpha", query.alpha)
         return index.search(question, k, mode="hybrid", weight=weight, words=_words(query), **confined)
     if query.mode == VectorStoreQueryMode.MMR:
         return index.search_diverse(
@@ -47,14 +48,21 @@ def hits_of(index: VectorIndex, query: VectorStoreQuery, mmr_threshold: float | 
             lambda_mult=0.5 if mmr_threshold is None else mmr_threshold,
             **confined,
         )
-    raise InputError(f"the mode of a query must be one of {', '.join(_MODES)} here, not {query.mode!r}")
+    raise InputError(
+        f"the mode of a query must be one of {', '.join(_MODES)} here, not {brief(_mode(query))}"
+    )
 
 
 def _first(own: int | None, other: int) -> int:
     return other if own is None else own
 
 
+def _mode(query: VectorStoreQuery) -> Any:
+    """Its name, as a str where LlamaIndex has it or a caller a str of his own."""
+    return query.mode.value if isinstance(query.mode, VectorStoreQueryMode) else query.mode
+
+
 def _words(query: VectorStoreQuery) -> str:
     if query.query_str is None:
-        raise InputError(f"a query of mode {query.mode.value!r} looks for words: it must have query_str")
+        raise InputError(f"a query of mode {_mode(query)!r} looks for words: it must have query_str")
     return query.query_str

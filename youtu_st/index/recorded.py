@@ -12,10 +12,16 @@ from youtu_st.protocol import Vectors
 
 
 class RecordedEncoder:
-    """Stands for the encoder of a record, where vectors are moved and none are made.
+    """Stands for the encoder of a record, where vectors are moved, or words looked for, and none are made.
 
     Of the record's probe texts it has the vectors; asked for any other's it raises. So an index is made and
     opened with it as with the encoder itself, and no model is loaded.
+
+        >>> with VectorIndex.open("rivers", RecordedEncoder(read_manifest("rivers"))) as index:
+        ...     hits = index.search("Rhine", k=1, mode="lexical")
+
+    Args:
+        record: Of the encoder: the manifest of an index is one.
     """
 
     def __init__(self, record: EncoderRecord) -> None:
