@@ -127,6 +127,15 @@ def test_vectors_of_the_bare_texts_are_taken_too(tmp_path: Path) -> None:
     assert done.agreement.least > 0.99999
 
 
+@pytest.mark.parametrize("content", [{}, {"embedding_dict": {}}])
+def test_a_store_without_vectors_has_no_documents(content: dict[str, Any], tmp_path: Path) -> None:
+    persisted(tmp_path / "li", "simple")
+    (tmp_path / "li" / "default__vector_store.json").write_text(json.dumps(content))
+    with pytest.raises(InputError, match="li has no documents$"):
+        import_index(open_source(tmp_path / "li"), tmp_path / "idx", ENCODER)
+    assert not (tmp_path / "idx").exists()
+
+
 def test_mistakes(tmp_path: Path) -> None:
     persisted(tmp_path / "li", "faiss")
     docstore, indexes = tmp_path / "li" / "docstore.json", tmp_path / "li" / "index_store.json"

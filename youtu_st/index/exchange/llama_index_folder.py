@@ -103,7 +103,7 @@ def _matrix(folder: Path, rows: list[Any]) -> Vectors:
         found = np.array(rows, dtype=np.float32)
     except (TypeError, ValueError) as error:
         raise InputError(f"{printable(str(folder / VECTORS))}: its vectors are not all as long") from error
-    return found if found.ndim == 2 else found.reshape(len(rows), -1)
+    return found if found.ndim == 2 else found.reshape(len(rows), -1 if rows else 0)
 
 
 def _labelled(folder: Path) -> dict[str, Any]:
