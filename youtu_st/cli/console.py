@@ -131,6 +131,16 @@ def cell(text: object, style: str = "", *, whole: bool = False) -> Text:
     return Text(printable(str(text), whole=whole), style=style)
 
 
+def narrow_console() -> Console:
+    """Standard output, as wide as its terminal; one without columns (``COLUMNS=0``) is taken for the usual."""
+    from rich.console import Console
+
+    console = Console(highlight=False)
+    if console.width < 1:  # on which nothing at all would be printed
+        console.width = 80
+    return console
+
+
 def wide_console() -> Console:
     """Standard output, as wide as its terminal; piped, a row is one line, however long."""
     from rich.console import Console
