@@ -185,9 +185,7 @@ def test_what_most_of_many_documents_hold_is_not_looked_for(
     assert len(found(index, "the", mode="lexical")) == 40  # where there is no other word
 
 
-def test_a_word_that_nothing_holds_hides_nothing(
-    index: VectorIndex, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_word_that_nothing_holds_hides_nothing(index: VectorIndex, monkeypatch: pytest.MonkeyPatch) -> None:
     texts = [f"the {'fox' if i % 10 == 0 else 'bern'}" for i in range(40)]
     index.add(texts, [str(i) for i in range(40)], [{"even": i % 2 == 0} for i in range(40)])
     expected = {
@@ -272,7 +270,8 @@ def test_wrong_arguments(index: VectorIndex, options: dict[str, Any], message: s
 def test_scores_are_numbers_of_python_whatever_the_weight_is(index: VectorIndex, name: Any) -> None:
     index.add(["the fox", "bern"], ["fox", "bern"])
     hit = index.search("fox", 1, mode="hybrid", weight=np.float32(0.25), fusion=name)[0]
-    assert type(hit.score) is float and json.loads(json.dumps(dict(hit.scores))) == hit.scores
+    assert type(hit.score) is float
+    assert json.loads(json.dumps(dict(hit.scores))) == hit.scores
     assert hit == index.search("fox", 1, mode="hybrid", weight=0.25, fusion=name)[0]
 
 

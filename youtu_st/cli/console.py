@@ -132,7 +132,7 @@ def cell(text: object, style: str = "", *, whole: bool = False) -> Text:
 
 
 def narrow_console() -> Console:
-    """Standard output, as wide as its terminal; one without columns (``COLUMNS=0``) is taken for the usual."""
+    """Standard output, as wide as its terminal; the usual one where that has no columns (``COLUMNS=0``)."""
     from rich.console import Console
 
     console = Console(highlight=False)

@@ -128,7 +128,7 @@ def _spec(pattern: str) -> GitIgnoreSpec:
 
 
 def _without_spaces(line: str) -> str:
-    """Without the spaces at its end, but for one behind a backslash; to git, a tab there is part of a name."""
+    """Without the spaces at its end, but for one behind a backslash. A tab there is part of the name."""
     kept = line.rstrip(" ")
     last = kept[-1:]
     name = kept.removesuffix(last) if last.isspace() else kept
