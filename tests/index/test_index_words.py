@@ -269,7 +269,8 @@ def test_wrong_arguments(index: VectorIndex, options: dict[str, Any], message: s
 @pytest.mark.parametrize("name", ["rrf", "weighted_sum"])
 def test_scores_are_numbers_of_python_whatever_the_weight_is(index: VectorIndex, name: Any) -> None:
     index.add(["the fox", "bern"], ["fox", "bern"])
-    hit = index.search("fox", 1, mode="hybrid", weight=np.float32(0.25), fusion=name)[0]
+    weight: Any = np.float32(0.25)
+    hit = index.search("fox", 1, mode="hybrid", weight=weight, fusion=name)[0]
     assert type(hit.score) is float
     assert json.loads(json.dumps(dict(hit.scores))) == hit.scores
     assert hit == index.search("fox", 1, mode="hybrid", weight=0.25, fusion=name)[0]
