@@ -107,6 +107,17 @@ def test_colours_on_a_terminal(tmp_path: Path) -> None:
     assert re.search(r"Mars .* 1\.00", plain)
 
 
+@pytest.mark.parametrize("columns", [0, 1, 6, 12, 20, 22])
+def test_however_narrow_a_terminal_is_every_cosine_is_shown(
+    run: Run, monkeypatch: pytest.MonkeyPatch, columns: int
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    done = run("compare", *TEXTS)
+    assert done.code == 0
+    assert len(re.findall(r"-?\d\.\d\d", done.out)) == len(TEXTS) ** 2
+    assert all(len(line) <= max(columns or 80, 22) for line in done.out.splitlines())
+
+
 def test_mistakes(run: Run) -> None:
     for arguments, message in (
         (["one"], "there must be at least two texts to compare, or a --query and a text"),

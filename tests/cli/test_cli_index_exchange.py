@@ -299,10 +299,13 @@ def test_mistakes_in_questions(run: Run, here: Path, tmp_path: Path) -> None:
     refused(b"[1]", ", line 1: it must be an object, not [1]")
     refused(b'{"query": " "}', ", line 1: its query must be a question, not ' '")
     refused(b'{"query": "a", "id": [1]}', ", line 1: its id must be a str or an int, not [1]")
+    refused(b'{"query": "a"}\n\n{"query": "\\ud800"}', ", line 3: its question holds half a surrogate pair")
+    refused("a\n\u200b\nb".encode(), ", line 2: its question is nothing to this model", "q.txt")
     for arguments, message in (
         ([], "say what to look for: a QUESTION, or a file of them with --queries"),
         (["q", "--queries", tmp_path / "q.jsonl"], "say what to look for: a QUESTION, or a file of them"),
         (["--queries", tmp_path / "none"], f"{tmp_path}/none: no such file or directory"),
+        (["--queries", tmp_path / "q.txt", "--instruction", "x"], "this model takes no instructions"),
     ):
         done = run("index", "search", "idx", *arguments)
         assert (done.code, done.out) == (2, "")

@@ -48,6 +48,19 @@ def test_words_that_nothing_holds_find_nothing(run: Run, here: Path) -> None:
     assert result.err.endswith("youtu-st: note: no passage matches\n")
 
 
+@pytest.mark.parametrize("columns", [0, 1, 4, 5, 6, 7, 12])
+def test_however_narrow_a_terminal_is_it_shows_what_is_found(
+    run: Run, here: Path, monkeypatch: pytest.MonkeyPatch, columns: int
+) -> None:
+    asked = ("index", "search", "idx", QUESTION, "--mode", "lexical", "-k", 1)
+    (hit,) = found(run(*asked, "--json"))
+    monkeypatch.setenv("COLUMNS", str(columns))
+    result = run(*asked)
+    assert (result.code, result.err) == (0, "")
+    text = str(hit["text"])
+    assert "".join(result.out.split("\n", 1)[1].split()) == "".join(text.split())
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

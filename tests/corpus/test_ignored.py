@@ -76,6 +76,7 @@ PATTERNS = [
         "../a",
         "//a.md",
     ),
+    *("a.md\t", "*.txt\t ", "b\u3000", "b.md\\\t", " a.md", "\tb.md"),
 ]
 RULES = st.lists(st.sampled_from(PATTERNS), max_size=5)
 
@@ -136,6 +137,7 @@ def among(names: set[str]) -> set[str]:
 @example(["a/**", "!a/b"], [], [])
 @example(["build"], ["!build"], [])
 @example(["a/*", "!a/b"], ["x.txt"], ["!x.txt"])
+@example(["a.md\t", "*.txt\t "], ["b\u3000", "b.md\\\t"], [" a.md", "\tb.md"])
 def test_what_is_read_is_what_git_would_see(
     tree: Path, top: list[str], inner: list[str], deeper: list[str]
 ) -> None:

@@ -59,6 +59,10 @@ def test_an_instant_is_counted_in_microseconds(when: Any) -> None:
         ("2024-05-01 12:30:05.25", datetime(2024, 5, 1, 12, 30, 5, 250_000)),
         ("2024-05-01T12:30:05,123456789", datetime(2024, 5, 1, 12, 30, 5, 123_456)),
         ("2024-05-01T12:30:05Z", datetime(2024, 5, 1, 12, 30, 5, tzinfo=timezone.utc)),
+        ("2024-05-01 12:30:05+02", datetime(2024, 5, 1, 12, 30, 5, tzinfo=timezone(timedelta(hours=2)))),
+        ("2024-05-01t12:30:05.25z", datetime(2024, 5, 1, 12, 30, 5, 250_000, tzinfo=timezone.utc)),
+        ("20240501T123005Z", datetime(2024, 5, 1, 12, 30, 5, tzinfo=timezone.utc)),
+        ("20240501T1230-0330", datetime(2024, 5, 1, 12, 30, tzinfo=timezone(-timedelta(minutes=210)))),
         ("2024-05-01T12:30-0330", datetime(2024, 5, 1, 12, 30, tzinfo=timezone(-timedelta(minutes=210)))),
         *((text, None) for text in ["", "2024", "2024-5-1", "2024-13-01", "20240501", "2024-05-01T", "NaT"]),
         *(

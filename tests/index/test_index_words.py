@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
 import shutil
@@ -184,6 +185,21 @@ def test_what_most_of_many_documents_hold_is_not_looked_for(
     assert len(found(index, "the", mode="lexical")) == 40  # where there is no other word
 
 
+def test_a_word_that_nothing_holds_hides_nothing(index: VectorIndex, monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = [f"the {'fox' if i % 10 == 0 else 'bern'}" for i in range(40)]
+    index.add(texts, [str(i) for i in range(40)], [{"even": i % 2 == 0} for i in range(40)])
+    expected = {
+        (question, even): found(index, question, mode="lexical", filter={"even": even})
+        for question in ("the zebra", "zebra the 河", "the fox", "zebra")
+        for even in (True, False)
+    }
+    assert len(expected["the fox", False]) == 20  # no fox is odd
+    monkeypatch.setattr(lexical, "_FEW", 20)
+    for (question, even), hits in expected.items():
+        if (question, even) != ("the fox", True):  # where the fox is found
+            assert found(index, question, mode="lexical", filter={"even": even}) == hits
+
+
 def test_what_is_found_does_not_turn_on_what_was_asked_before(
     index: VectorIndex, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -248,6 +264,16 @@ def test_a_vector_with_its_words(index: VectorIndex) -> None:
 def test_wrong_arguments(index: VectorIndex, options: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=re.escape(message)):
         index.search("fox", **options)
+
+
+@pytest.mark.parametrize("name", ["rrf", "weighted_sum"])
+def test_scores_are_numbers_of_python_whatever_the_weight_is(index: VectorIndex, name: Any) -> None:
+    index.add(["the fox", "bern"], ["fox", "bern"])
+    weight: Any = np.float32(0.25)
+    hit = index.search("fox", 1, mode="hybrid", weight=weight, fusion=name)[0]
+    assert type(hit.score) is float
+    assert json.loads(json.dumps(dict(hit.scores))) == hit.scores
+    assert hit == index.search("fox", 1, mode="hybrid", weight=0.25, fusion=name)[0]
 
 
 def fuse(rankings: Sequence[tuple[Sequence[str], float]]) -> dict[str, float]:

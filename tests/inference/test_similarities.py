@@ -76,6 +76,17 @@ def test_a_notebook_shows_text_as_text(queries) -> None:
     assert set(re.findall(r"<(\w+)", html)) == {"table", "thead", "tbody", "tr", "th", "td"}
 
 
+def test_a_notebook_is_not_filled_with_a_large_matrix() -> None:
+    texts = ["a" * (i + 1) + "b" for i in range(150)]
+    shown = compare(Letters(), texts)._repr_html_()
+    assert shown.count("<tr>") == 101
+    assert shown.endswith("</table><p>100 × 100 of 150 × 150 cosines</p>")
+    asked = compare(Letters(), texts, queries=["b", "a"])._repr_html_()
+    assert asked.count("<tr>") == 3
+    assert asked.endswith("</table><p>2 × 100 of 2 × 150 cosines</p>")
+    assert compare(Letters(), texts[:100])._repr_html_().endswith("</table>")
+
+
 def test_every_number_is_read_on_its_shade() -> None:
     """White or black, a contrast of at least 4.5 as WCAG computes it."""
 

@@ -15,6 +15,7 @@ from youtu_st.cli.console import (
     absolute_model,
     cell,
     count,
+    narrow_console,
     one_line,
     print_json,
 )
@@ -110,16 +111,15 @@ def _check(texts: list[str], queries: list[str], instruction: str | None) -> Non
 
 def _print(found: Similarities) -> None:
     """A row for each text or question, a number above each column; as many columns as there is room for."""
-    from rich.console import Console
-
-    console = Console(highlight=False)
+    console = narrow_console()
+    width = max(console.width, _LEAST_LABEL + _CELL) - 1
     shades, total = found.shades(), len(found.columns)
     if not found.square:
         for number, text in enumerate(found.columns, start=1):
-            console.print(_label(str(number).rjust(3), text, console.width - 1), soft_wrap=True)
+            console.print(_label(str(number).rjust(3), text, width), soft_wrap=True)
         console.print()
-    label = min(max(console.width - 1 - total * _CELL, _LEAST_LABEL), _MOST_LABEL, console.width - 1 - _CELL)
-    room = max((console.width - 1 - label) // _CELL, 1)
+    label = min(max(width - total * _CELL, _LEAST_LABEL), _MOST_LABEL, width - _CELL)
+    room = max((width - label) // _CELL, 1)
     for start in range(0, total, room):
         if start:
             console.print()

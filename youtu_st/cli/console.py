@@ -131,6 +131,16 @@ def cell(text: object, style: str = "", *, whole: bool = False) -> Text:
     return Text(printable(str(text), whole=whole), style=style)
 
 
+def narrow_console() -> Console:
+    """Standard output, as wide as its terminal; the usual one where that has no columns (``COLUMNS=0``)."""
+    from rich.console import Console
+
+    console = Console(highlight=False)
+    if console.width < 1:  # on which nothing at all would be printed
+        console.width = 80
+    return console
+
+
 def wide_console() -> Console:
     """Standard output, as wide as its terminal; piped, a row is one line, however long."""
     from rich.console import Console

@@ -9,12 +9,12 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from youtu_st.cli.console import cell, one_line, print_json
+from youtu_st.cli.console import cell, narrow_console, one_line, print_json
 from youtu_st.index import Document, Hit, shown
 
 LINES = 6
 INDENT = " " * 4
-WIDEST = 100
+NARROWEST, WIDEST = 16, 100
 _NAMES = {"cosine": "cosine", "bm25": "BM25"}
 # After a long line, before a word: the author's editor broke the line, not the author.
 LINE_BREAK_IN_PROSE = re.compile(r"(?<=[^\n|]{60})\n(?=[A-Za-z(`*])")
@@ -30,8 +30,8 @@ def print_hits(
     if as_json:
         print_json([{"rank": rank, **record(hit)} for rank, hit in enumerate(hits, start=1)])
         return
-    console = Console(highlight=False)
-    width = min(console.width, WIDEST) - len(INDENT)
+    console = narrow_console()
+    width = max(min(console.width, WIDEST) - len(INDENT), NARROWEST)
     for rank, hit in enumerate(hits, start=1):
         if rank > 1:
             console.print()

@@ -164,9 +164,13 @@ def _spec(pattern: str) -> GitIgnoreSpec:
 
 
 def _without_spaces(line: str) -> str:
-    """Without the spaces at its end, but for one behind a backslash."""
+    """Without the spaces at its end, but for one behind a backslash. A tab there is part of the name."""
     kept = line.rstrip(" ")
-    escaped = (len(kept) - len(kept.rstrip("\\"))) % 2
+    last = kept[-1:]
+    name = kept.removesuffix(last) if last.isspace() else kept
+    escaped = (len(name) - len(name.rstrip("\\"))) % 2
+    if name != kept:
+        return f"{name[:-1] if escaped else name}[{last}]"  # pathspec would take it away
     return line[: len(kept) + 1] if escaped else kept
 
 

@@ -50,7 +50,7 @@ class Asked:
                 meant = did_you_mean(value, known) if isinstance(value, str) else ""
                 message = f"{name} must be one of {', '.join(known)}, not {brief(value)}"
                 raise InputError(f"{message}; {meant}".strip("; "))
-        check_share("weight", self.weight)
+        object.__setattr__(self, "weight", check_share("weight", self.weight))  # of NumPy's: JSON has none
 
     @property
     def needs_vectors(self) -> bool:

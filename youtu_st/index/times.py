@@ -11,20 +11,21 @@ TIMES = "__times__"
 
 _EPOCH = datetime(1970, 1, 1)
 _MICROSECOND = timedelta(microseconds=1)
+_FRACTION = r"(?:[.,](\d{1,9}))?"
+_OFFSET = r"(?:([Zz])|([+-])(\d\d)(?::?(\d\d)(?::?(\d\d)(?:\.(\d{1,6}))?)?)?)?"
 _ISO = re.compile(
-    r"(\d{4})-(\d\d)-(\d\d)"
-    r"(?:[T ](\d\d):(\d\d)(?::(\d\d)(?:[.,](\d{1,9}))?)?"
-    r"(?:(Z)|([+-])(\d\d):?(\d\d)(?::?(\d\d)(?:\.(\d{1,6}))?)?)?)?",
-    re.ASCII,
+    rf"(\d{{4}})-(\d\d)-(\d\d)(?:[Tt ](\d\d):(\d\d)(?::(\d\d){_FRACTION})?{_OFFSET})?", re.ASCII
 )
+_BASIC = re.compile(rf"(\d{{4}})(\d\d)(\d\d)[Tt](\d\d)(\d\d)(?:(\d\d){_FRACTION})?{_OFFSET}", re.ASCII)
 
 
 def parsed(text: object) -> date | None:
     """The ``date`` or ``datetime`` that an ISO 8601 text says, and None for anything else.
 
     A day is written ``2024-05-01``; after a ``T`` or a space, a time of day may follow, and its offset.
+    ``20240501T103000Z`` is one too; eight digits alone may be anything.
     """
-    found = _ISO.fullmatch(text) if isinstance(text, str) else None
+    found = (_ISO.fullmatch(text) or _BASIC.fullmatch(text)) if isinstance(text, str) else None
     if found is None:
         return None
     year, month, day, hour, minute, second, fraction, utc, sign, *offset = found.groups()

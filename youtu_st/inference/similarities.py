@@ -14,6 +14,8 @@ from youtu_st.inputs import check_texts
 from youtu_st.protocol import TextEncoder, Vectors
 
 _LONGEST = 80
+_MOST = 100
+"""Rows, and columns, that a notebook shows: it keeps what it shows, and of a thousand that is 77 MB."""
 _DARK = 0.65
 """From this shade on, dark blue, a cell's number is white."""
 
@@ -57,18 +59,25 @@ class Similarities:
         return np.array(self.cosines, dtype=dtype, copy=copy)
 
     def _repr_html_(self) -> str:
-        shades = self.shades()
+        shades = self.shades()[:_MOST, :_MOST]
+        texts, columns = self.rows[:_MOST], self.columns[:_MOST]
         plain = "text-align:left;overflow-wrap:anywhere"
         rows = [
             [_named(number, text), *(f"{cosine:.2f}" for cosine in line)]
-            for number, (text, line) in enumerate(zip(self.rows, self.cosines, strict=True), start=1)
+            for number, (text, line) in enumerate(
+                zip(texts, self.cosines[:_MOST, :_MOST], strict=True), start=1
+            )
         ]
         styles = [[plain, *map(_style, line)] for line in shades]
         if self.square:
-            titles = ["", *(str(number) for number in range(1, len(self.columns) + 1))]
+            titles = ["", *(str(number) for number in range(1, len(columns) + 1))]
         else:
-            titles = ["", *(_named(number, text) for number, text in enumerate(self.columns, start=1))]
-        return html_table(titles, rows, styles)
+            titles = ["", *(_named(number, text) for number, text in enumerate(columns, start=1))]
+        shown = html_table(titles, rows, styles)
+        if len(texts) == len(self.rows) and len(columns) == len(self.columns):
+            return shown
+        whole = " × ".join(f"{number:,}" for number in self.cosines.shape)
+        return f"{shown}<p>{len(texts)} × {len(columns)} of {whole} cosines</p>"
 
 
 def compare(

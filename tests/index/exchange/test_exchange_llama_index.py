@@ -127,6 +127,28 @@ def test_vectors_of_the_bare_texts_are_taken_too(tmp_path: Path) -> None:
     assert done.agreement.least > 0.99999
 
 
+@pytest.mark.parametrize("content", [{}, {"embedding_dict": {}}])
+def test_a_store_without_vectors_has_no_documents(content: dict[str, Any], tmp_path: Path) -> None:
+    persisted(tmp_path / "li", "simple")
+    (tmp_path / "li" / "default__vector_store.json").write_text(json.dumps(content))
+    with pytest.raises(InputError, match="li has no documents$"):
+        import_index(open_source(tmp_path / "li"), tmp_path / "idx", ENCODER)
+    assert not (tmp_path / "idx").exists()
+
+
+def test_nodes_without_vectors_are_told_of(tmp_path: Path) -> None:
+    nodes = persisted(tmp_path / "li", "simple")
+    path = tmp_path / "li" / "default__vector_store.json"
+    content = json.loads(path.read_text())
+    assert open_source(tmp_path / "li").notes == []
+    for node in nodes[:2]:
+        del content["embedding_dict"][node.node_id]
+    path.write_text(json.dumps(content))
+    source = open_source(tmp_path / "li")
+    assert source.count == len(nodes) - 2
+    assert source.notes == ["left out, as default__vector_store.json has no vector of them: 2 nodes"]
+
+
 def test_mistakes(tmp_path: Path) -> None:
     persisted(tmp_path / "li", "faiss")
     docstore, indexes = tmp_path / "li" / "docstore.json", tmp_path / "li" / "index_store.json"

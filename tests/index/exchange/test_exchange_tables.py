@@ -127,6 +127,10 @@ def test_one_line_with_the_position(suffix: str, tmp_path: Path, encoder: TinyEn
         ({"vector": with_(vectors, 7, [1.0])}, f"{line} 8: its vector has 1 numbers, and others have 16"),
         ({"vector": with_(vectors, 8, None)}, f"{line} 9: its vector"),
         ({"metadata": ["{"] * 30}, f"{line} 1: its metadata is no JSON"),
+        (
+            {"metadata": ['{"lang": "zh"}'] * 30, "lang": ["zh"] * 29 + ["en"]},
+            f"{line} 30: its field 'lang' is there twice: 'zh' in its metadata, and 'en' beside it",
+        ),
         ({"metadata": ["[1]"] * 30}, f"{line} 1: its metadata must be an object, not \\[1\\]"),
     ):
         path = written(tmp_path / f"t{suffix}", changed, encoder)
@@ -134,6 +138,19 @@ def test_one_line_with_the_position(suffix: str, tmp_path: Path, encoder: TinyEn
             import_index(open_source(path), tmp_path / "idx", encoder)
         assert "\n" not in str(caught.value)
         assert [found.name for found in tmp_path.iterdir()] == [path.name]
+
+
+def test_a_field_may_be_in_the_metadata_and_beside_it(tmp_path: Path, encoder: TinyEncoder) -> None:
+    held = [
+        {"lang": "zh" if i % 2 else None, "n": i} for i in range(30)
+    ]  # as a struct has a field of each row
+    path = written(tmp_path / "t.parquet", {"metadata": held, "lang": ["zh"] * 30}, encoder)
+    import_index(open_source(path), tmp_path / "idx", encoder)
+    with VectorIndex.open(tmp_path / "idx", encoder) as index:
+        assert [one.metadata for one in index.get(["i0", "i1"]) if one] == [
+            {"lang": "zh", "n": 0},
+            {"lang": "zh", "n": 1},
+        ]
 
 
 def test_what_is_no_table(tmp_path: Path, encoder: TinyEncoder) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import typer
 
 from youtu_st.cli.console import UsageError, echo
-from youtu_st.errors import brief, in_one_line, printable
+from youtu_st.errors import InputError, brief, in_one_line, printable
 from youtu_st.inputs import once_each
 
 if TYPE_CHECKING:
@@ -27,10 +27,11 @@ _MOST_BYTES = 1 << 30
 
 
 class Asked(NamedTuple):
-    """A question, and its id where it has one."""
+    """A question, its id where it has one, and its file and line where it is from one."""
 
     question: str
     id: str | int | None = None
+    where: str = ""
 
 
 def asked_for(question: str | None, queries: Path | None) -> list[Asked]:
@@ -65,9 +66,9 @@ def read_queries(file: Path) -> list[Asked]:
         str(file) == "-" and text.lstrip().startswith("{")
     )
     asked = [
-        _record(line, f"{file}, line {number}") if as_json else Asked(line.strip())
+        _record(line, where) if as_json else Asked(line.strip(), where=where)
         for number, line in enumerate(text.split("\n"), start=1)
-        if line.strip()
+        if line.strip() and (where := f"{file}, line {number}")
     ]
     if not asked:
         raise UsageError(f"{file}: there are no questions in it")
@@ -90,7 +91,7 @@ def _record(line: str, where: str) -> Asked:
         raise UsageError(f"{where}: its query must be a question, not {brief(question)}")
     if id is not None and (isinstance(id, bool) or not isinstance(id, str | int)):
         raise UsageError(f"{where}: its id must be a str or an int, not {brief(id)}")
-    return Asked(question, id)
+    return Asked(question, id, where)
 
 
 def print_answers(
@@ -130,10 +131,25 @@ def print_answers(
 def answers(
     retriever: Retriever, asked: Iterable[Asked], k: int, condition: Filter | None, **how: Any
 ) -> Iterator[tuple[Asked, list[Hit]]]:
-    """Each question with what it finds, some of them searched for together."""
+    """Each question with what it finds, some of them searched for together.
+
+    Raises:
+        UsageError: If one cannot be searched for: the message names its line.
+    """
     rest = iter(asked)
     while batch := list(islice(rest, AT_ONCE)):
-        found = retriever.search_many([one.question for one in batch], k, condition, **how)
+        try:
+            found = retriever.search_many([one.question for one in batch], k, condition, **how)
+        except InputError:
+            for one in batch:  # the message counts from the first of the batch
+                try:
+                    retriever.search_many([one.question], k, condition, **how)
+                except InputError as error:
+                    if not str(error).startswith(("query 0 ", "text 0 ")):
+                        raise  # of how it is asked
+                    reason = str(error).split(" ", 2)[2]
+                    raise UsageError(f"{one.where}: its question {reason}") from error
+            raise
         yield from zip(batch, found, strict=True)
 
 

@@ -89,7 +89,7 @@ def metadata_of(record: Mapping[str, Any], named: Iterable[str], where: str) -> 
     out; times and decimals become what Python writes for them.
 
     Raises:
-        InputError: If ``metadata`` is something else, or nests without end.
+        InputError: If ``metadata`` is something else, nests without end, or says something else of a field.
     """
     held = record.get(METADATA)
     if isinstance(held, str):
@@ -107,6 +107,12 @@ def metadata_of(record: Mapping[str, Any], named: Iterable[str], where: str) -> 
         }
     except RecursionError as error:
         raise InputError(f"{where}: its metadata is nested too deeply") from error
+    for key, value in further.items():
+        if held.get(key) is not None and (type(held[key]), held[key]) != (type(value), value):
+            raise InputError(
+                f"{where}: its field {brief(key)} is there twice: {brief(held[key])} in its metadata, and "
+                f"{brief(value)} beside it"
+            )
     return {**held, **further}
 
 

@@ -61,7 +61,10 @@ def open_llama_index(folder: Path, *, vectors: bool) -> Held:
         texts.append(kept[0])
         metadata.append(kept[1])
         encoded.append(kept[2])
-    return Held(str(folder), KIND, Part(ids, texts, metadata, rows, encoded))
+    held = Held(str(folder), KIND, Part(ids, texts, metadata, rows, encoded))
+    if lacking := len(nodes) - len(set(ids)):  # such as the parents of those that are searched for
+        held.notes.append(f"left out, as {VECTORS} has no vector of them: {counted(lacking, 'node')}")
+    return held
 
 
 def _stored(folder: Path) -> Mapping[str, Any] | None:
@@ -103,7 +106,7 @@ def _matrix(folder: Path, rows: list[Any]) -> Vectors:
         found = np.array(rows, dtype=np.float32)
     except (TypeError, ValueError) as error:
         raise InputError(f"{printable(str(folder / VECTORS))}: its vectors are not all as long") from error
-    return found if found.ndim == 2 else found.reshape(len(rows), -1)
+    return found if found.ndim == 2 else found.reshape(len(rows), -1 if rows else 0)
 
 
 def _labelled(folder: Path) -> dict[str, Any]:

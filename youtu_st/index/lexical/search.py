@@ -69,12 +69,19 @@ class WordSearch:
             self._forget(state.next_key)
         if self._counted_at != state.commit:
             self._holding, self._counted_at = {}, state.commit
-        words = self._telling(connection, words_of(question), keys, alive)
-        postings = [self._postings(connection, word, keys) for word in words]
-        scores = bm25(postings, self._lengths_of(connection, keys, alive), alive)
-        scores[~wanted] = 0.0
-        found = best(scores, k)
-        return list(zip(scores[found].tolist(), keys[found].tolist(), strict=True))
+        every = words_of(question)
+        telling = self._telling(connection, every, keys, alive)
+        lengths = self._lengths_of(connection, keys, alive)
+        found: list[tuple[float, int]] = []
+        for words in (telling, every) if len(telling) < len(every) else (every,):
+            postings = [self._postings(connection, word, keys) for word in words]
+            scores = bm25(postings, lengths, alive)
+            scores[~wanted] = 0.0
+            rows = best(scores, k)
+            found = list(zip(scores[rows].tolist(), keys[rows].tolist(), strict=True))
+            if found:  # a misspelt word hides nothing that the others find
+                break
+        return found
 
     def _telling(
         self, connection: sqlite3.Connection, words: list[Word], keys: Keys, alive: Mask
