@@ -11,7 +11,7 @@ from youtu_st.inputs import check_count
 
 if TYPE_CHECKING:
     from youtu_st.index import Hit, VectorIndex
-    from youtu_st.index.filters import Filter
+    from youtu_st.index.filtering.filters import Filter
     from youtu_st.index.searching import Mode
     from youtu_st.rerank import Ranked, Reranker
 

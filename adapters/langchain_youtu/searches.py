@@ -8,7 +8,7 @@ from typing import Any
 
 from youtu_st.errors import InputError
 from youtu_st.index import Hit, VectorIndex, as_given
-from youtu_st.index.filters import Filter, compile_filter
+from youtu_st.index.filtering.filters import Filter, compile_filter
 from youtu_st.index.searching import Asked, FusionName, Mode
 from youtu_st.inputs import check_count, check_share
 

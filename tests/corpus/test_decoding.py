@@ -14,8 +14,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from youtu_st.corpus import Gathered, Reading, decoding, read_documents, read_texts
+from youtu_st.corpus import Gathered, Reading, read_documents, read_texts
 from youtu_st.corpus.borders import blocks
+from youtu_st.corpus.reading import decoding
 from youtu_st.errors import InputError
 
 CHINESE = "护照到期以后怎么更换？请先填写申请表格，然后到公安局的出入境管理窗口办理。\n莱茵河向北流入大海。\n"
@@ -86,7 +87,7 @@ def test_thousands_of_short_chinese_texts_are_never_read_as_something_else(share
     import json
     import random
 
-    from youtu_st.corpus.recognition import recognise
+    from youtu_st.corpus.reading.recognition import recognise
 
     articles = json.loads((shared_data / "xquad" / "xquad.zh.json").read_text())["data"]
     texts = [p["context"] for article in articles for p in article["paragraphs"]]

@@ -14,7 +14,8 @@ import pptx
 import pytest
 from docx.oxml import parse_xml
 
-from youtu_st.corpus import Gathered, packages
+from youtu_st.corpus import Gathered
+from youtu_st.corpus.reading import packages
 from youtu_st.errors import InputError
 
 WORD = 'xmlns:w="http://schemas.openxmlformats.org/wordprocessingml/2006/main"'

@@ -14,7 +14,7 @@ from semantic_text_splitter import TextSplitter
 
 from youtu_st.corpus import Passage, SourceDocument, Splitter, read_documents
 from youtu_st.corpus.borders import blocks
-from youtu_st.corpus.capacity import Cutter
+from youtu_st.corpus.cutting.capacity import Cutter
 from youtu_st.errors import InputError
 
 

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from youtu_st.corpus import Gathered, pages
+from youtu_st.corpus import Gathered
+from youtu_st.corpus.reading import pages
 from youtu_st.errors import InputError
 
 PAGE = """<!doctype html><html><head><meta charset="{}"><title>Travel

@@ -10,7 +10,7 @@ from docutils.core import publish_doctree
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
-from youtu_st.corpus.restructured import headings_of
+from youtu_st.corpus.reading.restructured import headings_of
 
 LINES = [
     "Title",

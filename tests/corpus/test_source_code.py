@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from youtu_st.corpus import SUFFIXES, read_documents
-from youtu_st.corpus.code import GRAMMARS
+from youtu_st.corpus.reading.code import GRAMMARS
 
 PYTHON = '''\
 """A module."""

@@ -13,7 +13,7 @@ from minilm_tokens import splitter_of, tokens
 
 from youtu_st.corpus import Passage, SourceDocument, read_documents
 from youtu_st.corpus.borders import blocks
-from youtu_st.corpus.headings import sections
+from youtu_st.corpus.reading.headings import sections
 
 
 def split(limit: int, text: str, source: str = "a.md", title: str = "", **metadata: object) -> list[Passage]:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from datetime import date, datetime, timezone
 from typing import Any
 
-from youtu_st.index.filters import compile_filter, prepare
+from youtu_st.index.filtering.filters import compile_filter, prepare
 
 ISO = {
     "2020-02-29": datetime(2020, 2, 29, tzinfo=timezone.utc),

@@ -15,9 +15,9 @@ from tiny import TinyEncoder
 
 import youtu_st.index
 from youtu_st.index import VectorIndex, check_index
-from youtu_st.index.factory import build
-from youtu_st.index.graph import Graph
-from youtu_st.index.vectors import VectorTable
+from youtu_st.index.nearest.factory import build
+from youtu_st.index.nearest.graph import Graph
+from youtu_st.index.nearest.vectors import VectorTable
 
 pytestmark = pytest.mark.usefixtures("one_faiss_thread")
 
@@ -75,8 +75,8 @@ def test_equal_codes_share_a_node(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, factory: str, runs: int
 ) -> None:
     """Whether they are linked run by run, or all at once and then put in order."""
-    monkeypatch.setattr("youtu_st.index.graph._MANY_RUNS", runs)
-    monkeypatch.setattr("youtu_st.index.vectors._EXACT_BELOW", 10)  # as if these were many
+    monkeypatch.setattr("youtu_st.index.nearest.graph._MANY_RUNS", runs)
+    monkeypatch.setattr("youtu_st.index.nearest.vectors._EXACT_BELOW", 10)  # as if these were many
     rows, keys = copies(), np.arange(1, 601)
     table = VectorTable(factory, 16)
     table.add(keys[:200], rows[:200])
@@ -133,7 +133,9 @@ def check(table: VectorTable, rows: np.ndarray) -> None:
 
 
 def test_rows_with_one_checksum_are_not_equal_for_that(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("youtu_st.index.graph.row_sums", lambda rows: np.zeros(len(rows), dtype=np.int64))
+    monkeypatch.setattr(
+        "youtu_st.index.nearest.graph.row_sums", lambda rows: np.zeros(len(rows), dtype=np.int64)
+    )
     rows = unit(40)
     rows[20:30] = rows[0]  # the one that holds the checksum
     table = VectorTable("HNSW8", 16)
@@ -235,7 +237,7 @@ def test_an_interrupt_while_a_crowd_is_added(
 
     def start() -> Callable[[], object]:
         number = len(made)
-        monkeypatch.setattr("youtu_st.index.graph._MANY_RUNS", (2, 2_000)[number % 2])
+        monkeypatch.setattr("youtu_st.index.nearest.graph._MANY_RUNS", (2, 2_000)[number % 2])
         made.append(VectorIndex.create(tmp_path / str(number), encoder, factory))
         made[-1].add(texts[:3], vectors=vectors[:3])
         return lambda: made[-1].add(texts, vectors=vectors)

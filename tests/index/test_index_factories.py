@@ -15,8 +15,8 @@ from tiny import TinyEncoder
 
 from youtu_st.errors import InputError, VectorIndexError
 from youtu_st.index import VectorIndex
-from youtu_st.index.factory import build, keeps_whole_vectors, tune
-from youtu_st.index.vectors import VectorTable
+from youtu_st.index.nearest.factory import build, keeps_whole_vectors, tune
+from youtu_st.index.nearest.vectors import VectorTable
 
 pytestmark = pytest.mark.usefixtures("one_faiss_thread")
 
@@ -137,7 +137,7 @@ def test_wide_filters_search_the_structure_itself(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     # As if 400 matches were too many to be scored one by one: selectors reach through nested parameters.
-    monkeypatch.setattr("youtu_st.index.vectors._EXACT_BELOW", 10)
+    monkeypatch.setattr("youtu_st.index.nearest.vectors._EXACT_BELOW", 10)
     index = make("PCA16,IVF8,Flat")
     index.add(TEXTS, IDS, [{"n": i % 2} for i in range(COUNT)], vectors=vectors)
     index.train()
@@ -193,7 +193,7 @@ def kind_in(path: Path) -> type:
 def test_the_training_minimum_is_read_from_the_built_index(
     factory: str, least: int, comfortable: int
 ) -> None:
-    from youtu_st.index.factory import COMFORTABLE, build, training_minimum
+    from youtu_st.index.nearest.factory import COMFORTABLE, build, training_minimum
 
     index = build(factory, 16)
     assert (training_minimum(index), training_minimum(index, COMFORTABLE)) == (least, comfortable)
@@ -281,7 +281,7 @@ import resource, sys
 sys.path.insert(0, sys.argv[1])
 from test_index_factories import HOSTILE
 from youtu_st.errors import InputError
-from youtu_st.index.factory import build
+from youtu_st.index.nearest.factory import build
 
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 for name, factory in HOSTILE.items():
@@ -379,7 +379,7 @@ def test_no_match_is_lost_on_an_approximate_way_to_it(
 ) -> None:
     """The graph of IVF64_HNSW4 leads to some of its lists only: 2,416 of 3,000 vectors were found, 1,209 of 1,500."""
     monkeypatch.setattr(
-        "youtu_st.index.vectors._EXACT_BELOW", 10
+        "youtu_st.index.nearest.vectors._EXACT_BELOW", 10
     )  # as if all these were too many to be looked at
     table = VectorTable(factory, 16)
     table.add(np.arange(1, COUNT + 1), vectors)

@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny import TinyEncoder
 
-from youtu_st.index import VectorIndex, fields
+from youtu_st.index import VectorIndex
+from youtu_st.index.filtering import fields
 
 ENCODER = TinyEncoder()
 VALUES = st.one_of(

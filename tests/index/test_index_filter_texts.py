@@ -14,7 +14,7 @@ from tiny import TinyEncoder
 
 from youtu_st.errors import FilterError
 from youtu_st.index import VectorIndex
-from youtu_st.index.filters import compile_filter
+from youtu_st.index.filtering.filters import compile_filter
 
 CONTAINS = ["$contains", "$icontains"]
 letters = st.sampled_from(["", "a", "A", "b", "ab", "Ab", "ß", "ẞ", "Σ", "σ", "中", "%", "'", '"'])

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from plain_filter import COMPARE, matches, select
 
 from youtu_st.errors import FilterError
-from youtu_st.index.filters import compile_filter
+from youtu_st.index.filtering.filters import compile_filter
 
 text = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=3)
 scalar = (

@@ -13,7 +13,8 @@ import pytest
 from tiny import TinyEncoder
 
 from youtu_st.errors import IndexDamagedError, IndexNotFoundError, VectorIndexError
-from youtu_st.index import VectorIndex, check_index, repair_index, rows
+from youtu_st.index import VectorIndex, check_index, repair_index
+from youtu_st.index.storage import rows
 
 ENCODER = TinyEncoder()
 FACTORIES = ["Flat", "HNSW16", "IVF2,Flat"]

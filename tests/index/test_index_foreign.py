@@ -15,7 +15,7 @@ from tiny import TinyEncoder
 from youtu_st.disk import checksum
 from youtu_st.errors import IndexDamagedError, YoutuError
 from youtu_st.index import VectorIndex, count_documents, read_manifest
-from youtu_st.index.rows import row_checksum
+from youtu_st.index.storage.rows import row_checksum
 
 NAMES = ["manifest.json", "documents.sqlite", "vectors-1.faiss", "journal-1.f32", "committed", "write.lock"]
 

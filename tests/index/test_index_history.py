@@ -16,7 +16,7 @@ from tiny import TinyEncoder
 
 from youtu_st.errors import IndexDamagedError
 from youtu_st.index import VectorIndex, check_index, read_manifest
-from youtu_st.index.folding import Sizes
+from youtu_st.index.storage.folding import Sizes
 
 
 def bytes_of(path: Path) -> int:

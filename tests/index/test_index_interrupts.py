@@ -22,7 +22,8 @@ from tiny import TinyEncoder
 import youtu_st.disk
 import youtu_st.index
 from youtu_st.errors import VectorIndexError
-from youtu_st.index import VectorIndex, check_index, filters, repair_index
+from youtu_st.index import VectorIndex, check_index, repair_index
+from youtu_st.index.filtering import filters
 
 ENCODER = TinyEncoder()
 FACTORIES = ["Flat", "HNSW16", "IVF2,Flat"]

@@ -20,7 +20,7 @@ import pytest
 
 from youtu_st.disk import checksum
 from youtu_st.errors import IndexDamagedError, VectorIndexError
-from youtu_st.index.vectors import VectorTable
+from youtu_st.index.nearest.vectors import VectorTable
 
 pytestmark = pytest.mark.usefixtures("one_faiss_thread")
 

@@ -357,7 +357,7 @@ def test_open_where_there_is_nothing(tmp_path: Path, encoder: TinyEncoder) -> No
 def test_closing_after_a_small_change_leaves_a_large_snapshot_alone(
     tmp_path: Path, encoder: TinyEncoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("youtu_st.index.folding._SMALL_BYTES", 1000)
+    monkeypatch.setattr("youtu_st.index.storage.folding._SMALL_BYTES", 1000)
     path = tmp_path / "index"
     with VectorIndex.create(path, encoder) as index:
         index.add([f"text {i}" for i in range(100)], [str(i) for i in range(100)])
@@ -379,7 +379,7 @@ def test_closing_after_a_small_change_leaves_a_large_snapshot_alone(
 def test_a_long_journal_is_folded_by_add(
     tmp_path: Path, encoder: TinyEncoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("youtu_st.index.folding._LONG_JOURNAL", 1000)
+    monkeypatch.setattr("youtu_st.index.storage.folding._LONG_JOURNAL", 1000)
     reader = None
     with VectorIndex.create(tmp_path / "index", encoder) as index:
         reader = VectorIndex.open(tmp_path / "index", encoder)

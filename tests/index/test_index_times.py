@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from youtu_st.errors import InputError
 from youtu_st.index import VectorIndex, as_given, without_records
+from youtu_st.index.filtering.times import TIMES, instant, parsed
 from youtu_st.index.inputs import check_batch
-from youtu_st.index.times import TIMES, instant, parsed
 
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 offsets = st.integers(-86_399, 86_399).map(lambda n: timezone(timedelta(seconds=n)))

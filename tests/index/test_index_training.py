@@ -12,9 +12,9 @@ from tiny import TinyEncoder
 
 from youtu_st.errors import IndexDamagedError, VectorIndexError
 from youtu_st.index import VectorIndex
-from youtu_st.index.factory import build
-from youtu_st.index.training import Plan, sample
-from youtu_st.index.vectors import VectorTable
+from youtu_st.index.nearest.factory import build
+from youtu_st.index.nearest.training import Plan, sample
+from youtu_st.index.nearest.vectors import VectorTable
 
 pytestmark = pytest.mark.usefixtures("one_faiss_thread")
 
@@ -75,7 +75,7 @@ def test_what_keeps_less_is_trained_on_all_that_was_added(make: Make) -> None:
 
 
 def test_what_keeps_less_does_not_wait_for_ever(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("youtu_st.index.training.WAITING_BYTES", 2_000 * 64)
+    monkeypatch.setattr("youtu_st.index.nearest.training.WAITING_BYTES", 2_000 * 64)
     index = make("SQ8")
     add(index, unit(1_999))
     assert isinstance(inside(index), faiss.IndexFlat)
@@ -135,7 +135,7 @@ def test_an_index_of_an_earlier_release_was_trained_on_the_first_that_were_enoug
 
 
 def test_a_sample_is_of_all(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("youtu_st.index.training._SAMPLE", 1)
+    monkeypatch.setattr("youtu_st.index.nearest.training._SAMPLE", 1)
     positions = np.arange(0, 40_000, 2)
     drawn = sample(positions, build("IVF8,Flat", 16))
     assert len(drawn) == 256 * 8

@@ -13,7 +13,7 @@ from youtu_st.cli.console import UsageError
 from youtu_st.errors import brief
 
 if TYPE_CHECKING:
-    from youtu_st.index.filters import Filter
+    from youtu_st.index.filtering.filters import Filter
 
 EXAMPLES = """Examples: --filter lang=zh, --filter 'year>=2020,tags!=draft', --filter '{"lang": "zh"}'"""
 
@@ -53,7 +53,7 @@ def parse_conditions(texts: Sequence[str] | None) -> Filter | None:
         UsageError: If one cannot be read: the message has what is in the way.
         FilterError: If it says what no filter may.
     """
-    from youtu_st.index.filters import compile_filter
+    from youtu_st.index.filtering.filters import compile_filter
 
     if not texts:
         return None

@@ -37,7 +37,7 @@ def gathering(encoding: str | None = None, text_field: str | None = None) -> tup
         UsageError: If there is no such encoding.
     """
     from youtu_st.corpus import Gathered, Reading
-    from youtu_st.corpus.decoding import check_encoding
+    from youtu_st.corpus.reading.decoding import check_encoding
     from youtu_st.errors import InputError
 
     if encoding is not None:

@@ -47,7 +47,7 @@ def rerank(
     """Put texts into the order in which they answer a question, best first."""
     from youtu_st.cli.hits import print_hits
     from youtu_st.corpus import read_numbered_texts
-    from youtu_st.corpus.readers import STANDARD_INPUT
+    from youtu_st.corpus.reading.readers import STANDARD_INPUT
     from youtu_st.index import Hit
 
     check_question("--query", query, k=k, reranker=model)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from youtu_st.corpus.documents import Reading, SourceDocument
-from youtu_st.corpus.lengths import Lengths
+from youtu_st.corpus.cutting.lengths import Lengths
+from youtu_st.corpus.cutting.passages import Passage, Splitter, are_blank, passage_tokens
 from youtu_st.corpus.notes import Gathered, Notes
-from youtu_st.corpus.passages import Passage, Splitter, are_blank, passage_tokens
-from youtu_st.corpus.readers import (
+from youtu_st.corpus.reading.documents import Reading, SourceDocument
+from youtu_st.corpus.reading.readers import (
     read_documents,
     read_file,
     read_numbered_texts,

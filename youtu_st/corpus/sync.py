@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from youtu_st.corpus.documents import Reading
-from youtu_st.corpus.passages import Passage, Splitter
-from youtu_st.corpus.readers import read_file
+from youtu_st.corpus.cutting.passages import Passage, Splitter
+from youtu_st.corpus.reading.documents import Reading
+from youtu_st.corpus.reading.readers import read_file
 from youtu_st.corpus.sources import Found, SourceFile
 from youtu_st.corpus.spool import Spool
 from youtu_st.errors import InputError, MissingDependencyError
@@ -90,7 +90,7 @@ def read_passages(
         reading: How to read them. Its notes take every problem: a record or a page that has one is left out,
             and so is a whole file. None: the first is raised.
         are_blank: Tells of which texts the encoder reads nothing, see
-            :func:`~youtu_st.corpus.passages.are_blank`; they are left out with a note for each file.
+            :func:`~youtu_st.corpus.cutting.passages.are_blank`; they are left out with a note for each file.
         report: Told how far it is, now and then; the work is counted in bytes of files.
 
     Raises:

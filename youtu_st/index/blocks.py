@@ -8,10 +8,10 @@ from typing import NamedTuple
 import numpy as np
 
 from youtu_st.errors import VectorIndexError
-from youtu_st.index.documents import DocumentStore
-from youtu_st.index.reader import DirectoryReader
-from youtu_st.index.rows import Row
-from youtu_st.index.vectors import VectorTable
+from youtu_st.index.nearest.vectors import VectorTable
+from youtu_st.index.storage.documents import DocumentStore
+from youtu_st.index.storage.reader import DirectoryReader
+from youtu_st.index.storage.rows import Row
 from youtu_st.protocol import Vectors
 
 

@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 
 from youtu_st.errors import InputError, brief
-from youtu_st.index.filters import Compiled, Filter, compile_filter
-from youtu_st.index.operands import MAX_INTEGER
-from youtu_st.index.times import TIMES, as_text, instant, places
+from youtu_st.index.filtering.filters import Compiled, Filter, compile_filter
+from youtu_st.index.filtering.operands import MAX_INTEGER
+from youtu_st.index.filtering.times import TIMES, as_text, instant, places
 from youtu_st.inputs import check_no_nul, check_texts, check_unicode
 
 _MAX_DEPTH = 100

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from youtu_st.errors import ModelLoadError, YoutuError, brief, in_one_line
-from youtu_st.index.manifest import Manifest
+from youtu_st.index.storage.manifest import Manifest
 from youtu_st.protocol import TextEncoder, settings_of
 
 

@@ -11,12 +11,12 @@ from typing import Literal
 
 import numpy as np
 
-from youtu_st.index import factory as recipes
-from youtu_st.index.directory import IndexDirectory
-from youtu_st.index.documents import DocumentStore
-from youtu_st.index.journal import Keys
-from youtu_st.index.manifest import check_encoder, read_manifest
-from youtu_st.index.vectors import VectorTable
+from youtu_st.index.keys import Keys
+from youtu_st.index.nearest import factory as recipes
+from youtu_st.index.nearest.vectors import VectorTable
+from youtu_st.index.storage.directory import IndexDirectory
+from youtu_st.index.storage.documents import DocumentStore
+from youtu_st.index.storage.manifest import check_encoder, read_manifest
 from youtu_st.inputs import check_count, unit_rows
 from youtu_st.protocol import TextEncoder, Vectors
 

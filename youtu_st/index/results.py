@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from youtu_st.errors import IndexDamagedError
-from youtu_st.index.rows import Row
+from youtu_st.index.filtering.times import TIMES, revive
 from youtu_st.index.shown import facts_table, hits_table
-from youtu_st.index.times import TIMES, revive
+from youtu_st.index.storage.rows import Row
 
 
 @dataclass(frozen=True, slots=True)

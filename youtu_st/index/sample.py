@@ -8,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
-from youtu_st.index.directory import IndexDirectory
-from youtu_st.index.documents import DocumentStore
-from youtu_st.index.manifest import read_manifest
+from youtu_st.index.nearest.vectors import VectorTable
 from youtu_st.index.results import Document
-from youtu_st.index.vectors import VectorTable
+from youtu_st.index.storage.directory import IndexDirectory
+from youtu_st.index.storage.documents import DocumentStore
+from youtu_st.index.storage.manifest import read_manifest
 from youtu_st.inputs import check_count
 from youtu_st.protocol import Vectors
 

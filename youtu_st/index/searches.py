@@ -10,15 +10,15 @@ import numpy.typing as npt
 
 from youtu_st.errors import InputError, brief
 from youtu_st.index import inputs
-from youtu_st.index.directory import IndexDirectory
-from youtu_st.index.documents import DocumentStore
-from youtu_st.index.filters import Filter
+from youtu_st.index.filtering.filters import Filter
 from youtu_st.index.hits import Hits
 from youtu_st.index.mmr import mmr
+from youtu_st.index.nearest.vectors import VectorTable
 from youtu_st.index.results import Hit
-from youtu_st.index.rows import Rows
 from youtu_st.index.searching import Asked, FusionName, Mode, Scored, find
-from youtu_st.index.vectors import VectorTable
+from youtu_st.index.storage.directory import IndexDirectory
+from youtu_st.index.storage.documents import DocumentStore
+from youtu_st.index.storage.rows import Rows
 from youtu_st.inputs import check_count, check_share, check_texts, unit_rows
 from youtu_st.protocol import TextEncoder, Vectors
 

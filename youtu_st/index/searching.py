@@ -9,11 +9,11 @@ from typing import Any, Literal, NamedTuple, get_args
 import numpy as np
 
 from youtu_st.errors import InputError, brief, did_you_mean
-from youtu_st.index.documents import DocumentStore
-from youtu_st.index.filters import Compiled
+from youtu_st.index.filtering.filters import Compiled
 from youtu_st.index.fusion import DEPTH, FUSIONS, Ranking, in_order
 from youtu_st.index.lexical.search import positions_of
-from youtu_st.index.vectors import VectorTable
+from youtu_st.index.nearest.vectors import VectorTable
+from youtu_st.index.storage.documents import DocumentStore
 from youtu_st.inputs import check_share, check_texts
 from youtu_st.protocol import Vectors
 

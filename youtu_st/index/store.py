@@ -13,16 +13,16 @@ from youtu_st.errors import InputError, brief
 from youtu_st.index import inputs
 from youtu_st.index.agreement import check_vectors
 from youtu_st.index.blocks import Block, read_blocks
-from youtu_st.index.creation import check_vacant, create_directory
-from youtu_st.index.directory import IndexDirectory
-from youtu_st.index.documents import DocumentStore
-from youtu_st.index.filters import Filter, compile_filter
+from youtu_st.index.filtering.filters import Filter, compile_filter
 from youtu_st.index.lexical.words import check_available
-from youtu_st.index.manifest import Manifest, check_encoder, check_probes, read_manifest
 from youtu_st.index.model import encoder_of
+from youtu_st.index.nearest.vectors import VectorTable
 from youtu_st.index.results import Document
 from youtu_st.index.searches import Searches
-from youtu_st.index.vectors import VectorTable
+from youtu_st.index.storage.creation import check_vacant, create_directory
+from youtu_st.index.storage.directory import IndexDirectory
+from youtu_st.index.storage.documents import DocumentStore
+from youtu_st.index.storage.manifest import Manifest, check_encoder, check_probes, read_manifest
 from youtu_st.inputs import check_count, unit_rows
 from youtu_st.protocol import TextEncoder, Vectors
 

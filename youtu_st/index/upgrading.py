@@ -6,8 +6,8 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
-from youtu_st.index.directory import IndexDirectory
-from youtu_st.index.manifest import read_manifest
+from youtu_st.index.storage.directory import IndexDirectory
+from youtu_st.index.storage.manifest import read_manifest
 
 
 def upgrade_index(path: str | Path, report: Callable[[int], object] = lambda _: None) -> bool:

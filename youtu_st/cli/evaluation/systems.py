@@ -39,7 +39,7 @@ class System:
             UnknownModelError: If it is nothing of all that.
         """
         from youtu_st.evaluation.retrieval.settings import is_setting, read_setting
-        from youtu_st.index.files import MANIFEST
+        from youtu_st.index.storage.files import MANIFEST
         from youtu_st.spec.registry import is_yaml
         from youtu_st.spec.reranker import RERANKERS
 
@@ -123,7 +123,7 @@ class Systems:
         from youtu_st.corpus import passage_tokens
         from youtu_st.evaluation.retrieval.dense import check_length
         from youtu_st.evaluation.retrieval.settings import read_setting
-        from youtu_st.index.vectors import VectorTable
+        from youtu_st.index.nearest.vectors import VectorTable
 
         for other in others:
             if other.kind != "setting":

@@ -191,8 +191,8 @@ def _left_out(found: Found) -> str:
 
 def _manifest_to_update(out: Path, factory: str | None, split: bool) -> Manifest | None:
     """The manifest of the index that is there; None if there is room for a new one."""
-    from youtu_st.index.creation import check_vacant
-    from youtu_st.index.files import MANIFEST
+    from youtu_st.index.storage.creation import check_vacant
+    from youtu_st.index.storage.files import MANIFEST
 
     if not (out / MANIFEST).exists():
         check_vacant(out)

@@ -18,7 +18,7 @@ from youtu_st.inputs import once_each
 
 if TYPE_CHECKING:
     from youtu_st.index import Hit
-    from youtu_st.index.filters import Filter
+    from youtu_st.index.filtering.filters import Filter
     from youtu_st.retriever import Retriever
 
 AT_ONCE = 256

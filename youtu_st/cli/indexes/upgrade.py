@@ -16,7 +16,7 @@ EXAMPLE = "Example: youtu-st index upgrade notes.index"
 def upgrade(directory: Annotated[Path, typer.Argument(metavar="DIR", help="The index.")]) -> None:
     """Bring an index up to date: one of an earlier release is then searched by words too."""
     from youtu_st.index import count_documents, upgrade_index
-    from youtu_st.index.manifest import VERSION
+    from youtu_st.index.storage.manifest import VERSION
 
     before = manifest_of(directory)
     total = count_documents(directory)

@@ -16,7 +16,7 @@ import xxhash
 from filelock import FileLock, Timeout
 
 from youtu_st.errors import IndexDamagedError, InputError
-from youtu_st.index.journal import Journal
+from youtu_st.index.storage.journal import Journal
 from youtu_st.protocol import Vectors
 
 GIB = 1 << 30

@@ -11,7 +11,7 @@ import numpy as np
 from youtu_st.errors import InputError
 from youtu_st.evaluation.data.retrieval import RetrievalData
 from youtu_st.evaluation.retrieval.searching import Search
-from youtu_st.index.vectors import VectorTable
+from youtu_st.index.nearest.vectors import VectorTable
 from youtu_st.inputs import unit_rows
 from youtu_st.protocol import TextEncoder, Vectors
 

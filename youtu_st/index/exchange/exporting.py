@@ -13,9 +13,9 @@ import numpy as np
 from youtu_st import disk
 from youtu_st.errors import InputError, VectorIndexError, brief, printable, require
 from youtu_st.index.blocks import Block, read_blocks
-from youtu_st.index.directory import IndexDirectory
 from youtu_st.index.exchange.parquet import ABOUT
-from youtu_st.index.manifest import Manifest, read_manifest
+from youtu_st.index.storage.directory import IndexDirectory
+from youtu_st.index.storage.manifest import Manifest, read_manifest
 from youtu_st.protocol import Vectors
 
 SUFFIXES = (".parquet", ".jsonl", ".npy")

@@ -10,13 +10,13 @@ from pathlib import Path
 import numpy as np
 
 from youtu_st.errors import InputError, brief, did_you_mean
-from youtu_st.index.directory import IndexDirectory
-from youtu_st.index.documents import DocumentStore
-from youtu_st.index.filters import Filter, compile_filter
+from youtu_st.index.filtering.filters import Filter, compile_filter
 from youtu_st.index.inputs import check_ids
-from youtu_st.index.manifest import read_manifest
+from youtu_st.index.nearest.vectors import VectorTable
 from youtu_st.index.results import Document
-from youtu_st.index.vectors import VectorTable
+from youtu_st.index.storage.directory import IndexDirectory
+from youtu_st.index.storage.documents import DocumentStore
+from youtu_st.index.storage.manifest import read_manifest
 from youtu_st.protocol import Vectors
 
 _LIKE = 10_000

@@ -13,14 +13,14 @@ import numpy as np
 
 from youtu_st.errors import IndexMismatchError, InputError, VectorIndexError, brief, printable
 from youtu_st.index.blocks import Block, read_blocks
-from youtu_st.index.creation import create_directory
-from youtu_st.index.directory import IndexDirectory
 from youtu_st.index.exchange.place import check_empty, made_beside
-from youtu_st.index.filters import compile_filter
+from youtu_st.index.filtering.filters import compile_filter
 from youtu_st.index.inputs import Batch
 from youtu_st.index.lexical.words import check_available
-from youtu_st.index.manifest import Manifest, read_manifest
-from youtu_st.index.vectors import VectorTable
+from youtu_st.index.nearest.vectors import VectorTable
+from youtu_st.index.storage.creation import create_directory
+from youtu_st.index.storage.directory import IndexDirectory
+from youtu_st.index.storage.manifest import Manifest, read_manifest
 from youtu_st.inputs import one_of, unit_rows
 from youtu_st.probes import PROBE_COSINE, lowest_cosine
 

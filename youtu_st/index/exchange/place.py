@@ -11,7 +11,7 @@ from pathlib import Path
 
 from youtu_st import disk
 from youtu_st.errors import IndexExistsError, VectorIndexError, printable
-from youtu_st.index.creation import check_vacant
+from youtu_st.index.storage.creation import check_vacant
 
 try:
     import fcntl

@@ -11,7 +11,7 @@ from youtu_st.index.exchange.langchain_faiss import open_langchain
 from youtu_st.index.exchange.lines import LinesSource
 from youtu_st.index.exchange.parquet import ParquetSource
 from youtu_st.index.exchange.rows import Source
-from youtu_st.index.files import MANIFEST
+from youtu_st.index.storage.files import MANIFEST
 
 __all__ = ["Fields", "open_source"]
 

@@ -9,10 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from youtu_st.errors import IndexDamagedError
-from youtu_st.index.journal import Keys
+from youtu_st.index.keys import Keys
 from youtu_st.index.lexical.bm25 import Positions, Postings, best, bm25
 from youtu_st.index.lexical.words import Word, documents_with, lengths_after, places_of, words_of
-from youtu_st.index.state import State
 
 _MOST_BYTES = 64 << 20
 _FEW = 1_000
@@ -44,7 +43,8 @@ class WordSearch:
     def search(
         self,
         connection: sqlite3.Connection,
-        state: State,
+        next_key: int,
+        commit: int,
         question: str,
         k: int,
         keys: Keys,
@@ -54,8 +54,9 @@ class WordSearch:
         """The ``k`` documents whose words fit a question's best, as (BM25 score, key), best first.
 
         Args:
-            connection: In a transaction at ``state``.
-            state: The state of the index.
+            connection: In a transaction.
+            next_key: Raised when documents are added.
+            commit: Raised by every transaction that writes.
             question: Any text.
             k: Number of documents; fewer where fewer hold any of the words.
             keys: Keys in rising order, shape ``(n,)``.
@@ -65,10 +66,10 @@ class WordSearch:
         Raises:
             IndexDamagedError: If a document's words are not there.
         """
-        if self._next_key != state.next_key:
-            self._forget(state.next_key)
-        if self._counted_at != state.commit:
-            self._holding, self._counted_at = {}, state.commit
+        if self._next_key != next_key:
+            self._forget(next_key)
+        if self._counted_at != commit:
+            self._holding, self._counted_at = {}, commit
         every = words_of(question)
         telling = self._telling(connection, every, keys, alive)
         lengths = self._lengths_of(connection, keys, alive)

@@ -18,7 +18,7 @@ from typing import NamedTuple
 from unicodedata import normalize
 
 from youtu_st.errors import VectorIndexError, brief
-from youtu_st.index.journal import Keys, keys_in
+from youtu_st.index.keys import Keys, keys_in
 
 _TOKENIZER = "porter unicode61 remove_diacritics 2 categories 'L* N* Co Mn Mc'"
 TABLE = f"CREATE VIRTUAL TABLE words USING fts5(text, content='', tokenize=\"{_TOKENIZER}\")"

@@ -10,9 +10,9 @@ import numpy as np
 
 from youtu_st.errors import IndexNotFoundError, InputError, StoreError, VectorIndexError
 from youtu_st.index import Manifest, VectorIndex, read_manifest
-from youtu_st.index.creation import check_vacant
 from youtu_st.index.inputs import check_batch
 from youtu_st.index.recorded import RecordedEncoder
+from youtu_st.index.storage.creation import check_vacant
 from youtu_st.probes import EncoderRecord
 from youtu_st.protocol import Vectors
 from youtu_st.scale.copying.digest import digest_of

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import pyarrow as pa
 
-from youtu_st.corpus.tables import MOST_LEVELS, TEXT_FIELDS, levels, listed, number_in
+from youtu_st.corpus.reading.tables import MOST_LEVELS, TEXT_FIELDS, levels, listed, number_in
 from youtu_st.errors import InputError, brief, printable
 from youtu_st.scale.settings import Columns
 

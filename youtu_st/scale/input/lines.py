@@ -10,8 +10,14 @@ from contextlib import contextmanager
 from functools import partial
 from typing import BinaryIO, cast
 
-from youtu_st.corpus.decoding import LONGEST, check_encoding, decode, encoding_at_start, encoding_of_stream
 from youtu_st.corpus.notes import Notes
+from youtu_st.corpus.reading.decoding import (
+    LONGEST,
+    check_encoding,
+    decode,
+    encoding_at_start,
+    encoding_of_stream,
+)
 from youtu_st.disk import open_plain
 from youtu_st.errors import InputError, in_one_line, printable
 from youtu_st.scale.input.types import InputFile

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from youtu_st.corpus.documents import Reading
+from youtu_st.corpus.cutting.passages import Splitter
 from youtu_st.corpus.notes import Notes
-from youtu_st.corpus.passages import Splitter
-from youtu_st.corpus.readers import read_file
+from youtu_st.corpus.reading.documents import Reading
+from youtu_st.corpus.reading.readers import read_file
 from youtu_st.corpus.sources import SourceFile
 from youtu_st.errors import InputError, YoutuError, printable
 from youtu_st.scale.input.columns import Record, kept_values, no_such_column

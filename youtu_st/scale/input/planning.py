@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from youtu_st.corpus.decoding import check_encoding
+from youtu_st.corpus.cutting.passages import Splitter
 from youtu_st.corpus.notes import Notes
-from youtu_st.corpus.passages import Splitter
+from youtu_st.corpus.reading.decoding import check_encoding
 from youtu_st.errors import InputError, printable
 from youtu_st.scale.input.columns import KeptTypes, Record, check_columns, no_such_column
 from youtu_st.scale.input.cutting import Counts, Cutter, Piece, tokens_of

@@ -7,7 +7,7 @@ from itertools import islice
 
 import pyarrow as pa
 
-from youtu_st.corpus.passages import Splitter
+from youtu_st.corpus.cutting.passages import Splitter
 from youtu_st.errors import InputError, printable
 from youtu_st.scale.input.columns import Record, check_columns, kept_table
 from youtu_st.scale.input.files import check_unchanged

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from youtu_st.corpus.decoding import LONGEST
-from youtu_st.corpus.tables import csv_delimiter, json_values
+from youtu_st.corpus.reading.decoding import LONGEST
+from youtu_st.corpus.reading.tables import csv_delimiter, json_values
 from youtu_st.errors import InputError, brief, counted, in_one_line, printable
 from youtu_st.inputs import check_unicode
 from youtu_st.scale.input.columns import (

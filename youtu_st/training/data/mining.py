@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from youtu_st.errors import InputError
-from youtu_st.index._faiss import faiss
+from youtu_st.index.nearest._faiss import faiss
 from youtu_st.inputs import check_count, check_share
 from youtu_st.protocol import TextEncoder, Vectors
 from youtu_st.training.data.rows import TASKS, Row, Task, Text

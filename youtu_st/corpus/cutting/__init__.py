@@ -1,0 +1,1 @@
+"""Documents into passages: at headings and sentences, as many tokens as a model takes."""

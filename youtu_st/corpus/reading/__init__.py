@@ -1,0 +1,1 @@
+"""Files into documents, each kind by its structure."""

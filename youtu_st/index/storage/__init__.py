@@ -1,0 +1,1 @@
+"""What lies in the directory: files, documents, the journal, and what is committed when."""
