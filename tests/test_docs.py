@@ -26,7 +26,23 @@ TYPED = re.compile(
 OPTIONS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
 
-@pytest.mark.parametrize("page", RUN_HERE, ids=lambda page: page.relative_to(ROOT).as_posix())
+LONG = {
+    "docs/export.md",
+    "docs/verify.md",
+    "docs/training.md",
+    "docs/langchain.md",
+    "docs/speed.md",
+    "docs/llamaindex.md",
+}
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        pytest.param(page, id=name, marks=[pytest.mark.slow] if name in LONG else [])
+        for page, name in ((page, page.relative_to(ROOT).as_posix()) for page in RUN_HERE)
+    ],
+)
 def test_examples_run(page, tmp_path, monkeypatch):
     """The blocks of a page share their names, as a reader would type them in turn."""
     blocks = FENCE.findall(page.read_text(encoding="utf-8"))
@@ -103,6 +119,7 @@ def assert_same_but_scores(got: str, want: str, remedy: str) -> None:
     )
 
 
+@pytest.mark.slow
 def test_the_readme_shows_what_the_demo_prints(tmp_path, monkeypatch, capsys):
     """Its commands are those of demo.sh, and its output theirs."""
     want = shown("demo")

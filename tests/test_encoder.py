@@ -243,6 +243,7 @@ def test_blocks_come_in_order_and_positions_count_from_the_first_text(encoder):
         next(running)
 
 
+@pytest.mark.slow
 def test_sixteen_threads_get_what_one_gets(encoder):
     calls = []
     for i in range(16 * 100):
@@ -413,6 +414,7 @@ print(json.dumps(peaks))
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
 def test_memory_does_not_grow_with_the_corpus(tiny):
     done = subprocess.run(

@@ -201,6 +201,7 @@ print(sorted(sys.modules.keys() & {"torch", "transformers", "sentence_transforme
 """
 
 
+@pytest.mark.slow
 def test_what_was_exported_needs_ten_packages(tmp_path):
     """In an environment that has no others."""
     if find_spec("onnxruntime") is None:

@@ -21,6 +21,7 @@ from youtu_st.index import VectorIndex  # noqa: E402
 real = pytest.mark.skipif(not DATA.is_dir(), reason="the public data sets are not part of this repository")
 
 
+@pytest.mark.slow
 @real
 @pytest.mark.parametrize(
     ("name", "expected"),
@@ -55,6 +56,7 @@ def test_meaning_and_words_are_more_than_either(tmp_path: Path) -> None:
     assert found["hybrid, weighted sum"] == pytest.approx(0.9754, abs=0.001)
 
 
+@pytest.mark.slow
 @real
 def test_the_benchmark_from_end_to_end() -> None:
     pytest.importorskip("ir_measures")

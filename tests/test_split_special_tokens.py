@@ -89,6 +89,7 @@ def test_shared_pickled_and_copied(minilm: Encoder) -> None:
     np.testing.assert_allclose(both.encode_query(MARKED), minilm.encode_query(MARKED), atol=1e-6)
 
 
+@pytest.mark.slow
 def test_saved_and_opened_again(minilm: Encoder, tmp_path: Path) -> None:
     minilm.model.save_pretrained(str(tmp_path))
     wanted = minilm.encode_query(MARKED)
@@ -211,6 +212,7 @@ def qwen(tmp_path_factory: pytest.TempPathFactory, shared_data: Path) -> Path:
     return out
 
 
+@pytest.mark.slow
 def test_qwens_real_tokenizer_with_a_shared_prefix(qwen: Path, tmp_path: Path) -> None:
     spec = save_spec(tmp_path / "qwen.yaml", attention="causal", pooling="last_token", padding_side="left")
     encoder = Encoder(spec, checkpoint=qwen, split_special_tokens=True)

@@ -70,6 +70,7 @@ def with_plain_faiss(path: Path, question: str, k: int) -> Found:
     return found
 
 
+@pytest.mark.slow
 def test_all_four_read_the_same(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path, pages = tmp_path / "index", tmp_path / "pages"
     pages.mkdir()

@@ -354,6 +354,7 @@ def test_a_card_is_part_of_the_machine(tmp_path: Path, monkeypatch: pytest.Monke
     assert ways_to_run._machine("cpu") == ["cpu", before[0]]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("two_ways")
 def test_it_is_measured_once(tiny: Path, cache: Path, spy: list[tuple[str, str]]) -> None:
     told: list[str] = []

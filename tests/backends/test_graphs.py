@@ -83,6 +83,7 @@ def test_minilm(engine: Any, out: Path) -> None:
     assert made.difference < 2e-6
 
 
+@pytest.mark.slow
 def test_a_shorter_vector_is_the_first_part_at_length_one(engine: Any, tiny: Path, out: Path) -> None:
     model = load(tiny)
     make_graph(model, out, engine=engine, dimension=8)
@@ -93,6 +94,7 @@ def test_a_shorter_vector_is_the_first_part_at_length_one(engine: Any, tiny: Pat
     np.testing.assert_allclose(vectors, first / np.linalg.norm(first, axis=1, keepdims=True), atol=1e-5)
 
 
+@pytest.mark.slow
 def test_stock_modules(engine: Any, stock: SentenceTransformer, out: Path) -> None:
     made = make_graph(stock, out, engine=engine)
     graph = open_graph(engine, out)
@@ -123,6 +125,7 @@ class Told(torch.nn.Module):
         return {**features, "sentence_embedding": vectors if number % 2 else turned}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "read",
     [lambda features: int(features["attention_mask"].sum()), lambda features: features["input_ids"].shape[1]],
@@ -139,6 +142,7 @@ def test_what_depends_on_the_batch_is_not_exported(
     assert not list(out.iterdir())
 
 
+@pytest.mark.slow
 def test_a_graph_that_differs_does_not_count(
     engine: Any, tiny: Path, out: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

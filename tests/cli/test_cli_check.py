@@ -35,6 +35,7 @@ def test_a_whole_index(notes: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert sorted(entry.name for entry in notes.iterdir()) == ["notes", "notes.index"]
 
 
+@pytest.mark.slow
 def test_a_damaged_index_is_repaired(notes: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (vectors,) = (notes / "notes.index").glob("vectors-*.faiss")
     content = bytearray(vectors.read_bytes())

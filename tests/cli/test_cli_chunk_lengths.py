@@ -39,6 +39,7 @@ def by(tokens: int, overlap: int = 0) -> list[str]:
         return [text for _, text, *_ in spool]
 
 
+@pytest.mark.slow
 def test_an_index_is_brought_up_to_date_as_it_was_built(run: Run, here: Path) -> None:
     out = run("index", "build", "a.txt", "--out", "idx", "--chunk-tokens", "60", "--overlap", "20").out
     assert texts("idx") == by(60, 20)

@@ -50,6 +50,7 @@ def data(tmp_path: Path) -> Path:
     return write(tmp_path / "data", {"rivers": RIVERS, "food": FOOD}, QUESTIONS)
 
 
+@pytest.mark.slow
 def test_the_default_is_marked_and_looked_at_unasked(run: Run, data: Path) -> None:
     result = run("eval", "chunks", data, "--tokens", "32,128", "--overlap", "0,0.25", "--budget", "60")
     assert (result.code, result.err) == (0, "")
@@ -66,6 +67,7 @@ def test_the_default_is_marked_and_looked_at_unasked(run: Run, data: Path) -> No
     assert asked.out.count("\n*  128  ") == 2
 
 
+@pytest.mark.slow
 def test_json_has_the_values_of_every_question(run: Run, data: Path) -> None:
     found = json.loads(
         run("eval", "chunks", data, "--tokens", "32", "--plain", "--k", "1", "--budget", "40", "--json").out

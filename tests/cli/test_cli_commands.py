@@ -108,6 +108,7 @@ def test_encode_cuts_and_instructs(run: Run, tmp_path: Path, checkpoint: Any, sp
     np.testing.assert_allclose(np.load(out), expected, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_encode_reads_standard_input_and_replaces_the_file(tmp_path: Path, encoder: Any) -> None:
     (tmp_path / "v.npy").write_text("old")
     result = spawn("encode", "-", "--role", "query", "--out", "v.npy", cwd=tmp_path, stdin="one\n二\nlast")
@@ -118,6 +119,7 @@ def test_encode_reads_standard_input_and_replaces_the_file(tmp_path: Path, encod
     )
 
 
+@pytest.mark.slow
 def test_progress_appears_after_two_seconds_and_not_before(run: Run, tmp_path: Path, encoder: Any) -> None:
     text = "word " * 250
     start = time.perf_counter()
@@ -130,6 +132,7 @@ def test_progress_appears_after_two_seconds_and_not_before(run: Run, tmp_path: P
     assert run("encode", tmp_path / "short.txt", *rest).err == ""
 
 
+@pytest.mark.slow
 def test_a_terminal_shows_what_is_loading(tmp_path: Path) -> None:
     (tmp_path / "t.txt").write_text("one\n")
     arguments = ["encode", "t.txt", "--role", "query", "--out", "t.npy"]
@@ -160,6 +163,7 @@ def test_search_for_people(run: Run, here: Path) -> None:
     assert second.split()[0] == "2"
 
 
+@pytest.mark.slow
 def test_search_shortens_unless_it_is_told_not_to(run: Run, tmp_path: Path) -> None:
     text = "\n".join(f"line {n}" for n in range(12))
     (tmp_path / "a.txt").write_text(text)
@@ -194,6 +198,7 @@ def test_search_as_json(run: Run, here: Path, encoder: Any) -> None:
     assert {hit["text"] for hit in hits} >= {PASSPORT.strip(), json.loads(FACTS.splitlines()[1])["text"]}
 
 
+@pytest.mark.slow
 def test_search_with_a_filter(run: Run, here: Path) -> None:
     found = json.loads(run("index", "search", "idx", "capital", "--filter", '{"lang": "zh"}', "--json").out)
     assert [hit["metadata"]["id"] for hit in found] == ["d2"]
@@ -220,6 +225,7 @@ def test_build_with_other_settings(run: Run, here: Path, tmp_path: Path) -> None
     assert len(hits) == int(result.out.split("(")[1].split()[0]) > 5
 
 
+@pytest.mark.slow
 def test_a_model_given_by_its_path_is_found_from_anywhere(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

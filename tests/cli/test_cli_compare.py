@@ -88,6 +88,7 @@ def test_many_columns_follow_below(run: Run, monkeypatch: pytest.MonkeyPatch) ->
     assert all(len(part.strip("\n").splitlines()) == 10 for part in parts)
 
 
+@pytest.mark.slow
 def test_colours_on_a_terminal(tmp_path: Path) -> None:
     code, shown = spawn_on_a_terminal(
         "compare",

@@ -15,6 +15,7 @@ from test_cli_help import modules_after
 Run = Callable[..., Result]
 
 
+@pytest.mark.slow
 def test_an_index_goes_into_a_database_and_back(here: Path, tmp_path: Path, run: Run) -> None:
     there = f"lancedb:{tmp_path / 'db'}#passages"
     result = run("index", "copy", "idx", there)
@@ -86,6 +87,7 @@ def test_mistakes_are_one_line(here: Path, run: Run, ends: tuple[str, str], mess
     assert sorted(here.iterdir()) == before
 
 
+@pytest.mark.slow
 def test_as_a_process_it_says_nothing_else(built: Path, tmp_path: Path) -> None:
     """Clients of databases log, warn and trace; none of it is shown."""
     for end in (f"milvus:{tmp_path / 'm.db'}#c", f"qdrant:{tmp_path / 'q'}#c", f"lancedb:{tmp_path / 'l'}#t"):

@@ -81,6 +81,7 @@ def test_started_again_nothing_is_encoded_and_nothing_written(here: Path, run: R
     assert {path: path.stat().st_mtime_ns for path in here.rglob("*")} == before
 
 
+@pytest.mark.slow
 def test_started_again_no_model_is_loaded_and_no_torch(here: Path, tiny: Path) -> None:
     moved = here / "model"
     shutil.copytree(tiny, moved)
@@ -104,6 +105,7 @@ def test_started_again_no_model_is_loaded_and_no_torch(here: Path, tiny: Path) -
         assert not heavy & set(done.stderr.split())
 
 
+@pytest.mark.slow
 def test_what_is_missing_is_encoded_and_nothing_else(here: Path, run: Run, encoder: Encoder) -> None:
     gone = parts(here / "out")[::3]
     kept = {path: path.stat().st_mtime_ns for path in parts(here / "out") if path not in gone}
@@ -140,6 +142,7 @@ def test_three_processes_of_an_array_share_a_job(here: Path, tiny: Path, encoder
     assert sum(int(found[1]) for found in encoded if found) == len(parts(here / "shared"))
 
 
+@pytest.mark.slow
 def test_another_path_to_the_same_weights_is_no_difference(here: Path, run: Run, tiny: Path) -> None:
     shutil.copytree(tiny, here / "copy")
     parts(here / "out")[0].unlink()
@@ -170,6 +173,7 @@ def test_another_job_is_told_in_a_table(here: Path, run: Run, tiny: Path) -> Non
     ]
 
 
+@pytest.mark.slow
 def test_another_model_is_told_in_a_table(
     here: Path, run: Run, checkpoint: Callable[[str, str], Path]
 ) -> None:
@@ -209,6 +213,7 @@ def test_an_input_that_is_another_is_refused(here: Path, run: Run, tiny: Path, e
     assert run("embed", "out") == Result(2, "", f"youtu-st: error: {other}\n")
 
 
+@pytest.mark.slow
 def test_a_damaged_shard_is_kept_aside_and_encoded_again(here: Path, run: Run, encoder: Encoder) -> None:
     cut, altered = parts(here / "out")[:2]
     os.truncate(cut, cut.stat().st_size - 10)
@@ -249,6 +254,7 @@ def test_status_says_how_far_a_job_is(here: Path, run: Run, tiny: Path) -> None:
     assert found["model"] == str(tiny)
 
 
+@pytest.mark.slow
 def test_verify_encodes_rows_again(here: Path, run: Run) -> None:
     result = run("embed", "out", "--verify", "60")
     assert (result.code, result.err) == (0, "")
@@ -314,6 +320,7 @@ def test_bad_rows_end_the_job_or_are_listed(tmp_path: Path, run: Run, tiny: Path
     assert np.abs(np.array([found[row["id"]] for row in good]) - texts).max() < 1e-6
 
 
+@pytest.mark.slow
 def test_a_text_that_is_too_long_ends_the_job_with_its_place(tmp_path: Path, run: Run, tiny: Path) -> None:
     lines = [*rows(30), {"id": "long", "text": "water " * 600}]
     corpus = write_jsonl(tmp_path / "long.jsonl", lines)
@@ -376,6 +383,7 @@ def test_vectors_in_half_the_size(here: Path, run: Run, tiny: Path, encoder: Enc
     assert run("embed", "half", "--verify", "20").code == 0
 
 
+@pytest.mark.slow
 def test_a_byte_in_the_middle_is_found_by_verify_and_encoded_again(
     here: Path, run: Run, encoder: Encoder
 ) -> None:

@@ -13,6 +13,7 @@ pytest.importorskip("mteb")
 Run = Callable[..., Result]
 
 
+@pytest.mark.slow
 def test_prompts_beside_mtebs(run: Run) -> None:
     result = run("eval", "prompts", "qzhou-embedding", "--benchmark", "MTEB(cmn, v1)", "--beside", "mteb")
     assert (result.code, result.err) == (0, "")

@@ -134,6 +134,7 @@ def test_a_damaged_file(run: Run, results: Path) -> None:
     assert done.err.endswith("move it away, and run that task again\n")
 
 
+@pytest.mark.slow
 def test_neither_torch_nor_mteb_is_loaded(results: Path, tmp_path: Path) -> None:
     arguments = ["eval", "report", str(results), "--published", "--out", str(tmp_path / "out")]
     code = (

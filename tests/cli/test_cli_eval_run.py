@@ -114,6 +114,7 @@ def test_parquet_as_the_hub_has_it(run: Any, tiny: Path, pairs: Path, tmp_path: 
     assert json.loads(found[0].out)["revision"] != json.loads(found[1].out)["revision"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

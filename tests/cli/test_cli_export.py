@@ -32,6 +32,7 @@ sys.exit(code)
 """
 
 
+@pytest.mark.slow
 def test_it_says_what_it_has_written(run: Run, tiny: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     result = run("export", tiny, "--out", out)
@@ -55,6 +56,7 @@ def test_weights_of_eight_bits_say_what_they_cost(run: Run, tmp_path: Path) -> N
     assert float(told[1]) >= 0.998
 
 
+@pytest.mark.slow
 def test_plain_modules(run: Run, tmp_path: Path) -> None:
     out = tmp_path / "out"
     result = run("export", "minilm", "--plain", "--out", out)
@@ -91,6 +93,7 @@ def test_nothing_is_overwritten(run: Run, tiny: Path, tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
+@pytest.mark.slow
 def test_an_index_is_built_with_torch_and_searched_without(
     run: Run, tiny: Path, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -45,6 +45,7 @@ def hosts_of(*arguments: object, cwd: Path) -> tuple[list[float], str]:
     return [hit["score"] for hit in json.loads(done.stdout)], done.stderr
 
 
+@pytest.mark.slow
 def test_it_says_what_it_has_written_and_ranks_with_it(run: Run, file: Path, tmp_path: Path) -> None:
     raw, out = reranker_checkpoint(tmp_path / "raw"), tmp_path / "out"
     result = run("export", NAME, "--checkpoint", raw, "--out", out)

@@ -6,6 +6,7 @@ import socket
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import pytest
 from command import Result, spawn
 from hub_client import environment
 from hub_server import Hub
@@ -14,6 +15,7 @@ ENCODE = ["encode", "t.txt", "--role", "query", "--out", "t.npy", "--model", "so
 BEGINNING = "youtu-st: error: cannot download 'somebody/nope': "
 
 
+@pytest.mark.slow
 def test_a_wrong_hub_id_and_an_unreachable_hub_are_one_line_each(tmp_path: Path) -> None:
     (tmp_path / "t.txt").write_text("a text")
     with socket.create_server(("127.0.0.1", 0)) as closed:

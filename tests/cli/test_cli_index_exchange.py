@@ -69,6 +69,7 @@ def test_nothing_out_and_in_again(run: Run, here: Path, tmp_path: Path) -> None:
     assert json.loads(run("index", "info", tmp_path / "new", "--json").out)["passages"] == 0
 
 
+@pytest.mark.slow
 def test_a_folder_of_langchain(run: Run, tmp_path: Path) -> None:
     community = pytest.importorskip("langchain_community.vectorstores")
     from langchain_core.embeddings import Embeddings
@@ -224,6 +225,7 @@ def test_merge(run: Run, tmp_path: Path) -> None:
         assert done.err.startswith(f"youtu-st: error: {message}")
 
 
+@pytest.mark.slow
 def test_no_model_is_loaded(tmp_path: Path) -> None:
     paths = [make(tmp_path / "one", np.eye(3, 16)), tmp_path / "two"]
     with VectorIndex.create(paths[1], Sixteen()) as index:
@@ -246,6 +248,7 @@ def test_no_model_is_loaded(tmp_path: Path) -> None:
         assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.slow
 def test_many_questions(run: Run, here: Path, tmp_path: Path) -> None:
     questions = ["How do I renew a passport?", "法国的首都", "Where does the Rhine end?\x1b"]
     (tmp_path / "q.txt").write_text("\n".join([questions[0], "", *questions[1:]]) + "\n", encoding="utf-8")

@@ -75,6 +75,7 @@ def test_a_project_is_read_without_what_git_ignores(run: Run, project: Path) -> 
     assert again.out == "added 0, unchanged 6, deleted 0 passages from 6 files -> idx (6 passages)\n"
 
 
+@pytest.mark.slow
 def test_what_becomes_ignored_goes_and_comes_back(run: Run, project: Path) -> None:
     assert run("index", "build", "p", "--out", "idx", "--no-ignore").out.startswith("added 8,")
     done = run("index", "build", "p", "--out", "idx", "--exclude", "*.html", "--exclude", "/data")
@@ -189,6 +190,7 @@ def test_a_build_reports_both_phases(run: Run, project: Path, monkeypatch: pytes
     assert encoding[-1].startswith("encoding: 6 of 6 files, 6 of 6 passages")
 
 
+@pytest.mark.slow
 def test_a_terminal_shows_how_far_it_is(project: Path, tmp_path: Path) -> None:
     code, shown = spawn_on_a_terminal("index", "build", "p", "--out", "idx", cwd=tmp_path)
     assert code == 0

@@ -243,6 +243,7 @@ def test_a_fault_of_the_program_is_told_from_a_mistake(
     assert "in broken" in run("--debug", "models").err
 
 
+@pytest.mark.slow
 def test_the_process_itself_ends_with_code_2_and_one_line(place: Path) -> None:
     result = spawn("encode", "blank.txt", "--role", "query", "--out", "t.npy", cwd=place)
     assert result == Result(

@@ -220,6 +220,7 @@ MISTAKEN = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("arguments", SHOWING, ids=" ".join)
 def test_results_on_a_terminal(hostile: Path, arguments: list[str]) -> None:
     code, sent = spawn_on_a_terminal(*arguments, cwd=hostile, whole=True)
@@ -229,6 +230,7 @@ def test_results_on_a_terminal(hostile: Path, arguments: list[str]) -> None:
         assert r"\x1b]52;c;aGFja2Vk\x07" in sent.replace("\r\n", "") or "\\u001b]52;c;aGFja2Vk\\u0007" in sent
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("arguments", SHOWING, ids=" ".join)
 def test_results_through_a_pipe(hostile: Path, arguments: list[str]) -> None:
     done = subprocess.run([str(COMMAND), *arguments], cwd=hostile, capture_output=True, check=True)

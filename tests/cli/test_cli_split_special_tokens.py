@@ -50,6 +50,7 @@ def test_rerank(run: Run, folder: Path) -> None:
     assert [(one["text"], one["score"]) for one in json.loads(result.out)] == wanted
 
 
+@pytest.mark.slow
 def test_an_index_remembers_it(run: Run, folder: Path) -> None:
     text = "\n".join(LINES)  # one passage
     assert run("index", "build", "t.txt", "--out", "on", FLAG).code == 0
@@ -111,6 +112,7 @@ def test_convert(run: Run, folder: Path) -> None:
     assert Encoder("model").fingerprint == Encoder.shared("minilm", split_special_tokens=True).fingerprint
 
 
+@pytest.mark.slow
 def test_verify_of_a_directory_that_has_it(run: Run, folder: Path) -> None:
     assert run("convert", "minilm", "--checkpoint", MINILM, "--out", "model", FLAG).code == 0
     result = run("verify", "model")

@@ -70,6 +70,7 @@ def test_a_directory_of_a_model(run: Run, tiny: Path) -> None:
     assert (document["role"], document["prompt"]) == ("document", "")
 
 
+@pytest.mark.slow
 def test_a_name_needs_its_tokenizer_alone(run: Run, qwen3_tokenizer: Path) -> None:
     result = run("tokens", "youtu-embedding", "法国", "--checkpoint", qwen3_tokenizer, "--json")
     found = json.loads(result.out)

@@ -184,6 +184,7 @@ def test_a_server_that_serves_the_model_otherwise(run, tiny_files, checkpoint, t
         assert (record["ok"], len(record["differing"])) == (False, 1)
 
 
+@pytest.mark.slow
 def test_mistakes(run, tiny_files, tmp_path):
     spec, saved = tiny_files
     with OpenAIServer(None, model="mine") as server:

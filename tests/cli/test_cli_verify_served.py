@@ -48,6 +48,7 @@ def verified(run, file, raw, server):
     return run("verify", file, "--checkpoint", raw, "--engine", server.base_url)
 
 
+@pytest.mark.slow
 def test_minilm(run, tmp_path):
     with ready(tmp_path, "minilm") as server:
         result = run("verify", "minilm", "--engine", server.base_url)

@@ -513,6 +513,7 @@ def test_only_what_was_named_is_deleted(build: Build) -> None:
     assert build() == (0, 0, 1, 2)
 
 
+@pytest.mark.slow
 def test_an_interrupted_build_goes_on_where_it_stopped(build: Build, encoder: Any) -> None:
     class Interrupted:
         """Stops after the first block, as Ctrl-C would."""

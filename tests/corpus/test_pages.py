@@ -120,6 +120,7 @@ def test_pages_that_nest_without_end(tmp_path: Path) -> None:
     assert files.read(unclosed) == []
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None)
 @given(
     st.lists(

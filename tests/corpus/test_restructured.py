@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import files
+import pytest
 from docutils import nodes
 from docutils.core import publish_doctree
 from hypothesis import assume, example, given, settings
@@ -89,6 +90,7 @@ def sections(text: str) -> list[tuple[str, int]] | None:
     return found
 
 
+@pytest.mark.slow
 @settings(max_examples=400, deadline=None)
 @given(st.lists(st.sampled_from(LINES), max_size=14).map("\n".join))
 @example(TEXT)

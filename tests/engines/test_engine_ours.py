@@ -52,6 +52,7 @@ def bodies(server):
     return [request.body for request in server.requests]
 
 
+@pytest.mark.slow
 def test_it_has_the_models_vectors_and_identity(engine, server, local):
     for given in (None, "Classify the topic", "", INSTRUCTIONS):
         np.testing.assert_allclose(

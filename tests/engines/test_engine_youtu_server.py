@@ -98,6 +98,7 @@ def test_an_index_opens_here_and_there(served_youtu, youtu, tmp_path):
             assert [hit.text for hit in index.search("the weather", k=4)] == [TEXTS[i] for i in best[:4]]
 
 
+@pytest.mark.slow
 def test_other_weights_behind_the_same_address(youtu, checkpoint, tmp_path):
     file, raw, _ = youtu
     with ready(tmp_path, file, "--checkpoint", raw) as server:

@@ -243,6 +243,7 @@ def test_a_look_at_a_task_is_filed_apart(tmp_path: Path) -> None:
     assert scores(run(again, plan(tmp_path / "out2", data, limit=5))) == scores(judged)
 
 
+@pytest.mark.slow
 def test_what_an_interrupt_left_is_not_encoded_again(tmp_path: Path) -> None:
     data = {"SciFact": write_beir(tmp_path / "beir", documents=5000, queries=3)}
     stopped, rest = WordEncoder(stop_after=2), WordEncoder()

@@ -54,6 +54,7 @@ def test_nothing_of_mteb_is_changed():
     assert any("fra-Latn" in languages_of(task) for task in load_benchmark(MULTI))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -85,6 +85,7 @@ def test_another_process_writes_and_this_one_reads(tmp_path: Path) -> None:
     reader.close()
 
 
+@pytest.mark.slow
 def test_readers_are_never_torn_while_a_writer_folds(tmp_path: Path) -> None:
     """The writer keeps exactly ten documents of one version; a reader must never see a mixture."""
     encoder, path = TinyEncoder(), tmp_path / "index"

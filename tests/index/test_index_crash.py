@@ -97,6 +97,7 @@ def hunt(path: Path, truth: dict[str, str], kills: int) -> dict[str, int]:
     return moments
 
 
+@pytest.mark.slow
 def test_a_hundred_kills_lose_nothing(tmp_path: Path) -> None:
     path = tmp_path / "index"
     VectorIndex.create(path, TinyEncoder()).close()
@@ -105,6 +106,7 @@ def test_a_hundred_kills_lose_nothing(tmp_path: Path) -> None:
     assert moments["undone"] + moments["kept"] > 10  # kills fell into operations
 
 
+@pytest.mark.slow
 def test_kills_while_training_and_rebuilding(tmp_path: Path) -> None:
     """The same with a factory that is trained, and folded, inside ``add``."""
     path = tmp_path / "index"

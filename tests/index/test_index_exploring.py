@@ -77,6 +77,7 @@ def test_components_are_those_of_the_singular_values() -> None:
     assert components(unit(5, 1)).shape == (5, 2)
 
 
+@pytest.mark.slow
 def test_groups_stay_together_and_apart() -> None:
     """Of ten groups of 40, a point's nearest 20 on the map are of its own; twice the same map."""
     middles, spread = unit(10, 32, seed=3), unit(400, 32, seed=4)
@@ -141,6 +142,7 @@ def test_fields_with_their_values() -> None:
     assert shown("\x1b\n") == "\\x1b"
 
 
+@pytest.mark.slow
 @settings(max_examples=200)
 @given(
     st.recursive(

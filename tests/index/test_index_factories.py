@@ -53,6 +53,7 @@ def vectors() -> np.ndarray:
     return TinyEncoder().encode_document(TEXTS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("factory", FACTORIES)
 def test_add_delete_search_reopen(tmp_path: Path, vectors: np.ndarray, factory: str) -> None:
     encoder, path = TinyEncoder(), tmp_path / "index"

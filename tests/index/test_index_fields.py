@@ -50,6 +50,7 @@ FILTER = (
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=80, deadline=None)
 @given(
     batches=st.lists(st.lists(METADATA, min_size=1, max_size=6), min_size=1, max_size=3),

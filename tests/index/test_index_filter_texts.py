@@ -48,6 +48,7 @@ filters = st.recursive(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=600, deadline=None)
 @given(st.lists(st.tuples(letters, record), min_size=1, max_size=5), filters)
 def test_sql_selects_what_the_plain_evaluator_selects(

@@ -52,6 +52,7 @@ filters = st.recursive(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=600, deadline=None)
 @given(st.lists(record, min_size=1, max_size=6), filters)
 def test_sql_selects_what_the_plain_evaluator_selects(records: list[Any], filter: dict[str, Any]) -> None:
@@ -325,6 +326,7 @@ deep = st.recursive(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None)
 @given(
     st.lists(st.dictionaries(st.sampled_from("abc"), st.sampled_from([1, 2]), max_size=3), max_size=4), deep

@@ -111,6 +111,7 @@ def marks(factory: str, name: str, seed: int) -> list[pytest.MarkDecorator]:
     return [pytest.mark.slow, *([] if seed == 0 and name in VECTORS else [pytest.mark.long])]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("factory", "seed", "name"),
     [
@@ -146,6 +147,7 @@ def test_damage_is_never_a_wrong_answer(
         assert not wrong
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("factory", "at_once"),
     [*((factory, 32) for factory in FACTORIES), ("Flat", 1), pytest.param("Flat", 5, marks=LONGER)],

@@ -165,6 +165,7 @@ def test_a_dead_parent_leaves_no_lock_with_its_child(tmp_path: Path) -> None:
         os.write(release, b"x")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("factory", ["Flat", "HNSW16"])
 def test_forks_while_threads_work(tmp_path: Path, factory: str) -> None:
     """The lock is held by another thread at the fork, the table half way to another state."""

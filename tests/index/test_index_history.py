@@ -23,6 +23,7 @@ def bytes_of(path: Path) -> int:
     return sum(file.stat().st_size for file in path.iterdir())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("factory", ["Flat", "HNSW8", "IVF2,Flat", "SQ8"])
 def test_a_writer_that_replaces_again_and_again_stays_small(
     make: Callable[..., VectorIndex], tmp_path: Path, encoder: TinyEncoder, factory: str

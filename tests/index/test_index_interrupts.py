@@ -179,6 +179,7 @@ def hunt(
     return count
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("operation", OPERATIONS)
 @EVERY
 @pytest.mark.parametrize("factory", FACTORIES)
@@ -190,6 +191,7 @@ def test_an_interrupt_at_every_line_of_an_operation(
     assert count > 50 / step
 
 
+@pytest.mark.slow
 @EVERY
 @pytest.mark.parametrize("factory", FACTORIES)
 def test_an_interrupt_at_every_line_of_open(
@@ -209,6 +211,7 @@ def test_an_interrupt_at_every_line_of_open(
     opened[-1].close()
 
 
+@pytest.mark.slow
 @EVERY
 @pytest.mark.parametrize("factory", FACTORIES)
 def test_an_interrupt_at_every_line_of_close(
@@ -231,6 +234,7 @@ def test_an_interrupt_at_every_line_of_close(
     assert line > 100
 
 
+@pytest.mark.slow
 @EVERY
 @pytest.mark.parametrize("factory", FACTORIES)
 def test_an_interrupt_at_every_line_of_create(path: Path, factory: str, step: int, everywhere: bool) -> None:
@@ -303,6 +307,7 @@ def test_real_interrupts(templates: dict[str, Path], path: Path, factory: str) -
     assert 100 < stopped < 400
 
 
+@pytest.mark.slow
 @EVERY
 @pytest.mark.parametrize("factory", FACTORIES)
 def test_an_interrupt_at_lines_of_a_repair(

@@ -44,6 +44,7 @@ def inside(index: VectorIndex) -> Any:
     return faiss.downcast_index(labelled.index)
 
 
+@pytest.mark.slow
 def test_equal_vectors_teach_nothing(make: Make) -> None:
     """30,000 equal texts gave PQ8 256 equal centroids, and 4 of 100 others were found."""
     index = make("PQ8")

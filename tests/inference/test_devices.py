@@ -21,6 +21,7 @@ from youtu_st.backends.device import batch_tokens, is_native
 from youtu_st.errors import InputError, ModelLoadError
 
 
+@pytest.mark.slow
 def test_out_of_memory_halves_the_batches(tiny, tmp_path):
     """For real: the process may have 40 MiB more than it has when the model is loaded."""
     script = textwrap.dedent(

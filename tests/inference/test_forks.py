@@ -89,6 +89,7 @@ def at_moments(work, moments: int = MOMENTS) -> list:
     return answers
 
 
+@pytest.mark.slow
 def test_after_the_parent_has_encoded(minilm):
     """Its OpenMP threads are not the child's."""
     queries, documents = minilm.encode_query(LONG[:12]), minilm.encode_document(LONG[:12])
@@ -107,6 +108,7 @@ def test_after_the_parent_has_encoded(minilm):
     same(minilm.encode_query(LONG[:12]), queries)
 
 
+@pytest.mark.slow
 def test_in_any_thread_of_the_child(minilm):
     """A preforking server may have several in each worker."""
     expected = minilm.encode_document(LONG[:12])
@@ -125,6 +127,7 @@ def test_before_the_parent_has_encoded(tiny):
     same(rows, encoder.encode_document(TEXTS))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["minilm", "tiny", "stock"])
 def test_while_threads_of_the_parent_encode(kind, tiny, request):
     encoder = Encoder(tiny) if kind == "tiny" else request.getfixturevalue(kind)
@@ -140,6 +143,7 @@ def test_while_threads_of_the_parent_encode(kind, tiny, request):
     same(encoder.encode_document(TEXTS), expected)
 
 
+@pytest.mark.slow
 def test_while_threads_of_the_parent_end(tiny):
     """A thread that has computed takes a lock of MKL's as it ends."""
     encoder = Encoder(tiny)
@@ -155,6 +159,7 @@ def test_while_threads_of_the_parent_end(tiny):
             same(rows, expected)
 
 
+@pytest.mark.slow
 def test_through_an_event_loop(tiny):
     """The child's calls do not wait for a thread of the parent's, and the parent's are answered there."""
     embeddings = YoutuEmbeddings(encoder=Encoder(tiny))
@@ -207,6 +212,7 @@ def test_requests_that_wait_are_the_parents():
     assert encoded == ["1", "2"]
 
 
+@pytest.mark.slow
 def test_two_devices(tiny):
     encoder = Encoder(tiny, device=["cpu", "cpu"], batch_tokens=64)
     expected = encoder.encode_document(TEXTS)
@@ -217,6 +223,7 @@ def test_two_devices(tiny):
     same(encoder.encode_document(TEXTS), expected)
 
 
+@pytest.mark.slow
 def test_a_reranker(reranker):
     expected = reranker.score([("weather", text) for text in TEXTS])
 
@@ -229,6 +236,7 @@ def test_a_reranker(reranker):
     same(work(), expected)
 
 
+@pytest.mark.slow
 def test_while_a_thread_of_the_parent_loads(tiny):
     """The child has neither the object nor the thread that was making it: it makes its own."""
     expected = Encoder(tiny).encode_document(TEXTS)
@@ -251,6 +259,7 @@ def _encode(texts):
 SHARED: list[Encoder] = []
 
 
+@pytest.mark.slow
 def test_a_pool_of_multiprocessing(minilm):
     SHARED[:] = [minilm]
     expected = minilm.encode_document(LONG)
@@ -261,6 +270,7 @@ def test_a_pool_of_multiprocessing(minilm):
         pool.join()
 
 
+@pytest.mark.slow
 def test_an_adapter(minilm):
     embeddings = YoutuEmbeddings(encoder=minilm)
     documents, query = embeddings.embed_documents(LONG), embeddings.embed_query("weather")

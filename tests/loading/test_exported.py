@@ -56,6 +56,7 @@ def copy(exported: Path, tmp_path: Path) -> Path:
     return tmp_path / "copy"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("architecture", "tokenizer", "attention", "pooling"), CASES)
 def test_all_architectures_give_pytorchs_vectors(
     checkpoint: Callable[..., Path],
@@ -208,6 +209,7 @@ def test_no_host_is_imported_for_an_add_and_a_search(exported: Path, tmp_path: P
     assert modules_after(tmp_path, exported) == "[]\n"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("package", "program"), [("langchain_core", LANGCHAIN), ("llama_index.core", LLAMA_INDEX)]
 )
@@ -380,6 +382,7 @@ def test_nothing_is_overwritten_and_nothing_is_left(
     assert [path.name for path in full.iterdir()] == ["file"]
 
 
+@pytest.mark.slow
 def test_an_interrupt_leaves_nothing(tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from youtu_st.loading import exporting
 

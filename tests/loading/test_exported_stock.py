@@ -48,6 +48,7 @@ def saved(folder: Path, weights: Path, mode: Any, dense: bool, **told: Any) -> P
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("architecture", "tokenizer", "mode", "dense"), CASES)
 def test_vectors_and_fingerprint_are_those_of_the_host(
     checkpoint: Checkpoint, tmp_path: Path, architecture: Any, tokenizer: Any, mode: str, dense: bool

@@ -177,6 +177,7 @@ def test_what_a_checkpoint_needs_is_fetched_and_nothing_else(hub, client, files)
     }
 
 
+@pytest.mark.slow
 def test_a_download_that_breaks_off_leaves_nothing_that_loads(hub, client, files):
     hub.publish("somebody/model", files)
     hub.cuts = 100

@@ -189,6 +189,7 @@ def test_the_vectors_are_those_worked_out_by_hand(plain, model_of, raw, architec
         np.testing.assert_allclose(plain[f"{architecture}-{mode}/{role}"][kept], want, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_program_without_this_package(model_of, tmp_path):
     """As the two above, of three cases."""
     models = {case: model_of(case) for case in ("bert-cls", "youtu-prompt_length", "literal")}
@@ -247,6 +248,7 @@ def test_the_model_is_not_changed_and_its_directory_opens_here(model_of, tmp_pat
     )
 
 
+@pytest.mark.slow
 def test_shorter_vectors_and_others_than_of_unit_length(raw, spec_file, tmp_path):
     model = youtu_st.load(spec_file(pooling="mean", normalize=False), raw("youtu", "bpe-bos"), device="cpu")
     model.truncate_dim = 16

@@ -114,6 +114,7 @@ def test_half_precision(checkpoint, spec_file, tmp_path, dtype):
     np.testing.assert_array_equal(*alone)
 
 
+@pytest.mark.slow
 def test_a_checkpoint_in_half_precision_that_is_computed_in_float32(checkpoint, spec_file, tmp_path):
     """Its files are float32's then, and read as such."""
     half = tmp_path / "half"
@@ -267,6 +268,7 @@ def test_out_must_be_free(checkpoint, spec_file, tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["link", "out", "tiny.yaml", "under"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("step", ["check_alike", "_write", "flush", "replace"])
 @pytest.mark.parametrize(
     "error", [KeyboardInterrupt(), OSError(28, "No space left on device"), RuntimeError("two\nlines")]

@@ -36,6 +36,7 @@ def copied(source: Path, target: Path) -> Path:
     return target
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("architecture", "tokenizer"), [("bert", "wordpiece"), ("qwen3", "bpe")])
 def test_each_single_weight_that_is_missing_is_an_error(
     checkpoint, tmp_path, architecture, tokenizer

@@ -33,6 +33,7 @@ def pairs() -> list[tuple[str, str]]:
     return [(prompt, text) for text in [*TEXTS, LONG] for prompt in (QUERY, SPACED, "", "查询：")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("side", ["left", "right"])
 @pytest.mark.parametrize(("architecture", "tokenizer"), CASES)
 def test_offsets_match_the_oracle_with_mixed_instructions(

@@ -75,6 +75,7 @@ def cases(engine: str) -> list[Any]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "engine"), [*cases("onnx"), *cases("openvino")], indirect=["engine"])
 def test_all_kinds_give_pytorchs_scores(kind: str, engine: Any, made: Any, exported_kind: Any) -> None:
     model, settings = made(kind)

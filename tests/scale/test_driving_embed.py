@@ -115,6 +115,7 @@ def corpus(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_workers_of_another_kind_fill_the_folder(corpus: Path, tiny: Path, encoder: Encoder) -> None:
     out, making, looker = corpus / "out", Making(str(tiny)), Looker()
     pools: list[OneThread] = []

@@ -247,6 +247,7 @@ def test_what_is_not_unicode_is_refused_before_it_is_written(tmp_path: Path) -> 
     assert os.listdir(tmp_path) == []
 
 
+@pytest.mark.slow
 def test_a_quarter_of_a_million_shards_are_read_whole(tmp_path: Path) -> None:
     many = job(250_000)
     many.create(tmp_path)

@@ -136,6 +136,7 @@ def test_one_vector_of_many_in_the_place_of_another_is_found(made, encoder: Enco
     )
 
 
+@pytest.mark.slow
 def test_the_seed_decides_and_every_row_can_be_drawn(made, encoder: Encoder) -> None:
     folder = made(Task())
     asked: list[list[str]] = []

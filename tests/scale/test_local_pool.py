@@ -53,6 +53,7 @@ def finished(events: list[Event]) -> list[int]:
     return sorted(event.shard for event in events if isinstance(event, Finished))
 
 
+@pytest.mark.slow
 def test_two_processes_fill_a_folder(tmp_path: Path, encoder: Encoder, server: HoldingServer) -> None:
     corpus = documents(1000)
     job = begun(tmp_path, corpus, encoder, shard_rows=90)
@@ -110,6 +111,7 @@ def test_a_model_is_loaded_in_the_worker(tmp_path: Path, tiny: Path, encoder: En
             pool.ask("prepare", {**asked, "making": asdict(Making("no-such-model"))})
 
 
+@pytest.mark.slow
 def test_a_killed_worker_is_named_with_its_shard_and_another_takes_over(
     tmp_path: Path, encoder: Encoder, server: HoldingServer
 ) -> None:
@@ -138,6 +140,7 @@ def test_a_killed_worker_is_named_with_its_shard_and_another_takes_over(
     assert_stored(tmp_path / "out", corpus, encoder.encode_document(texts(corpus)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["server", "stopped"])
 def test_a_worker_that_hangs_is_ended(
     tmp_path: Path, encoder: Encoder, server: HoldingServer, how: str
@@ -183,6 +186,7 @@ def test_a_shard_that_was_blamed_goes_alone(tmp_path: Path, encoder: Encoder, se
         assert finished(events_until(pool, bool)) == [2]
 
 
+@pytest.mark.slow
 def test_a_worker_with_other_weights_is_unable(
     tmp_path: Path, checkpoint: Callable[..., Path], tiny: Path
 ) -> None:
@@ -202,6 +206,7 @@ def test_a_worker_with_other_weights_is_unable(
     assert "\n" not in failed.message
 
 
+@pytest.mark.slow
 def test_a_worker_whose_server_is_not_there_is_unable(tmp_path: Path, tiny: Path) -> None:
     begun(tmp_path, documents(10), Encoder(tiny, unknown="ignore"))
     with LocalPool(tmp_path / "out", [Making(server="http://127.0.0.1:9/v1")]) as pool:

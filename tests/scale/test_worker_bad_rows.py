@@ -50,6 +50,7 @@ def with_bad(rows: list[Document], **bad: str) -> tuple[list[Document], list[Doc
     return changed, [row for row in rows if row["id"] not in bad]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shard_rows", [30, 1000, 2000])
 def test_a_text_that_is_too_long_ends_its_shard(tmp_path: Path, tiny: Path, shard_rows: int) -> None:
     encoder = made(tiny, truncation="error")
@@ -70,6 +71,7 @@ def test_a_text_that_is_too_long_ends_its_shard(tmp_path: Path, tiny: Path, shar
     assert_stored(tmp_path / "out", good, made(tiny).encode_document(texts(good)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shard_rows", [30, 1000])
 def test_texts_that_are_too_long_are_left_out_and_written_down(
     tmp_path: Path, tiny: Path, shard_rows: int
@@ -88,6 +90,7 @@ def test_texts_that_are_too_long_are_left_out_and_written_down(
     assert sum(event.rejected for event in found.values() if isinstance(event, Finished)) == len(bad)
 
 
+@pytest.mark.slow
 def test_texts_whose_vectors_are_not_finite(tmp_path: Path, tiny: Path) -> None:
     encoder = made(tiny)
     bad = {"d3": f"a {TOXIC}", "d700": f"b {TOXIC}", "d701": TOXIC}
@@ -180,6 +183,7 @@ def test_sifting_finds_all_and_keeps_the_rest() -> None:
     assert picky.asked < 20
 
 
+@pytest.mark.slow
 def test_what_is_no_texts_fault_fails_what_is_under_way(tmp_path: Path, tiny: Path) -> None:
     encoder = made(tiny)
     job = begun(tmp_path, documents(5000), encoder, shard_rows=2000)

@@ -35,6 +35,7 @@ def work(folder: Path, encoder: Any, shards: Iterator[int | None], **further: An
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rows", [1, 7, 100, 1024, 2500])
 def test_every_vector_is_the_encoders_own(tmp_path: Path, encoder: Encoder, rows: int) -> None:
     corpus = documents(2600)
@@ -53,6 +54,7 @@ def test_every_vector_is_the_encoders_own(tmp_path: Path, encoder: Encoder, rows
     assert before.texts < encoder.totals.texts
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rows", [7, 100, 700])
 def test_cut_texts_are_counted_in_their_own_shard(tmp_path: Path, encoder: Encoder, rows: int) -> None:
     corpus = documents(1500)
@@ -83,6 +85,7 @@ def test_kept_columns_stand_beside_their_vectors(tmp_path: Path, encoder: Encode
         assert table["id"].to_pylist() == [f"d{i}" for i in table["rank"].to_pylist()]
 
 
+@pytest.mark.slow
 def test_the_next_shard_is_asked_for_while_the_last_one_is_encoded(tmp_path: Path, encoder: Encoder) -> None:
     job = begun(tmp_path, documents(6000), encoder, shard_rows=3000)
     told: list[str] = []

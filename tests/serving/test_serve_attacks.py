@@ -113,6 +113,7 @@ async def test_bodies_that_come_at_once_have_an_end(encoder: Encoder) -> None:
     assert (await ByHand(server).body(body).run()).status == 200
 
 
+@pytest.mark.slow
 async def test_one_endless_word_keeps_nobody_waiting(
     checkpoint: Callable[[str, str], Path], tmp_path: Path
 ) -> None:

@@ -158,6 +158,7 @@ def test_cohere_reranks(cohere_client: cohere.ClientV2, reranker: Reranker) -> N
     )
 
 
+@pytest.mark.slow
 def test_a_large_body_and_a_large_answer_over_one_connection(url: str, model: Encoder) -> None:
     texts = [f"text {i}" for i in range(300)]
     headers = {"Authorization": f"Bearer {KEY}"}

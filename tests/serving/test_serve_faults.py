@@ -120,6 +120,7 @@ async def test_a_text_that_breaks_in_a_list_is_named(model: Troubled, server: Se
     assert (answer.status, answer.fields["error"]["param"]) == (500, "input[3]")
 
 
+@pytest.mark.slow
 async def test_where_there_is_no_memory_for_a_batch_it_is_halved(tmp_path: Path) -> None:
     model = Troubled(tmp_path, batch_tokens=1024)
     texts = [f"{TEXTS[i % 2]} And on, {i}" for i in range(64)]
@@ -184,6 +185,7 @@ async def test_where_the_system_gives_no_more_memory_all_are_answered(tmp_path: 
     np.testing.assert_allclose(one, two, atol=1e-6)
 
 
+@pytest.mark.slow
 async def test_what_is_read_slowly_is_whole_though_the_server_ends(tmp_path: Path) -> None:
     """Answers that are still on their way when SIGTERM comes are accepted requests too."""
     asked = post({"input": ["a"] * 2048, "model": "minilm"})

@@ -126,6 +126,7 @@ def test_what_does_not_load_ends_it_with_one_line(tmp_path: Path, what: str) -> 
         assert not started.events("ready")
 
 
+@pytest.mark.slow
 def test_what_was_accepted_is_answered_and_nothing_else_is(tmp_path: Path) -> None:
     """A request is under way, SIGTERM comes, further ones are refused, and it is answered; the exit code is 0."""
     with served(tmp_path, "minilm") as started:

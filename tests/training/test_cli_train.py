@@ -57,6 +57,7 @@ def run(*arguments: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.slow
 def test_the_plan_marks_what_is_before_a_text_and_trains_nothing(
     tiny: Path, data: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -77,6 +78,7 @@ def test_the_plan_marks_what_is_before_a_text_and_trains_nothing(
     ]
 
 
+@pytest.mark.slow
 def test_a_run_says_how_it_goes_and_writes_where_it_says(tiny: Path, data: str, tmp_path: Path) -> None:
     held = write(tmp_path / "held.jsonl", pairs(12))
     done = run(
@@ -92,6 +94,7 @@ def test_a_run_says_how_it_goes_and_writes_where_it_says(tiny: Path, data: str, 
     assert youtu_st.load(tmp_path / "tiny-codiemb").get_embedding_dimension() == 32
 
 
+@pytest.mark.slow
 def test_ctrl_c_leaves_a_checkpoint_and_says_how_to_go_on(tiny: Path, data: str, tmp_path: Path) -> None:
     wanted = words(tiny, data, "train.max_steps=400", "train.epochs=200", "train.log_every=1", "train.seed=3")
     started = subprocess.Popen(
@@ -128,6 +131,7 @@ def test_ctrl_c_leaves_a_checkpoint_and_says_how_to_go_on(tiny: Path, data: str,
     assert "train.max_steps: 400 then, 9 now" in refused.stderr
 
 
+@pytest.mark.slow
 def test_two_processes_train_one_model(
     tiny: Path, data: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -160,6 +164,7 @@ def test_two_processes_train_one_model(
         assert torch.allclose(weight, two[name], atol=2e-4), name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -185,6 +190,7 @@ def test_mistakes_are_told_in_one_line(arguments: list[str], message: str, tmp_p
     assert done.stderr.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_two_processes_that_go_on_in_a_later_epoch_are_two_that_never_stopped(
     tiny: Path, data: str, tmp_path: Path
 ) -> None:

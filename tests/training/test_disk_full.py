@@ -63,6 +63,7 @@ def words(tiny: Path, file: Path) -> list[str]:
     return ["train", "codiemb", *(word for one in settings for word in ("--set", one)), "--out", "out"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("share", [0.6, 1.2], ids=["weights", "optimizer"])
 def test_a_checkpoint_that_does_not_fit(
     tiny: Path, file: Path, tmp_path: Path, share: float, monkeypatch: pytest.MonkeyPatch
@@ -109,6 +110,7 @@ def test_a_result_that_does_not_fit_is_written_when_there_is_room(
     assert (tmp_path / "out" / "model.safetensors").read_bytes() == weights
 
 
+@pytest.mark.slow
 def test_rows_that_the_cache_does_not_take(tiny: Path, file: Path, tmp_path: Path) -> None:
     done = limited(5000, *words(tiny, file), cwd=tmp_path, cache=tmp_path / "cache")
     assert done.returncode == 1
@@ -127,6 +129,7 @@ def test_rows_of_a_conversion(file: Path, tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["asked.jsonl"]
 
 
+@pytest.mark.slow
 def test_a_fusion(tiny: Path, tmp_path: Path) -> None:
     done = limited(50_000, "fuse", tiny, tiny, "--out", "fused", cwd=tmp_path, cache=tmp_path / "cache")
     assert (done.returncode, done.stdout) == (1, "")

@@ -84,6 +84,7 @@ def test_the_result_loads_and_gives_the_vectors_of_a_model_made_by_hand(tmp_path
     assert np.abs(apart - loaded.encode_query(TEXTS)).max() > 1e-2
 
 
+@pytest.mark.slow
 def test_minilm_is_a_base_by_its_name(tmp_path):
     """The package's file has positions that a saved model's has not."""
     saved = tmp_path / "saved"
@@ -94,6 +95,7 @@ def test_minilm_is_a_base_by_its_name(tmp_path):
     assert youtu_st.load(tmp_path / "out", device="cpu").encode(TEXTS).shape == (3, 384)
 
 
+@pytest.mark.slow
 def test_a_name_may_be_a_checkpoint_too(tmp_path):
     saved = tmp_path / "saved"
     youtu_st.load("minilm", device="cpu").save_pretrained(str(saved), create_model_card=False)

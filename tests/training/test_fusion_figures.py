@@ -145,6 +145,7 @@ def test_every_figure_is_the_loops(files, saved, takes_instructions):
     assert found == pytest.approx(expected(encoder, takes_instructions), abs=1e-6)
 
 
+@pytest.mark.slow
 def test_many_queries_are_ranked_in_parts_and_one_query_of_two_rows_has_both_positives(tmp_path):
     encoder = youtu_st.Encoder("minilm")
     rows = [{"task_type": "ir", "query": f"number {i}", "positives": [f"number {i}"]} for i in range(600)]

@@ -283,6 +283,7 @@ def test_what_the_hosts_method_cannot_do(base, pair, refused, method, options, w
     refused(base, pair, InputError, method, word, method=method, **options)
 
 
+@pytest.mark.slow
 def test_without_mergekit_its_methods_say_what_to_install(tmp_path, base, pair):
     code = f"""
 import sys

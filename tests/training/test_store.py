@@ -134,6 +134,7 @@ def test_a_line_is_read_no_further_than_a_row_may_go(tmp_path: Path, monkeypatch
     assert "not valid JSON" in str(dict(read_rows(path))[2])
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_a_line(tmp_path: Path) -> None:
     path = tmp_path / "long.jsonl"
     with path.open("wb") as file:

@@ -44,6 +44,7 @@ def codes(folder: Path, code: str) -> dict[str, str]:
     return {"code-1": code, **told}
 
 
+@pytest.mark.slow
 def test_what_is_of_both_is_said_once_with_one_code(worker: Path, tiny: Path, tmp_path: Path) -> None:
     done = torchrun(worker, "60", "none.jsonl", "none.jsonl", tiny, cwd=tmp_path)
     assert done.returncode != 0
@@ -51,6 +52,7 @@ def test_what_is_of_both_is_said_once_with_one_code(worker: Path, tiny: Path, tm
     assert codes(tmp_path, "2") == {"code-0": "2", "code-1": "2"}
 
 
+@pytest.mark.slow
 def test_what_stops_both_in_training_is_said_once(worker: Path, tiny: Path, tmp_path: Path) -> None:
     changes = ("train.learning_rate=1e-30", "train.gradient_checkpointing=false")
     done = torchrun(worker, "60", "a.jsonl", "a.jsonl", tiny, *changes, cwd=tmp_path)
@@ -60,6 +62,7 @@ def test_what_stops_both_in_training_is_said_once(worker: Path, tiny: Path, tmp_
     assert done.stderr.count("find_unused_parameters=True was specified") == 1
 
 
+@pytest.mark.slow
 def test_what_is_of_one_is_said_by_it(worker: Path, tiny: Path, tmp_path: Path) -> None:
     done = torchrun(worker, "1", "a.jsonl", "none.jsonl", tiny, cwd=tmp_path)
     assert "youtu-st: error: none.jsonl: no such file or directory" in lines(done.stderr)

@@ -34,6 +34,7 @@ def kept(tiny: Path, files: dict[str, Path], tmp_path_factory: pytest.TempPathFa
     return out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("changes", [[], ["lora={r: 4}"]], ids=["whole", "lora"])
 @pytest.mark.parametrize("field", ["model", "checkpoint"])
 def test_an_adapter_is_no_model_to_train_and_the_command_that_is_told_makes_it_one(

@@ -71,6 +71,7 @@ def test_what_no_step_has_measured_is_measured_at_the_end(
     assert set(record.after) == {"held_spearman_cosine"}
 
 
+@pytest.mark.slow
 def test_a_run_that_goes_on_logs_each_step_once(tiny: Path, files: dict[str, Path], tmp_path: Path) -> None:
     changes = (f"evaluation.data={files['held']}", "train.save_every=2", "train.keep=9")
     wanted = recipe(tiny, files, *changes, data="ir")

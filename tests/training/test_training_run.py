@@ -189,6 +189,7 @@ def test_another_run_is_not_gone_on_with(tiny: Path, files: dict[str, Path], tmp
         run(tmp_path / "b", recipe(tiny, files), resume=True)
 
 
+@pytest.mark.slow
 def test_an_adapter_is_merged_or_kept_with_the_same_vectors(
     tiny: Path, files: dict[str, Path], tmp_path: Path
 ) -> None:
@@ -205,6 +206,7 @@ def test_an_adapter_is_merged_or_kept_with_the_same_vectors(
     assert not [path for path in (tmp_path / "merged").rglob("*") if path.suffix in PICKLES]
 
 
+@pytest.mark.slow
 def test_gradient_checkpointing_changes_nothing(tiny: Path, files: dict[str, Path], tmp_path: Path) -> None:
     for name in ("true", "false"):
         run(tmp_path / name, recipe(tiny, files, f"train.gradient_checkpointing={name}", "train.max_steps=3"))
@@ -445,6 +447,7 @@ def test_a_model_that_is_not_there(files: dict[str, Path], tmp_path: Path) -> No
     assert not (tmp_path / "out.checkpoints").exists()
 
 
+@pytest.mark.slow
 def test_stages_are_runs_one_after_the_other(tiny: Path, files: dict[str, Path], tmp_path: Path) -> None:
     changes = [
         f"model={tiny}",
@@ -468,6 +471,7 @@ def test_stages_are_runs_one_after_the_other(tiny: Path, files: dict[str, Path],
     assert again.base == record.base
 
 
+@pytest.mark.slow
 def test_the_best_checkpoint_is_what_comes_out(tiny: Path, files: dict[str, Path], tmp_path: Path) -> None:
     changes = (f"evaluation.data={files['held']},{files['found']}", "evaluation.every=1", "train.max_steps=4")
     run(tmp_path / "best", recipe(tiny, files, *changes, "train.save_every=2", "train.learning_rate=1e-2"))

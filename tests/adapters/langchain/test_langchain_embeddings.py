@@ -275,6 +275,7 @@ def test_cache_backed_embeddings_keep_roles_apart(embeddings, encoder):
     assert len(list(store.yield_keys())) == len(TEXTS)
 
 
+@pytest.mark.slow
 def test_nothing_imports_langchain_community():
     code = (
         "import sys; from langchain_youtu import YoutuEmbeddings, YoutuReranker, YoutuVectorStore; "

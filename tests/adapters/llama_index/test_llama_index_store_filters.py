@@ -107,6 +107,7 @@ def check(store: YoutuVectorStore, filters: MetadataFilters) -> set[str]:
     return wanted
 
 
+@pytest.mark.slow
 @given(filters=FLAT)
 @settings(max_examples=300, deadline=None, derandomize=True)
 def test_filters_mean_what_llama_index_means(filled: YoutuVectorStore, filters: MetadataFilters) -> None:
