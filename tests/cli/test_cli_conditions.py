@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import date, datetime, timezone
 from typing import Any
 
 import pytest
@@ -51,6 +52,23 @@ from youtu_st.errors import FilterError
 def test_what_is_meant(texts: list[str] | None, expected: Any) -> None:
     found = parse_conditions(texts)
     assert json.dumps(found) == json.dumps(expected)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("day>=2024-05-01", {"day": {"$gte": date(2024, 5, 1)}}),
+        ("at<2024-05-01T12:00:00Z", {"at": {"$lt": datetime(2024, 5, 1, 12, tzinfo=timezone.utc)}}),
+        ("at=2024-05-01 12:00", {"at": datetime(2024, 5, 1, 12)}),
+        ('day>="2024-05-01"', {"day": {"$gte": "2024-05-01"}}),
+        ("day=2024-13-01", {"day": "2024-13-01"}),
+        ("day=20240501", {"day": 20240501}),
+    ],
+)
+def test_a_day_and_a_time_are_moments(text: str, expected: Any) -> None:
+    found = parse_conditions([text])
+    assert found == expected
+    assert repr(found) == repr(expected)  # a date is no datetime
 
 
 @pytest.mark.parametrize(

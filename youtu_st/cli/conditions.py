@@ -40,8 +40,9 @@ def parse_conditions(texts: Sequence[str] | None) -> Filter | None:
 
     A text that begins with ``{`` is a filter as JSON. Any other is one or more of ``field=value`` with commas
     between them, also with ``!=``, ``>``, ``>=``, ``<`` and ``<=``. Numbers, ``true``, ``false`` and ``null``
-    are what JSON has by these names; anything else is a string, and so is what stands in double quotes, which
-    may hold commas, or begin with ``=``, which after an operator is more likely a slip of the pen.
+    are what JSON has by these names, and a day or time as ISO 8601 writes it is a moment; anything else is a
+    string, and so is what stands in double quotes, which may hold commas, or begin with ``=``, which after an
+    operator is more likely a slip of the pen.
 
     Args:
         texts: Each time that it was given; all must hold.
@@ -111,6 +112,10 @@ def _unquoted(text: str) -> str:
 
 
 def _value(text: str) -> Any:
+    from youtu_st.index.filtering.times import parsed
+
     if text in _WORDS:
         return _WORDS[text]
+    if (moment := parsed(text)) is not None:
+        return moment
     return json.loads(text) if _NUMBER.fullmatch(text) else _unquoted(text)

@@ -230,6 +230,19 @@ def test_times_in_metadata_come_back_as_times(store: YoutuVectorStore) -> None:
     assert store.index.ids({"at": {"$lt": datetime(2024, 5, 1, 11)}}) == ["n"]
 
 
+@pytest.mark.parametrize(
+    ("operator", "expected"),
+    [(Op.GT, ["late"]), (Op.GTE, ["noon", "late"]), (Op.LT, ["early"]), (Op.LTE, ["early", "noon"])],
+)
+def test_before_and_after_are_in_time(store: YoutuVectorStore, operator: Op, expected: list[str]) -> None:
+    """Which order these texts do not have as texts."""
+    times = {"early": "2024-05-01T23:59+12:00", "noon": "2024-05-01T10:00-02:00", "late": "2024-05-01T12:01Z"}
+    store.add([TextNode(id_=id, text=id, metadata={"at": at}) for id, at in times.items()])
+    store.add([TextNode(id_="none", text="none", metadata={"at": "zebra"})])
+    assert matching(store, "at", operator, "2024-05-01T12:00:00Z") == expected
+    assert matching(store, "at", Op.GT, "yesterday") == ["none"]  # no time: texts as texts
+
+
 def test_a_document_that_was_stored_whole_is_its_own(store: YoutuVectorStore) -> None:
     store.add([Document(id_="a", text="one"), Document(id_="b", text="two"), TextNode(id_="c", text="three")])
     assert ask(store, "default", query_str="one", similarity_top_k=5, doc_ids=["a", "c"]) == ["a"]

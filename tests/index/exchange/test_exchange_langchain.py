@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+from datetime import date, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import pytest
 from tiny import TinyEncoder
 
 from youtu_st.errors import IndexMismatchError, InputError
-from youtu_st.index import VectorIndex
+from youtu_st.index import VectorIndex, as_given
 from youtu_st.index.exchange import import_index, open_source
 from youtu_st.inputs import unit_rows
 
@@ -101,6 +102,21 @@ def test_a_store_that_was_changed(tmp_path: Path, encoder: TinyEncoder) -> None:
         assert sorted(index.ids()) == sorted([*(f"d{i}" for i in range(50) if i not in (0, 20)), "new"])
         assert index.search("New.", k=1)[0].id == "new"
         assert index.vectors(["new"]) == pytest.approx(encoder.encode_document(["New."]), abs=1e-6)
+
+
+def test_times_are_taken_over_as_times(tmp_path: Path, encoder: TinyEncoder) -> None:
+    """As the store under a retriever that weighs by time has them."""
+    seen = datetime(2024, 5, 1, 12, 30, 0, 7, timezone(timedelta(hours=2)))
+    metadata = {"last_accessed_at": seen, "days": [date(2024, 5, 1), datetime(2024, 5, 2)], "n": 1}
+    store = FAISS.from_documents([Document(page_content="x", id="x", metadata=metadata)], Ours(encoder))
+    store.save_local(str(tmp_path / "lc"))
+    import_index(open_source(tmp_path / "lc"), tmp_path / "idx", encoder)
+    with VectorIndex.open(tmp_path / "idx", encoder) as index:
+        (found,) = index.get(["x"])
+        assert found is not None
+        assert as_given(found.metadata) == metadata
+        assert index.ids({"last_accessed_at": {"$lt": seen + timedelta(microseconds=1)}}) == ["x"]
+        assert index.ids({"last_accessed_at": {"$lt": seen}}) == []
 
 
 def test_states_of_older_pydantic(tmp_path: Path, encoder: TinyEncoder) -> None:

@@ -129,11 +129,15 @@ def test_vectors_of_the_bare_texts_are_taken_too(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("content", [{}, {"embedding_dict": {}}])
 def test_a_store_without_vectors_has_no_documents(content: dict[str, Any], tmp_path: Path) -> None:
-    persisted(tmp_path / "li", "simple")
+    nodes = persisted(tmp_path / "li", "simple")
     (tmp_path / "li" / "default__vector_store.json").write_text(json.dumps(content))
-    with pytest.raises(InputError, match="li has no documents$"):
-        import_index(open_source(tmp_path / "li"), tmp_path / "idx", ENCODER)
-    assert not (tmp_path / "idx").exists()
+    source = open_source(tmp_path / "li")
+    assert source.notes == [
+        f"left out, as default__vector_store.json has no vector of them: {len(nodes)} nodes"
+    ]
+    assert import_index(source, tmp_path / "idx", ENCODER).documents == 0
+    with VectorIndex.open(tmp_path / "idx", ENCODER) as index:
+        assert len(index) == 0
 
 
 def test_nodes_without_vectors_are_told_of(tmp_path: Path) -> None:

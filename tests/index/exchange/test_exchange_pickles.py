@@ -7,6 +7,7 @@ import pickle
 import pickletools
 import struct
 from collections.abc import Callable
+from datetime import date, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,11 @@ VALUES = st.recursive(
     ),
     max_leaves=30,
 )
+
+
+def folded(pair: tuple[datetime, bool]) -> datetime:
+    """The second of two moments of the same name, where clocks are put back."""
+    return pair[0].replace(fold=pair[1])
 
 
 @given(VALUES, st.integers(2, pickle.HIGHEST_PROTOCOL), st.booleans())
@@ -68,6 +74,24 @@ def test_plain_data_is_read_as_python_reads_it(value: Any, protocol: int, optimi
 @settings(max_examples=100, deadline=None)
 def test_protocols_of_text_too(value: Any, protocol: int) -> None:
     assert read_pickle(pickle.dumps(value, protocol), CLASSES) == value
+
+
+ZONES = st.none() | st.timedeltas(
+    timedelta(hours=-24, microseconds=1), timedelta(hours=24, microseconds=-1)
+).map(timezone)
+
+
+@given(
+    st.dates() | st.datetimes(timezones=ZONES) | st.tuples(st.datetimes(), st.booleans()).map(folded),
+    st.integers(3, pickle.HIGHEST_PROTOCOL),
+)
+@settings(max_examples=300, deadline=None)
+def test_times_are_read_as_python_reads_them(value: date, protocol: int) -> None:
+    data = pickle.dumps({"at": [value, value]}, protocol)
+    found = read_pickle(data, CLASSES)
+    assert found == {"at": [value, value]}
+    assert repr(found) == repr(pickle.loads(data))  # a date is no datetime, and zones and folds are alike
+    assert Copier(1 << 10).copy(found) == found
 
 
 def test_what_is_shared_stays_shared() -> None:
@@ -114,6 +138,34 @@ def hostile(path: Path) -> dict[str, tuple[bytes, str]]:
             )
             + b"\x81.",
             "makes an object in a way",
+        ),
+        "a call of no time": (
+            b"\x80\x04\x8c\x08datetime\x8c\x08datetime\x93M\xe8\x07K\x05K\x01\x87R.",
+            "a time that it writes in a way that is not read: 'datetime.datetime'",
+        ),
+        "a thirteenth month": (
+            b"\x80\x04\x8c\x08datetime\x8c\x04date\x93C\x04\x07\xe8\x0d\x01\x85R.",
+            "no pickle that can be read: 'month must be",
+        ),
+        "a time of bytes that are too few": (
+            b"\x80\x04\x8c\x08datetime\x8c\x08datetime\x93C\x02\x07\xe8\x85R.",
+            "a time that it writes in a way",
+        ),
+        "a zone of somebody's own": (
+            b"\x80\x04\x8c\x08datetime\x8c\x08datetime\x93C\x0a\x07\xe8\x05\x01\x00\x00\x00\x00\x00\x00K\x01\x86R.",
+            "a time that it writes in a way",
+        ),
+        "a method of a time's class": (
+            b"cdatetime\ndatetime.fromtimestamp\n.",
+            r"asks for 'datetime\.datetime\.fromtimestamp'",
+        ),
+        "a time made as an object": (
+            b"\x80\x04\x8c\x08datetime\x8c\x04date\x93)\x81.",
+            "makes an object in a way",
+        ),
+        "a state for a time": (
+            b"\x80\x04\x8c\x08datetime\x8c\x04date\x93C\x04\x07\xe8\x05\x01\x85R}b.",
+            "fills an object in a way",
         ),
         "another name in a known module": (
             b"clangchain_core.documents.base\nos.system\n.",

@@ -162,6 +162,7 @@ def test_what_is_no_table(tmp_path: Path, encoder: TinyEncoder) -> None:
 
     refused("a.parquet", b"PAR1 not really PAR1", "it is not a Parquet file that can be read")
     refused("a.jsonl", b"{", r"a\.jsonl, line 1: it is no JSON")
+    refused("a.jsonl", b'{"id": "a", "id": "b", "text": "x"}', "line 1: .* the field 'id' is there twice")
     refused("a.jsonl", b"[1]", r"a\.jsonl, line 1: it must be an object, not \[1\]")
     refused("a.jsonl", b"[" * 100_000, r"line 1: it is no JSON: it is nested too deeply")
     refused(

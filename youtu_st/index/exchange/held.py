@@ -40,7 +40,7 @@ class Held:
     def dimension(self) -> int | None:
         """Numbers of a vector; None where there are none."""
         vectors = self._documents.vectors
-        return None if vectors is None else vectors.shape[1]
+        return None if vectors is None else vectors.shape[1] or None
 
     def parts(self) -> Iterator[Part]:
         """All documents, in order."""

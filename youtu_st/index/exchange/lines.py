@@ -13,6 +13,7 @@ from youtu_st import disk
 from youtu_st.errors import InputError, brief, in_one_line, printable
 from youtu_st.index.exchange.columns import Fields, id_of, matrix_of, metadata_of
 from youtu_st.index.exchange.rows import ROWS, Part
+from youtu_st.inputs import once_each
 from youtu_st.protocol import Vectors
 
 _LONGEST = 256 << 20
@@ -109,7 +110,9 @@ class LinesSource:
 
     def _record(self, number: int, line: bytes) -> dict[str, Any]:
         try:
-            found = json.loads(line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line)
+            found = json.loads(
+                line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line, object_pairs_hook=once_each
+            )
         except (ValueError, RecursionError) as error:
             raise InputError(in_one_line(f"{self._where(number)}: it is no JSON", error)) from error
         if not isinstance(found, dict):

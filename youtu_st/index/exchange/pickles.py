@@ -1,7 +1,8 @@
 """A pickle as plain data: nothing is imported, nothing is called, and what is not known is refused.
 
 Python's own reader runs what a pickle asks for. This one walks its instructions, builds lists, dictionaries
-and scalars, and keeps an object as the name of its class and its state.
+and scalars, and keeps an object as the name of its class and its state. The only calls that it knows are
+those that say a time.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from youtu_st.errors import InputError, brief
+from youtu_st.index.exchange.pickled_times import TIMES, made
 
 Class = tuple[str, str]
 """Module and name of a class."""
@@ -25,7 +27,7 @@ _PUSHED = {
 _SKIPPED = {"PROTO", "FRAME"}
 _SCALARS = (str, int, float, bool, bytes, type(None))
 """What may be a key or in a set: hashing what is nested takes as long as its nesting says."""
-_CALLS = ("REDUCE", "INST", "OBJ", "NEWOBJ_EX")
+_CALLS = ("INST", "OBJ", "NEWOBJ_EX")
 
 
 @dataclass(slots=True, eq=False)
@@ -144,9 +146,9 @@ class _Walk:
         self._push(frozenset(map(_key, self._since_mark())))
 
     def dictionary(self, _: Any) -> None:
-        made: dict[Any, Any] = {}
-        _fill(made, self._since_mark())
-        self._push(made)
+        filled: dict[Any, Any] = {}
+        _fill(filled, self._since_mark())
+        self._push(filled)
 
     def _tuple_of(self, count: int) -> None:
         if len(self._stack) < count:
@@ -179,15 +181,21 @@ class _Walk:
     def _push_class(self, module: Any, name: Any) -> None:
         if not isinstance(module, str) or not isinstance(name, str):
             raise ValueError("a class whose name is no text")
-        if (module, name) not in self._classes:
+        if (module, name) not in self._classes and (module, name) not in TIMES:
             raise InputError(
                 f"it asks for {brief(f'{module}.{name}')}, which is no class of documents{_UNREAD}"
             )
         self._push(_Name((module, name)))
 
+    def call(self, _: Any) -> None:
+        arguments, kind = self._stack.pop(), self._stack.pop()
+        if not isinstance(kind, _Name) or kind.kind not in TIMES:
+            raise InputError(f"it asks for a call (the pickle instruction REDUCE){_UNREAD}")
+        self._push(made(kind.kind, arguments))
+
     def new_object(self, _: Any) -> None:
         arguments, kind = self._stack.pop(), self._stack.pop()
-        if not isinstance(kind, _Name) or arguments != ():
+        if not isinstance(kind, _Name) or kind.kind in TIMES or arguments != ():
             raise InputError(f"it makes an object in a way that no document needs{_UNREAD}")
         self._push(Inert(kind.kind))
 
@@ -210,9 +218,9 @@ def _key(value: Any) -> Any:
     return value
 
 
-def _fill(made: dict[Any, Any], values: list[Any]) -> None:
+def _fill(filled: dict[Any, Any], values: list[Any]) -> None:
     for key, value in zip(values[::2], values[1::2], strict=True):
-        made[_key(key)] = value
+        filled[_key(key)] = value
 
 
 _UNREAD = ": it is not read, and nothing of it was run"
@@ -246,6 +254,7 @@ _WORK: dict[str, Callable[[_Walk, Any], None]] = {
     "LONG_BINGET": _Walk.get,
     "GLOBAL": _Walk.named,
     "STACK_GLOBAL": _Walk.named_on_stack,
+    "REDUCE": _Walk.call,
     "NEWOBJ": _Walk.new_object,
     "BUILD": _Walk.build,
 }

@@ -1,7 +1,8 @@
-"""What a pickle held as values that JSON has: copied with a bound, for a few bytes may say very much."""
+"""What a pickle held as values of JSON and times: copied with a bound, for a few bytes may say very much."""
 
 from __future__ import annotations
 
+from datetime import date, datetime
 from typing import Any
 
 from youtu_st.errors import InputError
@@ -22,7 +23,7 @@ class Copier:
         self._left = most
 
     def copy(self, value: Any) -> Any:
-        """A value of strings, numbers, lists and dictionaries, of which no two parts are the same object.
+        """A value of strings, numbers, times, lists and dictionaries, no two parts of which are one object.
 
         Raises:
             InputError: If it is something else, is nested too deeply, or all together is too large.
@@ -33,7 +34,7 @@ class Copier:
         self._left -= _VALUE + (len(value) if isinstance(value, str) else 0)
         if self._left < 0:
             raise InputError("it holds the same values so often that they would fill the memory")
-        if value is None or type(value) in (str, int, float, bool):
+        if value is None or type(value) in (str, int, float, bool, date, datetime):
             return value
         if depth > _DEPTH:
             raise InputError(f"it nests more than {_DEPTH} levels")

@@ -15,6 +15,7 @@ from llama_index.core.vector_stores.utils import DEFAULT_TEXT_KEY
 
 from llama_index.vector_stores.youtu.nodes import RECORD
 from youtu_st.errors import FilterError, brief
+from youtu_st.index.filtering.times import parsed
 
 _ONE = {
     FilterOperator.EQ: "$eq",
@@ -25,6 +26,7 @@ _ONE = {
     FilterOperator.LTE: "$lte",
     FilterOperator.CONTAINS: "$contains",
 }
+_ORDER = {FilterOperator.GT, FilterOperator.GTE, FilterOperator.LT, FilterOperator.LTE}
 _LIST = {FilterOperator.IN: "$in", FilterOperator.NIN: "$nin", FilterOperator.ANY: "$in"}
 _MATCH = {FilterOperator.TEXT_MATCH: "$substring", FilterOperator.TEXT_MATCH_INSENSITIVE: "$isubstring"}
 
@@ -35,8 +37,9 @@ def to_filter(filters: MetadataFilters | None) -> dict[str, Any]:
     """The same condition in the language of :meth:`youtu_st.index.VectorIndex.search`.
 
     Fields are compared as there: a dot in a key leads into a nested field, and a field that is a list matches
-    where one of its elements does. None, and an empty list of conditions, match everything. To ``text_match``
-    the key ``text`` is a node's text, unless its metadata has a field of that name.
+    where one of its elements does. Greater and less than a text that says a time in ISO 8601 is what is
+    later and earlier. None, and an empty list of conditions, match everything. To ``text_match`` the key
+    ``text`` is a node's text, unless its metadata has a field of that name.
 
     Raises:
         FilterError: If an operator or its value cannot be used: the message names what is allowed.
@@ -62,6 +65,8 @@ def _condition(one: MetadataFilter) -> dict[str, Any]:
     field, operator, value = one.key, one.operator, one.value
     if operator == FilterOperator.IS_EMPTY:
         return {"$or": [{field: {"$in": [None, ""]}}, {field: {"$size": 0}}]}
+    if operator in _ORDER and (moment := parsed(value)) is not None:  # a MetadataFilter takes no datetime
+        return {field: {_ONE[operator]: moment}}
     if operator in _ONE and isinstance(value, str | int | float):
         return {field: {_ONE[operator]: value}}
     if operator in _MATCH and isinstance(value, str):
