@@ -28,8 +28,8 @@ _first = threading.Lock()
 def after_fork(method: Callable[[], Any]) -> None:
     """Call a method of an object in every forked child, before anything else runs there.
 
-    Children of children count. Where there is no fork, nothing ever calls it. While any such object lives, a
-    child computes in one thread.
+    Children of children count. Where there is no fork, nothing ever calls it. Once there has been such an
+    object, a child computes in one thread.
 
     Args:
         method: A bound method; its object is held weakly, and when it is gone nothing is called. It must take
@@ -51,10 +51,8 @@ def leave_to_parent(*objects: Any) -> None:
 
 
 def _in_child() -> None:
-    methods = [(function, held) for (_, function), held in _told.items()]
-    if methods:
-        _compute_in_one_thread()
-    for function, held in methods:
+    _compute_in_one_thread()  # also where all that computed is gone: the libraries' threads have been there
+    for function, held in [(function, held) for (_, function), held in _told.items()]:
         function(held)
 
 
