@@ -8,7 +8,6 @@ import sys
 from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -130,21 +129,16 @@ def test_what_is_no_encoding(name: str) -> None:
     encoding=st.sampled_from(["utf-8", "utf-16-le", "gb18030"]),
 )
 def test_lines_end_in_any_way_however_the_bytes_come(
-    words: list[str], ends: list[str], step: int, encoding: str, monkeypatch_module: pytest.MonkeyPatch
+    words: list[str], ends: list[str], step: int, encoding: str
 ) -> None:
     text = "".join(word + end for word, end in zip(words, ends, strict=False))
-    monkeypatch_module.setattr(decoding, "_PART", step)
-    parts = decoding.decode(io.BytesIO(text.encode(encoding)), "x", encoding)
-    made = list(decoding.lines(parts, "x"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(decoding, "_PART", step)
+        parts = decoding.decode(io.BytesIO(text.encode(encoding)), "x", encoding)
+        made = list(decoding.lines(parts, "x"))
     oracle = text.replace("\r\n", "\n").replace("\r", "\n")
     assert "".join(made) == oracle
     assert made == [line + "\n" for line in oracle.split("\n")][:-1]
-
-
-@pytest.fixture(scope="module")
-def monkeypatch_module() -> Any:
-    with pytest.MonkeyPatch.context() as patch:
-        yield patch
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
@@ -193,3 +187,11 @@ def test_blocks_lose_nothing_and_cut_no_character(parts: list[str], most: int) -
         }
         if "\n\n" in first[-(most // 4) :]:
             assert first.endswith("\n\n") or "\n\n" not in first[most - most // 4 :]
+
+
+@pytest.mark.parametrize("text", ["a\0b\0c text\n", "<p>some text<p>\0<p><p><p>\0<p>\n", "\0a\0 bcdefgh é\n"])
+def test_a_few_zeros_make_no_utf16(tmp_path: Path, text: str) -> None:
+    """Text whose zeros happen to stand at every other place."""
+    path = tmp_path / "t.txt"
+    path.write_text(text, encoding="utf-8")
+    assert "".join(decoding.decoded(path, "t", decoding.encoding_of(path, "t", Gathered()))) == text

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import files
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from youtu_st.corpus import Gathered
@@ -122,6 +122,7 @@ def test_pages_that_nest_without_end(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @settings(max_examples=150, deadline=None)
+@example(["<p>", "\0", "<p>", "<p>", "<p>", "\0", "<p>"])
 @given(
     st.lists(
         st.sampled_from([*TAGS.split(" "), *ODD]) | st.integers(0, 99).map(lambda n: f" word{n} "),

@@ -269,7 +269,7 @@ def test_out_must_be_free(checkpoint, spec_file, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("step", ["check_alike", "_write", "flush", "replace"])
+@pytest.mark.parametrize("step", ["check_alike", "_write", "flush", "take_place"])
 @pytest.mark.parametrize(
     "error", [KeyboardInterrupt(), OSError(28, "No space left on device"), RuntimeError("two\nlines")]
 )
@@ -279,7 +279,7 @@ def test_nothing_is_left_of_what_was_stopped(checkpoint, spec_file, tmp_path, mo
     def stop(*given: Any) -> None:
         raise error
 
-    monkeypatch.setattr(vacant if step in ("flush", "replace") else plain, step, stop)
+    monkeypatch.setattr(vacant if step in ("flush", "take_place") else plain, step, stop)
     (tmp_path / "there").mkdir()
     for out in (tmp_path / "a" / "b" / "out", tmp_path / "out"):
         before = sorted(tmp_path.rglob("*"))

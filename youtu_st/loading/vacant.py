@@ -49,7 +49,10 @@ def whole_directory(out: str | Path) -> Iterator[Path]:
             yield written
             for path in written.rglob("*"):
                 flush(path)
-            take_place(written, target)
+            try:
+                take_place(written, target)
+            except FileExistsError as error:
+                raise ModelLoadError(f"{out}: {error.strerror}") from error
     except BaseException:
         shutil.rmtree(written, ignore_errors=True)
         with suppress(OSError):  # somebody else's files are there by now
@@ -64,7 +67,5 @@ def _explained(out: str | Path) -> Iterator[None]:
         yield
     except YoutuError:
         raise
-    except FileExistsError as error:
-        raise ModelLoadError(f"{out}: {(error.strerror or str(error)).lower()}") from error
     except Exception as error:
         raise ModelLoadError(in_one_line(f"cannot write {str(out)!r}", error)) from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import re
 
 _ACCEPTED = ("gb18030", "big5", "cp932", "euc_jp", "cp949", "cp1252")
@@ -28,10 +29,21 @@ def utf16_without_mark(sample: bytes) -> str | None:
     least = max(len(sample) // 40, 2)  # line ends and spaces of a Chinese text are as many
     if min(even, odd) > 0 or max(even, odd) < least:
         return None
+    # Letters of ASCII are UTF-8 as well, and then every pair has its zero: a few are only in the way there.
+    if max(even, odd) <= len(sample) // 4 and _is_utf8(sample):
+        return None
     name = "utf-16-le" if odd else "utf-16-be"
     # What is no character, or only half of one where the sample ends, shows that it is something else.
     text = sample.decode(name, "replace").removesuffix("\ufffd")
     return None if _NO_TEXT.search(text) else name
+
+
+def _is_utf8(sample: bytes) -> bool:
+    try:
+        codecs.getincrementaldecoder("utf-8")().decode(sample)  # it may end within a character
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def is_damaged_utf8(sample: bytes) -> bool:
