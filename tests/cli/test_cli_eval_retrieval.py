@@ -343,6 +343,7 @@ def test_the_example_is_one() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.long  # the figure that test_published.py has of the index, and test_eval_quick.py of mteb
 def test_scifact_is_as_published(shared_data: Path, run: Run) -> None:
     result = run("eval", "retrieval", shared_data / "scifact", "--model", "minilm", "--json")
     assert result.code == 0, result.err
