@@ -80,7 +80,7 @@ def test_published_figures(tmp_path: Path, shared_data: Path) -> None:
     assert (scores(elsewhere), encoded(elsewhere)) == (found, 0)
 
 
-@pytest.mark.parametrize("language", ["eng", "zho"])
+@pytest.mark.parametrize("language", [pytest.param("eng", marks=pytest.mark.long), "zho"])
 def test_a_model_whose_prompts_matter(
     tmp_path: Path, shared_data: Path, real_e5_small: Path, language: str
 ) -> None:
