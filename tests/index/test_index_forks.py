@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
 import sys
 import threading
 import time
@@ -166,7 +165,6 @@ def test_a_dead_parent_leaves_no_lock_with_its_child(tmp_path: Path) -> None:
         os.write(release, b"x")
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("factory", ["Flat", "HNSW16"])
 def test_forks_while_threads_work(tmp_path: Path, factory: str) -> None:
     """The lock is held by another thread at the fork, the table half way to another state."""
@@ -233,38 +231,3 @@ os.kill(os.getpid(), signal.SIGKILL)
     assert (done.returncode, done.stderr) == (-9, "")
     with VectorIndex.open(path, ENCODER) as index:
         assert found(index) == ["a", "b"]
-
-
-CLOSED = """
-import os, sys
-import faiss
-from tiny import TinyEncoder
-from youtu_st.index import VectorIndex
-faiss.omp_set_num_threads(2)
-def count():
-    with VectorIndex.open("idx", TinyEncoder()) as index:
-        return sum(len(block.ids) for block in index.blocks(2000))
-with VectorIndex.create("idx", TinyEncoder()) as index:
-    index.add([f"text {i}" for i in range(2500)])
-del index
-assert count() == 2500  # from now on there are threads of FAISS
-child = os.fork()
-if not child:
-    os._exit(0 if (count(), faiss.omp_get_max_threads()) == (2500, 1) else 1)
-print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
-"""
-
-
-def test_where_all_indexes_are_closed_before_the_fork(tmp_path: Path) -> None:
-    """The threads that FAISS has had are not in the child, whether an index is still open or not."""
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", CLOSED],
-        cwd=tmp_path,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=SECONDS,
-        check=True,
-    )
-    assert done.stdout == "0\n"

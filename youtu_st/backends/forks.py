@@ -29,7 +29,7 @@ def after_fork(method: Callable[[], Any]) -> None:
     """Call a method of an object in every forked child, before anything else runs there.
 
     Children of children count. Where there is no fork, nothing ever calls it. While any such object lives, a
-    child computes in one thread; once there has been one, FAISS does.
+    child computes in one thread.
 
     Args:
         method: A bound method; its object is held weakly, and when it is gone nothing is called. It must take
@@ -54,27 +54,21 @@ def _in_child() -> None:
     methods = [(function, held) for (_, function), held in _told.items()]
     if methods:
         _compute_in_one_thread()
-    else:  # a closed index leaves FAISS's threads behind; torch is left alone: nothing of ours uses it
-        _limit("faiss", "omp_set_num_threads")
     for function, held in methods:
         function(held)
 
 
 def _compute_in_one_thread() -> None:
     """Keep libraries that are loaded from waiting for threads that only the parent has."""
-    _limit("torch", "set_num_threads")
-    _limit("faiss", "omp_set_num_threads")
+    for library, limit in (("torch", "set_num_threads"), ("faiss", "omp_set_num_threads")):
+        set_threads = getattr(sys.modules.get(library), limit, None)  # None, too, while it is being imported
+        if set_threads is not None:
+            set_threads(1)
     if "tokenizers" in sys.modules and _PARALLEL_TOKENIZERS in os.environ:
         os.environ[_PARALLEL_TOKENIZERS] = "false"  # where it says nothing, they see to this themselves
     bar = getattr(sys.modules.get("tqdm"), "tqdm", None)
     if bar is not None:
         _give_bars_a_lock(bar, threading.RLock())
-
-
-def _limit(library: str, setter: str) -> None:
-    set_threads = getattr(sys.modules.get(library), setter, None)  # None, too, while it is being imported
-    if set_threads is not None:
-        set_threads(1)
 
 
 def _give_bars_a_lock(bar: Any, lock: Any) -> None:
