@@ -9,12 +9,15 @@ import pickle
 import subprocess
 import sys
 import threading
+import time
 import weakref
 
 import pytest
-from forked import in_child
+from forked import busy, in_child
 
+from youtu_st.backends import resting
 from youtu_st.backends.forks import Lock, after_fork
+from youtu_st.backends.resting import LocksAround
 
 pytestmark = [
     pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork"),
@@ -179,3 +182,39 @@ for _ in range(3):
 assert told.count(forks.__name__) == 1, told
 """
     subprocess.run([sys.executable, "-c", script], check=True, timeout=120)
+
+
+class Waits(LocksAround):
+    """Says of each fork whether its lock was waited for to the end."""
+
+    def __init__(self, *, inner: bool = False) -> None:
+        self.waited: list[bool] = []
+        super().__init__(inner=inner)
+
+    def before_fork(self) -> None:
+        super().before_fork()
+        self.waited.append(self._rests is not None)
+
+
+class Nested:
+    """What works under a lock of its own and calls another that does, as a network its graph."""
+
+    def __init__(self) -> None:
+        self.inner, self.outer = Waits(inner=True), Waits()
+
+    def work(self) -> None:
+        with self.outer._lock.now:
+            time.sleep(0.0005)
+            with self.inner._lock.now:
+                time.sleep(0.0005)
+
+
+def test_a_fork_waits_for_those_that_call_others_first(monkeypatch):
+    """In whatever order they are kept: a fork that had the inner lock would wait for the outer one in vain."""
+    monkeypatch.setattr(resting, "LONGEST_WAIT", 5.0)
+    nested = [Nested() for _ in range(12)]
+    with busy(*[one.work for one in nested]):
+        for _ in range(3):
+            assert in_child(lambda: "forked") == "forked"
+    assert [one.outer.waited for one in nested] == [[True] * 3] * len(nested)
+    assert [one.inner.waited for one in nested] == [[True] * 3] * len(nested)

@@ -43,15 +43,18 @@ class Resting(Protocol):
 class LocksAround:
     """An object with a lock around its work, for which a fork waits: no child finds what the work held.
 
+    Args:
+        inner: Whether others call it while they hold locks of their own, see :func:`rest_around_forks`.
+
     Attributes:
         _lock: Taken for each piece of work.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, inner: bool = False) -> None:
         # One call at a time: more would only share the same cores, and need more memory.
         self._lock = Lock()
         self._rests: threading.Lock | None = None
-        rest_around_forks(self)
+        rest_around_forks(self, inner=inner)
 
     def before_fork(self) -> None:
         """Wait for the work that is under way, and keep further calls waiting."""
@@ -70,6 +73,7 @@ class LocksAround:
 
 
 _objects: weakref.WeakSet[Resting] = weakref.WeakSet()
+_inner: weakref.WeakSet[Resting] = weakref.WeakSet()
 _resting: list[Resting] = []
 _first = threading.Lock()  # never released: who gets it is the first
 _fork = threading.RLock()  # two threads that fork at the same moment would wait for each other's objects
@@ -78,9 +82,15 @@ _keeps_whole = False
 _computed: set[int] = set()
 
 
-def rest_around_forks(resting: Resting) -> None:
-    """Have an object told, as long as it lives; it is held weakly."""
-    _objects.add(resting)
+def rest_around_forks(resting: Resting, *, inner: bool = False) -> None:
+    """Have an object told, as long as it lives; it is held weakly.
+
+    Args:
+        resting: The object.
+        inner: Whether others call it while they hold locks of their own: it is told after them. A fork that
+            had its lock already would wait for theirs, and they for it.
+    """
+    (_inner if inner else _objects).add(resting)
     after_fork(resting.after_fork_in_child)
     _register()
 
@@ -114,7 +124,7 @@ def _register() -> None:
 def _before() -> None:
     global _keeps_whole
     _fork.acquire()
-    for resting in list(_objects):
+    for resting in [*_objects, *_inner]:
         with suppress(Exception):  # nobody hears of it here, and the others still have to be told
             resting.before_fork()
             _resting.append(resting)

@@ -57,7 +57,7 @@ class Graph(LocksAround, ABC):
         self.output = SCORES if SCORES in outputs else OUTPUT
         if self.output not in outputs:
             raise ModelLoadError(f"{self.path} is no graph of an embedding model: it gives no {OUTPUT}")
-        super().__init__()  # last: a fork must not meet half of it
+        super().__init__(inner=True)  # a network runs it; last: a fork must not meet half of it
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Graph:
         return self
